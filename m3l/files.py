@@ -1,0 +1,132 @@
+"""Files written whole or not at all, and read only when whole."""
+
+import contextlib
+import csv
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from .errors import DataError
+
+
+@contextlib.contextmanager
+def atomic(path, directory: bool = False):
+    """A temporary path beside ``path`` that takes its place when the block ends without an error.
+
+    On an error (a full disk, an interrupt) the temporary is removed and what stood at ``path`` stays.
+    A temporary left by a killed process has a leading dot and is never read.
+
+    Raises
+    ------
+    OSError
+        From the file system, with ``path`` named.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if directory:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        temporary.chmod(0o755)
+    else:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        temporary.chmod(0o644)
+    try:
+        yield temporary
+        if directory and path.is_dir():
+            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+            os.replace(path, old / "x")
+            os.replace(temporary, path)
+            shutil.rmtree(old)
+        else:
+            os.replace(temporary, path)
+    except OSError as error:
+        if error.filename is None or str(error.filename).startswith(str(temporary)):
+            raise OSError(error.errno, f"{error.strerror} while writing; nothing was changed at", str(path)) from error
+        raise
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        elif temporary.exists():
+            temporary.unlink()
+
+
+def write_json(path, value) -> None:
+    """Write ``value`` as sorted, indented UTF-8 JSON, atomically. NaN is refused (`ValueError`)."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    with atomic(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path):
+    """The value in the JSON file ``path``; `DataError` naming it if it is missing or broken."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not a JSON file ({error})") from error
+
+
+def write_array(path, array: np.ndarray) -> None:
+    """Write one array as .npy, atomically and without pickle."""
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def read_array(path) -> np.ndarray:
+    """The array in the .npy file ``path``; `DataError` naming it if it is missing, truncated or pickled."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(f"{path}: not a whole .npy array ({error}); delete it and run again") from error
+
+
+def write_csv(path, rows: list[dict]) -> None:
+    """Write ``rows`` (dictionaries with the same keys) as CSV, atomically."""
+    with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_csv(path) -> list[dict]:
+    """The rows of a CSV file of numbers, as dictionaries of floats; `DataError` naming the row that is not."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: not a CSV file of numbers ({error})") from error
+
+
+def digest(*parts) -> str:
+    """SHA-256 (hexadecimal) of strings, bytes and arrays; each part's type, length, dtype and shape count."""
+    sha = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            data = np.ascontiguousarray(part)
+            head = f"array {data.dtype.str} {data.shape};".encode()
+        elif isinstance(part, bytes):
+            data = part
+            head = f"bytes {len(data)};".encode()
+        else:
+            data = str(part).encode("utf-8", "surrogatepass")
+            head = f"str {len(data)};".encode()
+        sha.update(head)
+        sha.update(data)
+    return sha.hexdigest()
+
+
+def digest_file(path) -> str:
+    """SHA-256 (hexadecimal) of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

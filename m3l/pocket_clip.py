@@ -1,0 +1,46 @@
+"""A pocket CLIP: pictures into a text encoder's space, by ridge regression on emoji and their names.
+
+It is trained on pictures of a single emoji, once large and once repeated in a 3×3 grid, and the mean embedding of
+the emoji's names in several languages. None of these pictures stands in a tuple of the emoji corpus. That is no
+CLIP (Radford et al. 2021): there is a modality gap, and photographs fare worse than drawings.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from .encoders import Encoder, encode
+from .sources.emoji import LANGUAGES, draw, pictograms
+
+SIDE = 160
+REPEATS = 1, 9
+RECIPE = f"ridge on single emoji, {SIDE} px, alone and in a grid of nine, names in {'/'.join(LANGUAGES)}"
+
+
+def training_pairs(text: Encoder, image: Encoder, cache) -> tuple[np.ndarray, np.ndarray]:
+    """Features (2P, D) of the pictures of P emoji, and the unit mean embedding (2P, E) of their names."""
+    chars = pictograms()
+    names = [pictogram.names[language] for pictogram in chars for language in LANGUAGES]
+    target = encode(text, names, cache, progress=False).reshape(len(chars), len(LANGUAGES), -1).mean(axis=1)
+    target /= np.linalg.norm(target, axis=1, keepdims=True)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = []
+        for repeats in REPEATS:
+            for i, pictogram in enumerate(chars):
+                paths.append(Path(folder) / f"{repeats}-{i}.png")
+                draw([pictogram] * repeats, SIDE).save(paths[-1], compress_level=1)
+        features = encode(image, paths, cache)
+    return features, np.vstack([target] * len(REPEATS))
+
+
+def projection(text: Encoder, image: Encoder, cache) -> np.ndarray:
+    """The affine map from picture features to the text space: float32 (D + 1, E), last row the offset.
+
+    The penalty is chosen by leave-one-out cross-validation over the training pairs.
+    """
+    from sklearn.linear_model import RidgeCV
+
+    features, target = training_pairs(text, image, cache)
+    ridge = RidgeCV(alphas=np.logspace(0, 5, 11)).fit(features, target)
+    return np.vstack([ridge.coef_.T, ridge.intercept_]).astype(np.float32)

@@ -1,0 +1,61 @@
+"""Where corpora come from: every source is a function that returns `Tuples`.
+
+The schema of `Tuples.frame`, a row per tuple:
+
+=================  ==========================================================================================
+``tuple_id``       str, unique
+``article_id``     str, equal for tuples that share an article (a test article may have several pictures)
+``split``          ``"train"`` or ``"test"``; an article stands in one of them
+``<lang>_title``   str, for the reader only
+``<lang>_text``    str, or null where the tuple lacks the language; equal for tuples of an article
+``image_id``       str, or null; equal for tuples that show the same picture
+``category``       str, optional: a known label, never shown to a model
+``<view>_truth``   list of float, optional: known topic proportions of the view's item
+=================  ==========================================================================================
+
+``SOURCES`` maps names to functions; a further source is one more entry.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+
+from ..errors import choose
+
+
+@dataclass
+class Tuples:
+    """What a source returns: rows in the schema above and how to write the pictures they name.
+
+    Attributes
+    ----------
+    name : str
+    frame : pandas.DataFrame
+    languages : list of str
+        ISO 639-1 codes of the text views.
+    write_images : function of a folder, or None
+        Writes every picture of ``frame`` into the folder and returns {image_id: file name}.
+    card : dict
+        The data card: ``source``, ``licence``, ``biases``, ``notes``, whatever a reader must know.
+    """
+
+    name: str
+    frame: "object"
+    languages: list[str]
+    write_images: Callable[[Path], dict[str, str]] | None = None
+    card: dict = field(default_factory=dict)
+
+
+SOURCES = {"vital": "m3l.sources.vital", "emoji": "m3l.sources.emoji", "table": "m3l.sources.table"}
+
+
+def load_source(name: str, **options) -> Tuples:
+    """The tuples of source ``name``; an unknown name or option is a `ParameterError` that lists the valid ones."""
+    from inspect import signature
+
+    choose("corpus", name, SOURCES)
+    function = import_module(SOURCES[name]).load
+    for option in options:
+        choose(f"option of corpus {name!r}", option, signature(function).parameters)
+    return function(**options)

@@ -1,0 +1,246 @@
+"""The training loop: seeded minibatches held on the device, Adam, checkpoints, and nothing else."""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from .corpus import Corpus
+from .errors import DataError, ParameterError, TrainingDiverged, choose, require
+from .files import atomic
+from .loss import Objective
+from .model import M3L, ViewSpec
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long and where to train.
+
+    Attributes
+    ----------
+    epochs, batch_size, seed : int
+    device : str
+        ``"auto"`` (a GPU when there is one), ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+    threads : int
+        CPU threads; small matrices gain little from more than one.
+    checkpoint_every : int
+        Epochs between checkpoints, if `fit` is given a place for them.
+
+    Raises
+    ------
+    ParameterError
+        A value is out of range.
+    """
+
+    epochs: int = 100
+    batch_size: int = 32
+    seed: int = 0
+    device: str = "auto"
+    threads: int = 1
+    checkpoint_every: int = 5
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size", "threads", "checkpoint_every"):
+            value = getattr(self, name)
+            require(isinstance(value, int) and not isinstance(value, bool) and value >= 1, f"{name}={value!r}: expected an integer, 1 or more")
+        require(isinstance(self.seed, int) and 0 <= self.seed < 2**63, f"seed={self.seed!r}: expected an integer, 0 or more")
+        resolve_device(self.device)
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of that name; ``"auto"`` is the GPU when there is one. `ParameterError` if it is not to be had."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ParameterError(f"device={name!r} is unknown; valid: auto, cpu, cuda, cuda:N") from None
+    require(device.type in ("cpu", "cuda"), f"device={name!r}: expected auto, cpu or cuda")
+    found = torch.cuda.device_count()
+    require(device.type == "cpu" or (device.index or 0) < found, f"device={name!r}: this machine has {found} CUDA devices; valid: auto, cpu")
+    return device
+
+
+def model_for(corpus: Corpus, topics: int, input_scaling: str = "standardize", seed: int = 0, **options) -> M3L:
+    """An untrained `M3L` for the views of ``corpus``, with weights drawn from ``seed`` and input scaling from its items.
+
+    ``options`` are those of `M3L`: ``hidden``, ``dropout``, ``share_text_network``.
+    """
+    specs = [ViewSpec(n, v.embeddings.shape[1], len(v.vocabulary or ()), input_scaling) for n, v in corpus.views.items()]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = M3L(specs, topics, **options)
+    model.fit_input_scaling({name: view.embeddings for name, view in corpus.views.items()})
+    return model
+
+
+class _Batches:
+    """A corpus laid out once on the device."""
+
+    def __init__(self, corpus: Corpus, device: torch.device):
+        self.views = {}
+        for name, view in corpus.views.items():
+            bow = None if view.bow is None else torch.from_numpy(view.bow.astype(np.float32).toarray()).to(device)
+            present = None if view.present.all() else torch.from_numpy(view.present).to(device)
+            self.views[name] = torch.from_numpy(view.embeddings).to(device), torch.from_numpy(view.index).to(device), bow, present
+
+    def __call__(self, tuples: Tensor) -> tuple[dict, dict, dict]:
+        """The tuples' embeddings, bags of words and presence, as `Objective` takes them."""
+        x, bows, presence = {}, {}, {}
+        for name, (embeddings, index, bow, present) in self.views.items():
+            items = index[tuples]
+            if present is not None:
+                presence[name] = present[tuples]
+                items = items[presence[name]]
+            x[name] = embeddings[items]
+            if bow is not None:
+                bows[name] = bow[items]
+        return x, bows, presence
+
+
+def fit(model: M3L, corpus: Corpus, objective: Objective, config: TrainConfig, checkpoint=None, progress: bool = True) -> list[dict]:
+    """Train ``model`` on ``corpus`` (the training part alone) and leave it in evaluation mode on the CPU.
+
+    Parameters
+    ----------
+    model : M3L
+    corpus : Corpus
+        Its views are the model's.
+    objective : Objective
+    config : TrainConfig
+    checkpoint : path, optional
+        Where training is saved every ``config.checkpoint_every`` epochs, and resumed from if the file is there.
+        A resumed run gives the same numbers as one that was not interrupted. Left in place at the end.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    A dictionary an epoch: ``epoch``, ``seconds`` since the start, each loss term and ``loss``, per tuple.
+
+    Raises
+    ------
+    ParameterError
+        The batch is larger than the corpus.
+    DataError
+        Views do not match, or the checkpoint is broken or of another run.
+    TrainingDiverged
+        A loss term is no longer finite.
+    """
+    _check_views(model, corpus)
+    n = len(corpus)
+    require(n >= 2, f"corpus {corpus.name}: training needs 2 tuples or more, it has {n}", DataError)
+    require(config.batch_size <= n, f"batch_size={config.batch_size} is larger than the {n} tuples of corpus {corpus.name}; expected {n} or less")
+    require(objective.kl == "prior" or len(corpus.views) > 1, f"objective.kl={objective.kl!r} compares views and there is one; for a single view use the preset 'zeroshot'")
+    device = resolve_device(config.device)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(config.threads)
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            return _fit(model, corpus, objective, config, device, checkpoint, progress)
+    finally:
+        torch.set_num_threads(threads)
+        model.to("cpu").eval()
+
+
+def _fit(model, corpus, objective, config, device, checkpoint, progress) -> list[dict]:
+    torch.manual_seed(config.seed)
+    order = torch.Generator().manual_seed(config.seed)
+    model.to(device).train()
+    batches, n = _Batches(corpus, device), len(corpus)
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=objective.learning_rate, betas=objective.betas, fused=True)
+    identity, history = None, []
+    if checkpoint is not None:
+        run = {**asdict(config), "epochs": None, "checkpoint_every": None, "device": device.type, "threads": None}
+        identity = {"objective": asdict(objective), "config": run, "model": model.config, "data": corpus.fingerprint()}
+        history = _resume(checkpoint, identity, model, optimizer, order, device)
+    spent, start = history[-1]["seconds"] if history else 0.0, time.perf_counter()
+    with tqdm(total=config.epochs, initial=len(history), desc="training", unit="epoch", disable=not progress) as bar:
+        while len(history) < config.epochs:
+            sums = {}
+            for tuples in torch.randperm(n, generator=order).to(device).split(config.batch_size):
+                terms = objective(model, *batches(tuples))
+                loss = sum(terms.values())
+                optimizer.zero_grad()
+                if loss.requires_grad:
+                    loss.backward()
+                    optimizer.step()
+                for name, value in terms.items():
+                    sums[name] = sums.get(name, 0.0) + torch.as_tensor(value, device=device).detach().double()
+            epoch = len(history) + 1
+            means = {name: float(value) / n for name, value in sums.items()}
+            _check_finite(means, epoch, objective)
+            history.append({"epoch": epoch, "seconds": round(spent + time.perf_counter() - start, 3), **means, "loss": sum(means.values())})
+            bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()}, refresh=False)
+            bar.update()
+            if checkpoint is not None and (epoch % config.checkpoint_every == 0 or epoch == config.epochs):
+                _save(checkpoint, identity, model, optimizer, order, device, history)
+    return history
+
+
+def _check_views(model: M3L, corpus: Corpus) -> None:
+    require(set(model.views) == set(corpus.views), f"the model has views {sorted(model.views)}, corpus {corpus.name} has {sorted(corpus.views)}", DataError)
+    for name, spec in model.views.items():
+        view = corpus.views[name]
+        found = view.embeddings.shape[1], len(view.vocabulary or ())
+        expected = spec.embedding_size, spec.vocabulary_size
+        require(found == expected, f"view {name!r}: the corpus has embeddings of size {found[0]} and {found[1]} words, the model expects {expected[0]} and {expected[1]}", DataError)
+
+
+def _check_finite(means: dict, epoch: int, objective: Objective) -> None:
+    bad = [name for name, value in means.items() if not np.isfinite(value)]
+    if bad:
+        raise TrainingDiverged(
+            f"epoch {epoch}: {' and '.join(bad)} not finite; the last checkpoint, if any, is intact. "
+            f"Try a smaller learning_rate (now {objective.learning_rate}) or a larger temperature (now {objective.temperature}), or check the scale of the embeddings."
+        )
+
+
+def _save(path, identity, model, optimizer, order, device, history) -> None:
+    from safetensors.torch import save_file
+
+    tensors = {f"model.{k}": v.cpu().contiguous() for k, v in model.state_dict().items()}
+    for i, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"adam.{i}.{k}": v.cpu().contiguous() for k, v in state.items()}
+    tensors |= {"rng.cpu": torch.get_rng_state(), "rng.order": order.get_state()}
+    if device.type == "cuda":
+        tensors["rng.cuda"] = torch.cuda.get_rng_state(device)
+    with atomic(path) as temporary:
+        save_file(tensors, temporary, metadata={"identity": json.dumps(identity), "history": json.dumps(history)})
+
+
+def _resume(path, identity, model, optimizer, order, device) -> list[dict]:
+    """Restore the state saved at ``path``, if any; the history up to there."""
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).exists():
+        return []
+    try:
+        with safe_open(path, "pt") as file:
+            meta, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}
+        found, history = json.loads(meta["identity"]), json.loads(meta["history"])
+    except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
+        raise DataError(f"{path}: not a whole checkpoint ({error}); delete it to start again") from error
+    expected = json.loads(json.dumps(identity))
+    for part in expected:
+        require(found.get(part) == expected[part], f"{path}: a checkpoint of another run: its {part} is {found.get(part)}, this run's is {expected[part]}; delete it to start again", DataError)
+
+    def under(prefix):
+        return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+    model.load_state_dict(under("model."))
+    state = {}
+    for key, value in under("adam.").items():
+        i, field = key.split(".")
+        state.setdefault(int(i), {})[field] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    torch.set_rng_state(tensors["rng.cpu"])
+    order.set_state(tensors["rng.order"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(tensors["rng.cuda"], device)
+    return history
