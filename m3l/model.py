@@ -3,6 +3,7 @@
 B tuples in a batch, D dimensions of an embedding, K topics, V words of a vocabulary.
 """
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -210,8 +211,9 @@ class M3L(nn.Module):
             DataError,
         )
         require(bool(np.isfinite(embeddings).all()), f"view {view!r}: the embeddings hold NaN or infinity", DataError)
-        # numpy's generator is sequential, so the noise of a row is the same in any batch and on any device
-        noise = np.random.default_rng(seed)
+        # numpy's generator is sequential, so the noise of a row is the same in any batch and on any device; the array's
+        # checksum keeps row i of two views from sharing its noise, which would align them and flatter retrieval
+        noise = np.random.default_rng([seed, zlib.crc32(np.ascontiguousarray(embeddings).data)])
         device, training = self.prior_mean.device, self.training
         theta = np.empty((len(embeddings), self.topics), dtype=np.float32)
         self.eval()

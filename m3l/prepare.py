@@ -42,7 +42,6 @@ def prepare(tuples: Tuples, folder, vocabulary_size: int = 2000, min_words: int 
     -------
     The data card: source, licence, counts of what was kept and dropped, hashes.
     """
-    import pandas as pd
 
     choose("incomplete", incomplete, ("drop", "keep"))
     choose("leakage", leakage, ("error", "drop"))

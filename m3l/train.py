@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .corpus import Corpus
-from .errors import DataError, ParameterError, TrainingDiverged, choose, require
+from .errors import DataError, ParameterError, TrainingDiverged, require
 from .files import atomic
 from .loss import Objective
 from .model import M3L, ViewSpec
@@ -222,7 +222,7 @@ def _resume(path, identity, model, optimizer, order, device) -> list[dict]:
         return []
     try:
         with safe_open(path, "pt") as file:
-            meta, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}
+            meta, tensors = file.metadata(), {key: file.get_tensor(key) for key in list(file.keys())}
         found, history = json.loads(meta["identity"]), json.loads(meta["history"])
     except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
         raise DataError(f"{path}: not a whole checkpoint ({error}); delete it to start again") from error

@@ -1,0 +1,83 @@
+"""A run's record: a folder with all that is needed to redraw its figures and reload its model.
+
+``params.json`` (what was asked), ``metrics.json`` (what came out), ``history.csv`` (loss terms an epoch),
+``theta_<view>.npy`` (test items' topics), ``topics.json`` (top words by language), ``model.safetensors``.
+"""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .errors import DataError, require
+from .files import atomic, read_array, read_csv, read_json, write_csv, write_json
+from .model import M3L, ViewSpec
+
+
+@dataclass
+class Run:
+    """A run read back: ``theta`` by view (M, K), ``topics`` by language (K lists of words, best first)."""
+
+    folder: Path
+    params: dict
+    metrics: dict
+    history: list[dict]
+    theta: dict[str, np.ndarray]
+    topics: dict[str, list[list[str]]]
+
+
+def save_model(path, model: M3L, vocabularies: Mapping[str, list[str]]) -> None:
+    """Write weights, configuration and vocabularies as one safetensors file, atomically."""
+    from safetensors.torch import save_file
+
+    meta = {"views": json.dumps([asdict(v) for v in model.views.values()]), "config": json.dumps(model.config), "vocabularies": json.dumps(vocabularies, ensure_ascii=False)}
+    with atomic(path) as temporary:
+        save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, temporary, metadata=meta)
+
+
+def load_model(path) -> tuple[M3L, dict[str, list[str]]]:
+    """The model that `save_model` wrote, in evaluation mode, and its vocabularies; `DataError` if the file is broken."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            meta, weights = file.metadata(), {key: file.get_tensor(key) for key in list(file.keys())}
+        model = M3L([ViewSpec(**view) for view in json.loads(meta["views"])], **json.loads(meta["config"]))
+        model.load_state_dict(weights)
+        return model.eval(), json.loads(meta["vocabularies"])
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (SafetensorError, OSError, TypeError, KeyError, ValueError, RuntimeError) as error:
+        raise DataError(f"{path}: not a whole model ({error}); train it again") from error
+
+
+def save_run(folder, model: M3L, vocabularies: Mapping, params: dict, metrics: dict, history: list[dict], theta: Mapping, top_n: int = 25) -> None:
+    """Write a run's folder, atomically: an earlier run there is replaced as a whole or not at all."""
+    with atomic(folder, directory=True) as temporary:
+        save_model(temporary / "model.safetensors", model, vocabularies)
+        write_json(temporary / "topics.json", {lang: model.topic_words(lang, words, top_n) for lang, words in vocabularies.items()})
+        for view, array in theta.items():
+            np.save(temporary / f"theta_{view}.npy", array, allow_pickle=False)
+        write_csv(temporary / "history.csv", history)
+        write_json(temporary / "metrics.json", metrics)
+        write_json(temporary / "params.json", params)
+
+
+def load_run(folder) -> Run:
+    """Read a run back; `DataError` naming what is missing or broken."""
+    folder = Path(folder)
+    require(folder.is_dir(), f"{folder}: no such run", DataError)
+    theta = {path.stem.removeprefix("theta_"): read_array(path) for path in sorted(folder.glob("theta_*.npy"))}
+    return Run(folder, read_json(folder / "params.json"), read_json(folder / "metrics.json"), read_csv(folder / "history.csv"), theta, read_json(folder / "topics.json"))
+
+
+def environment() -> dict:
+    """Versions and machine, for a run's provenance."""
+    from . import __version__
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    return {"m3l": __version__, "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__, "device": device, "machine": platform.machine()}
