@@ -116,7 +116,7 @@ def execute(chapter, output, parameters: dict) -> float:
     with atomic(output) as temporary:
         scratch = temporary.with_suffix(".ipynb")
         try:
-            papermill.execute_notebook(str(chapter), str(scratch), parameters, progress_bar=False, log_output=False, cwd=str(project_root()))
+            papermill.execute_notebook(str(chapter), str(scratch), parameters, progress_bar=False, log_output=False, cwd=str(project_root()), extra_arguments=["--IPKernelApp.log_level=50"])
             os.replace(scratch, temporary)
             failed.unlink(missing_ok=True)
         except papermill.PapermillExecutionError:

@@ -200,3 +200,16 @@ def assemble(folder, embeddings, encoders: Mapping[str, str]) -> Corpus:
         bow = None if view == "image" else read_sparse(Path(folder) / f"bow_{view}.npz")
         views[view] = View(view, array, np.array(index, dtype=np.int64), ids, bow, None if view == "image" else vocabulary(folder, view))
     return Corpus(name, views, frame["tuple_id"], frame["article_id"], frame["split"])
+
+
+def embedding_card(embeddings, view: str, encoder: str) -> dict:
+    """What `embed_view` recorded beside an embedding: encoder, space, identity, shape, hashes."""
+    return read_json(Path(embeddings) / file_name(encoder) / f"{view}.json")
+
+
+def known_topics(folder, view: str, split: str) -> np.ndarray | None:
+    """The true topic proportions (M, G) of a split's items, where the source knows them, else None."""
+    frame = read_tuples(folder)
+    if f"{view}_truth" not in frame:
+        return None
+    return np.stack(items(frame[frame["split"] == split], view)[f"{view}_truth"].to_list())

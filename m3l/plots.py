@@ -1,0 +1,163 @@
+"""Every figure of the book. Each function returns a matplotlib figure; colours tell views apart for any eyes."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+PALETTE = sns.color_palette("colorblind")
+VIEW_COLOURS = {"en": PALETTE[0], "de": PALETTE[1], "fr": PALETTE[1], "es": PALETTE[4], "image": PALETTE[2]}
+VIEW_MARKERS = {"en": "o", "de": "s", "fr": "s", "es": "D", "image": "^"}
+TERM_NAMES = {"reconstruction": "reconstruction", "kl": "KL", "contrastive": "InfoNCE (times s)", "loss": "sum"}
+
+
+def style() -> None:
+    """Set the book's look for all figures of a chapter."""
+    sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
+    plt.rcParams.update({"figure.dpi": 110, "savefig.dpi": 220, "figure.constrained_layout.use": True, "font.size": 11, "axes.titlesize": 12, "svg.fonttype": "none"})
+
+
+def view_colour(view: str):
+    """The colour of a view, the same in every figure; a view not known in advance gets one of the rest by name."""
+    return VIEW_COLOURS.get(view, PALETTE[5 + sum(map(ord, view)) % 5])
+
+
+def architecture(languages: Sequence[str] = ("en", "de"), image: bool = True) -> Figure:
+    """The model as a diagram: encoder, inference network, θ and decoder of each view, and what ties the views."""
+    views = [*languages, *(["image"] if image else [])]
+    figure, axes = plt.subplots(figsize=(9.5, 1.5 + 1.45 * len(views)))
+    axes.set_xlim(0, 10.6)
+    axes.set_ylim(-0.25, len(views) * 1.6)
+    axes.axis("off")
+
+    def box(x, y, text, colour, width=1.55, dashed=False):
+        patch = FancyBboxPatch((x, y - 0.38), width, 0.76, boxstyle="round,pad=0.03,rounding_size=0.12", facecolor=(*colour, 0.18), edgecolor=colour, linewidth=1.5, linestyle="--" if dashed else "-")
+        axes.add_patch(patch)
+        axes.text(x + width / 2, y, text, ha="center", va="center", fontsize=10)
+
+    def arrow(start, end, colour="0.35", style="-|>", curve=0.0):
+        axes.add_patch(FancyArrowPatch(start, end, arrowstyle=style, mutation_scale=13, color=colour, linewidth=1.4, connectionstyle=f"arc3,rad={curve}", shrinkA=2, shrinkB=2))
+
+    rows = [len(views) * 1.6 - 1.0 - 1.55 * i for i in range(len(views))]
+    for view, y in zip(views, rows, strict=True):
+        colour = view_colour(view)
+        thing = "picture" if view == "image" else f"document\n({view})"
+        axes.text(0.55, y, thing, ha="center", va="center", fontsize=10)
+        arrow((1.05, y), (1.4, y))
+        box(1.45, y, "frozen\nencoder", colour, dashed=True)
+        arrow((3.05, y), (3.45, y))
+        box(3.5, y, "inference\nnetwork", colour)
+        arrow((5.1, y), (5.5, y))
+        axes.text(5.3, y + 0.2, "μ, σ²", ha="center", fontsize=9)
+        box(5.55, y, "θ = softmax(z)", colour)
+        if view != "image":
+            arrow((7.15, y), (7.75, y))
+            box(7.8, y, f"softmax(BN(θ β))\nβ of {view}", colour, width=1.95)
+            axes.text(9.95, y, "words", ha="left", va="center", fontsize=10)
+            arrow((9.78, y), (9.95, y), style="-")
+        else:
+            axes.text(7.35, y, "no words to reconstruct", ha="left", va="center", fontsize=9, style="italic", color="0.35")
+    for i in range(len(views)):
+        for j in range(i + 1, len(views)):
+            x = 6.0 + 0.55 * (j - i - 1) + 0.3
+            arrow((x, rows[i] - 0.42), (x, rows[j] + 0.42), colour=PALETTE[3], style="<|-|>", curve=0.0 if j == i + 1 else 0.25)
+    axes.text(7.3, rows[0] - 0.78, "KL + InfoNCE between\neach pair of views", fontsize=9, color=PALETTE[3], va="center")
+    axes.text(2.22, len(views) * 1.6 - 0.3, "not trained", ha="center", fontsize=9, style="italic", color="0.35")
+    return figure
+
+
+def info_nce_matrix(similarity: np.ndarray, labels: tuple[Sequence[str], Sequence[str]]) -> Figure:
+    """A batch's similarities (B, B): positives framed on the diagonal, negatives off it."""
+    figure, axes = plt.subplots(figsize=(5.6, 4.2))
+    sns.heatmap(similarity, annot=True, fmt=".2f", cmap="cividis", cbar_kws={"label": "similarity of θ"}, xticklabels=labels[1], yticklabels=labels[0], ax=axes, vmin=0, vmax=1)
+    for i in range(len(similarity)):
+        axes.add_patch(plt.Rectangle((i + 0.04, i + 0.04), 0.92, 0.92, fill=False, edgecolor=PALETTE[3], linewidth=3))
+    axes.set(xlabel="θ of the second view", ylabel="θ of the first view", title="positives framed, all others negatives")
+    return figure
+
+
+def training_curves(history: Sequence[Mapping]) -> Figure:
+    """Each loss term against the epoch, in panels of their own since their scales differ."""
+    terms = [term for term in TERM_NAMES if term in history[0]]
+    figure, panels = plt.subplots(1, len(terms), figsize=(3.1 * len(terms), 2.9), squeeze=False)
+    for axes, term, colour in zip(panels[0], terms, PALETTE, strict=False):
+        axes.plot([row["epoch"] for row in history], [row[term] for row in history], color=colour)
+        axes.set(title=TERM_NAMES[term], xlabel="epoch", ylabel="nats per tuple" if term == terms[0] else "")
+    return figure
+
+
+def retrieval_scores(table, corpus: str) -> Figure:
+    """Score by direction and model: a point a seed, the mean as a bar of its own, chance dotted.
+
+    ``table`` is a data frame with columns model, seed, direction, score, chance.
+    """
+    directions, models = list(dict.fromkeys(table["direction"])), list(dict.fromkeys(table["model"]))
+    figure, axes = plt.subplots(figsize=(8.2, 0.9 + 0.62 * len(directions) * max(1, 0.55 * len(models))))
+    height = 0.8 / len(models)
+    for m, model in enumerate(models):
+        for d, direction in enumerate(directions):
+            rows = table[(table["model"] == model) & (table["direction"] == direction)]
+            y = d + (m - (len(models) - 1) / 2) * height
+            axes.barh(y, rows["score"].mean(), height=height * 0.9, color=(*PALETTE[m], 0.45), edgecolor=PALETTE[m], label=model if d == 0 else None)
+            axes.plot(rows["score"], [y] * len(rows), "o", color="0.15", markersize=4)
+    for d, direction in enumerate(directions):
+        chance = table[table["direction"] == direction]["chance"].mean()
+        axes.plot([chance] * 2, [d - 0.42, d + 0.42], ":", color=PALETTE[3], linewidth=2, label="chance" if d == 0 else None)
+    axes.set_yticks(range(len(directions)), directions)
+    axes.invert_yaxis()
+    axes.set(xlabel="MRR (text to text) or UAP (with pictures)", title=f"{corpus}: retrieval by topics")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    return figure
+
+
+def cosine_histograms(aligned: Mapping[str, np.ndarray], random: Mapping[str, np.ndarray]) -> Figure:
+    """For each pair of views, cosines of aligned items and of items drawn at random."""
+    figure, panels = plt.subplots(1, len(aligned), figsize=(4.1 * len(aligned), 3.0), squeeze=False, sharex=True)
+    for axes, pair in zip(panels[0], aligned, strict=True):
+        bins = np.linspace(-0.4, 1.0, 57)
+        axes.hist(random[pair], bins, density=True, color=PALETTE[7], alpha=0.7, label="random pairs")
+        axes.hist(aligned[pair], bins, density=True, color=PALETTE[0], alpha=0.6, label="aligned pairs")
+        axes.set(title=pair, xlabel="cosine", yticks=[])
+    panels[0][0].legend(frameon=False, fontsize=9)
+    return figure
+
+
+def view_scatter(vectors: Mapping[str, np.ndarray]) -> Figure:
+    """The items of each view on the two main axes of them all: a modality gap is a cloud apart."""
+    everything = np.vstack(list(vectors.values()))
+    centre = everything.mean(axis=0)
+    _, _, axes_of_variation = np.linalg.svd(everything - centre, full_matrices=False)
+    figure, axes = plt.subplots(figsize=(6.2, 4.4))
+    for view, x in vectors.items():
+        flat = (x - centre) @ axes_of_variation[:2].T
+        axes.scatter(*flat.T, s=14, alpha=0.5, color=view_colour(view), marker=VIEW_MARKERS.get(view, "o"), label=view, linewidths=0)
+    axes.set(xlabel="first principal axis", ylabel="second principal axis")
+    axes.legend(title="view", frameon=True)
+    return figure
+
+
+def document_lengths(lengths: Mapping[str, np.ndarray], min_words: int) -> Figure:
+    """How many words of the vocabulary the documents of each language have."""
+    figure, axes = plt.subplots(figsize=(7.2, 3.0))
+    top = int(np.percentile(np.concatenate(list(lengths.values())), 99)) + 1
+    for name, values in lengths.items():
+        axes.hist(values, bins=np.arange(0, top + 1) - 0.5, histtype="step", linewidth=2, label=name, color=view_colour(name.split()[-1]))
+    axes.axvline(min_words - 0.5, color="0.3", linestyle=":", label=f"at least {min_words}")
+    axes.set(xlabel="words of the vocabulary in a document", ylabel="documents", xlim=(0, top))
+    axes.legend(frameon=False)
+    return figure
+
+
+def pictures(paths: Sequence, titles: Sequence[str]) -> Figure:
+    """Pictures in a row, each under its title."""
+    from .images import load_image
+
+    figure, panels = plt.subplots(1, len(paths), figsize=(2.5 * len(paths), 3.1), squeeze=False)
+    for axes, path, title in zip(panels[0], paths, titles, strict=True):
+        axes.imshow(load_image(path))
+        axes.set_title(title, fontsize=9)
+        axes.axis("off")
+    return figure

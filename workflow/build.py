@@ -1,0 +1,57 @@
+"""Build the book for a profile: ``python workflow/build.py laptop [--targets ...] [--cores N]``.
+
+One build at a time runs in a checkout; the lock goes with the process, so a killed build leaves none behind.
+"""
+
+import argparse
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def profiles() -> list[str]:
+    """The names of the profiles there are."""
+    return sorted(path.stem for path in (ROOT / "workflow" / "profiles").glob("*.yaml"))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("profile")
+    parser.add_argument("--cores", default="all")
+    parser.add_argument("--dry-run", action="store_true", help="say what would run and why")
+    parser.add_argument("targets", nargs="*", help="files to make, by default the HTML book")
+    options = parser.parse_args(arguments)
+    if options.profile not in profiles():
+        print(f"PROFILE={options.profile!r} is unknown; valid: {', '.join(profiles())}", file=sys.stderr)
+        return 2
+    (ROOT / "build").mkdir(exist_ok=True)
+    with open(ROOT / "build" / "lock", "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            print(f"another build (process {lock.read().strip() or '?'}) is running in {ROOT}; wait for it to end", file=sys.stderr)
+            return 3
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        command = [
+            *(sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile"),
+            *("--configfile", f"workflow/profiles/{options.profile}.yaml"),
+            *("--cores", options.cores, "--nolock", "--rerun-incomplete", "--quiet", "rules"),
+            *(["--dry-run"] if options.dry_run else []),
+            *options.targets,
+        ]
+        environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}", "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
+        code = subprocess.run(command, cwd=ROOT, env=environment).returncode
+    if code == 0 and not options.dry_run and not options.targets:
+        print(f"the book: build/{options.profile}/html/index.html")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

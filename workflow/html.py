@@ -1,0 +1,57 @@
+"""Stage executed chapters and prose, and build them into HTML: ``python workflow/html.py PROFILE PAGES HTML``.
+
+Warnings are errors, and nothing is executed here: what the reader sees is what papermill left.
+"""
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from m3l.files import atomic, digest_file
+from m3l.notebook import provenance_text
+from m3l.runs import environment
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def stage(profile: str, pages: Path, source: Path) -> None:
+    """Copy prose, static files and executed chapters into ``source``; prose gets the provenance that chapters carry."""
+    shutil.copytree(ROOT / "book", source, ignore=shutil.ignore_patterns("*.ipynb", ".ipynb_checkpoints", "__pycache__"))
+    made = {page.stem: digest_file(page) for page in sorted(pages.glob("*.ipynb"))}
+    for page in sorted(pages.glob("*.ipynb")):
+        shutil.copyfile(page, source / page.name)
+    for page in sorted(source.glob("*.md")):
+        begun = time.perf_counter()
+        text = page.read_text(encoding="utf-8")
+        block = provenance_text({"profile": profile}, made, environment(), time.perf_counter() - begun)
+        page.write_text(f"{text}\n{block}", encoding="utf-8")
+
+
+def main() -> int:
+    profile, pages, html = sys.argv[1], Path(sys.argv[2]).resolve(), Path(sys.argv[3]).resolve()
+    work = html.parent / "jupyter-book"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    stage(profile, pages, work / "source")
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    config["sphinx"]["config"]["bibtex_bibfiles"] = ["references.bib"]
+    (work / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+    command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(work / "source"), "--path-output", str(work)]
+    command += ["--config", str(work / "_config.yml"), "--toc", str(work / "source" / "_toc.yml"), "--warningiserror", "--nitpick", "--keep-going", "--quiet"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    (work / "log.txt").write_text(result.stdout + result.stderr, encoding="utf-8")
+    if result.returncode:
+        print("\n".join((result.stdout + result.stderr).splitlines()[-60:]), file=sys.stderr)
+        return result.returncode
+    with atomic(html, directory=True) as temporary:
+        shutil.copytree(work / "_build" / "html", temporary, dirs_exist_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
