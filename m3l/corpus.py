@@ -190,7 +190,9 @@ class Corpus:
                 vocabulary,
             )
         corpus = cls(meta["name"], views, meta["tuple_ids"], meta["article_ids"], meta["split"])
-        require(corpus.fingerprint() == meta["fingerprint"], f"{folder}: the arrays are not those that were saved; delete the folder and make it again", DataError)
+        require(
+            corpus.fingerprint() == meta["fingerprint"], f"{folder}: the arrays are not those that were saved; delete the folder and make it again", DataError
+        )
         return corpus
 
 
@@ -236,14 +238,20 @@ def _check_corpus(corpus: Corpus) -> None:
 
 def _check_view(view: View, n: int, check) -> None:
     where, e, m = f"view {view.name!r}", view.embeddings, len(view.item_ids)
-    check(isinstance(e, np.ndarray) and e.ndim == 2 and e.shape[1] > 0, f"{where}: embeddings must be an array of shape (items, dimensions), got {getattr(e, 'shape', type(e).__name__)}")
+    check(
+        isinstance(e, np.ndarray) and e.ndim == 2 and e.shape[1] > 0,
+        f"{where}: embeddings must be an array of shape (items, dimensions), got {getattr(e, 'shape', type(e).__name__)}",
+    )
     check(e.dtype == np.float32, f"{where}: embeddings are {e.dtype}, expected float32")
     check(len(e) == m, f"{where}: {len(e)} rows of embeddings for {m} items")
     for row in np.flatnonzero(~np.isfinite(e).all(axis=1)):
         check(False, f"{where}: the embedding of row {row} (item {view.item_ids[row]!r}) is not finite")
     double = _duplicate(np.asarray(view.item_ids, dtype=str))
     check(double is None, f"{where}: item id {double!r} stands in more than one row")
-    check(view.index.shape == (n,) and np.issubdtype(view.index.dtype, np.integer), f"{where}: index must be {n} integers, got {view.index.dtype} {view.index.shape}")
+    check(
+        view.index.shape == (n,) and np.issubdtype(view.index.dtype, np.integer),
+        f"{where}: index must be {n} integers, got {view.index.dtype} {view.index.shape}",
+    )
     for row in np.flatnonzero((view.index < -1) | (view.index >= m)):
         check(False, f"{where}: tuple row {row} points at item {view.index[row]}, of {m}")
     if view.bow is None:

@@ -223,9 +223,13 @@ def get_encoder(name: str, kind: str = "text", max_tokens: int = 128, device: st
     choose("kind", kind, ("text", "image"))
     require(isinstance(max_tokens, int) and max_tokens >= 1, f"max_tokens={max_tokens!r}: expected an integer, 1 or more")
     if name in ENCODERS:
-        require(KINDS[name] == kind, f"encoder={name!r} reads {KINDS[name]}, not {kind}; encoders for {kind}: {', '.join(n for n in ENCODERS if KINDS[n] == kind)}")
+        require(
+            KINDS[name] == kind, f"encoder={name!r} reads {KINDS[name]}, not {kind}; encoders for {kind}: {', '.join(n for n in ENCODERS if KINDS[n] == kind)}"
+        )
         return ENCODERS[name](max_tokens, device)
-    known_style = "/" in name or os.sep in name or Path(name).is_dir() or name.startswith(("clip-", "all-", "paraphrase-", "multi-qa-", "distiluse-", "sentence-"))
+    known_style = (
+        "/" in name or os.sep in name or Path(name).is_dir() or name.startswith(("clip-", "all-", "paraphrase-", "multi-qa-", "distiluse-", "sentence-"))
+    )
     require(known_style, f"encoder={name!r} is unknown; valid: {', '.join(ENCODERS)}, a sentence-transformers model name or the path of a model folder")
     return _sentence_transformers(name, max_tokens, device, kind)
 
@@ -272,7 +276,11 @@ def encode(encoder: Encoder, items: Sequence, cache, batch_size: int = 64, progr
                 for start in range(0, len(work), batch_size):
                     batch = work[start : start + batch_size]
                     vectors = np.ascontiguousarray(encoder.embed([item for _, item in batch]), dtype=np.float32)
-                    require(len(vectors) == len(batch) and bool(np.isfinite(vectors).all()), f"encoder {encoder.name}: returned {vectors.shape} for {len(batch)} items, or values not finite", DataError)
+                    require(
+                        len(vectors) == len(batch) and bool(np.isfinite(vectors).all()),
+                        f"encoder {encoder.name}: returned {vectors.shape} for {len(batch)} items, or values not finite",
+                        DataError,
+                    )
                     rows = [(key, zlib.crc32(v.tobytes()), v.tobytes()) for (key, _), v in zip(batch, vectors, strict=True)]
                     with database:
                         database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)

@@ -35,7 +35,9 @@ def evaluate(vectors: Mapping[str, np.ndarray], corpus: Corpus, raw: bool = Fals
     ``items``, and ``values`` (Q,), each query's own score.
     """
     for view, array in vectors.items():
-        require(view in corpus.views and len(array) == len(corpus.views[view]), f"view {view!r}: {len(array)} vectors do not fit corpus {corpus.name}", DataError)
+        require(
+            view in corpus.views and len(array) == len(corpus.views[view]), f"view {view!r}: {len(array)} vectors do not fit corpus {corpus.name}", DataError
+        )
     articles = {view: corpus.article_of_items(view) for view in vectors}
     rows = []
     for query, item in permutations(vectors, 2):

@@ -116,7 +116,15 @@ def execute(chapter, output, parameters: dict) -> float:
     with atomic(output) as temporary:
         scratch = temporary.with_suffix(".ipynb")
         try:
-            papermill.execute_notebook(str(chapter), str(scratch), parameters, progress_bar=False, log_output=False, cwd=str(project_root()), extra_arguments=["--IPKernelApp.log_level=50"])
+            papermill.execute_notebook(
+                str(chapter),
+                str(scratch),
+                parameters,
+                progress_bar=False,
+                log_output=False,
+                cwd=str(project_root()),
+                extra_arguments=["--IPKernelApp.log_level=50"],
+            )
             os.replace(scratch, temporary)
             failed.unlink(missing_ok=True)
         except papermill.PapermillExecutionError:
@@ -142,7 +150,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         seconds = execute(options.chapter, options.output, values)
     except papermill.PapermillExecutionError as error:
-        print(f"\n{options.chapter} failed in cell {error.exec_count}: {error.ename}: {error.evalue}\nsee {options.output.with_suffix('.failed.ipynb')}", file=sys.stderr)
+        print(
+            f"\n{options.chapter} failed in cell {error.exec_count}: {error.ename}: {error.evalue}\nsee {options.output.with_suffix('.failed.ipynb')}",
+            file=sys.stderr,
+        )
         return 1
     except (ParameterError, FileNotFoundError) as error:
         print(f"\n{options.chapter}: {error}", file=sys.stderr)

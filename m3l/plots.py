@@ -17,7 +17,9 @@ TERM_NAMES = {"reconstruction": "reconstruction", "kl": "KL", "contrastive": "In
 def style() -> None:
     """Set the book's look for all figures of a chapter."""
     sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
-    plt.rcParams.update({"figure.dpi": 110, "savefig.dpi": 220, "figure.constrained_layout.use": True, "font.size": 11, "axes.titlesize": 12, "svg.fonttype": "none"})
+    plt.rcParams.update(
+        {"figure.dpi": 110, "savefig.dpi": 220, "figure.constrained_layout.use": True, "font.size": 11, "axes.titlesize": 12, "svg.fonttype": "none"}
+    )
 
 
 def view_colour(view: str):
@@ -34,12 +36,25 @@ def architecture(languages: Sequence[str] = ("en", "de"), image: bool = True) ->
     axes.axis("off")
 
     def box(x, y, text, colour, width=1.55, dashed=False):
-        patch = FancyBboxPatch((x, y - 0.38), width, 0.76, boxstyle="round,pad=0.03,rounding_size=0.12", facecolor=(*colour, 0.18), edgecolor=colour, linewidth=1.5, linestyle="--" if dashed else "-")
+        patch = FancyBboxPatch(
+            (x, y - 0.38),
+            width,
+            0.76,
+            boxstyle="round,pad=0.03,rounding_size=0.12",
+            facecolor=(*colour, 0.18),
+            edgecolor=colour,
+            linewidth=1.5,
+            linestyle="--" if dashed else "-",
+        )
         axes.add_patch(patch)
         axes.text(x + width / 2, y, text, ha="center", va="center", fontsize=10)
 
     def arrow(start, end, colour="0.35", style="-|>", curve=0.0):
-        axes.add_patch(FancyArrowPatch(start, end, arrowstyle=style, mutation_scale=13, color=colour, linewidth=1.4, connectionstyle=f"arc3,rad={curve}", shrinkA=2, shrinkB=2))
+        axes.add_patch(
+            FancyArrowPatch(
+                start, end, arrowstyle=style, mutation_scale=13, color=colour, linewidth=1.4, connectionstyle=f"arc3,rad={curve}", shrinkA=2, shrinkB=2
+            )
+        )
 
     rows = [len(views) * 1.6 - 1.0 - 1.55 * i for i in range(len(views))]
     for view, y in zip(views, rows, strict=True):
@@ -72,7 +87,18 @@ def architecture(languages: Sequence[str] = ("en", "de"), image: bool = True) ->
 def info_nce_matrix(similarity: np.ndarray, labels: tuple[Sequence[str], Sequence[str]]) -> Figure:
     """A batch's similarities (B, B): positives framed on the diagonal, negatives off it."""
     figure, axes = plt.subplots(figsize=(5.6, 4.2))
-    sns.heatmap(similarity, annot=True, fmt=".2f", cmap="cividis", cbar_kws={"label": "similarity of θ"}, xticklabels=labels[1], yticklabels=labels[0], ax=axes, vmin=0, vmax=1)
+    sns.heatmap(
+        similarity,
+        annot=True,
+        fmt=".2f",
+        cmap="cividis",
+        cbar_kws={"label": "similarity of θ"},
+        xticklabels=labels[1],
+        yticklabels=labels[0],
+        ax=axes,
+        vmin=0,
+        vmax=1,
+    )
     for i in range(len(similarity)):
         axes.add_patch(plt.Rectangle((i + 0.04, i + 0.04), 0.92, 0.92, fill=False, edgecolor=PALETTE[3], linewidth=3))
     axes.set(xlabel="θ of the second view", ylabel="θ of the first view", title="positives framed, all others negatives")

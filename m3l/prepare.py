@@ -19,7 +19,9 @@ from .sources import Tuples
 from .text import bag_of_words, keep_vocabulary, learn_vocabulary, stopwords, tokenize
 
 
-def prepare(tuples: Tuples, folder, vocabulary_size: int = 2000, min_words: int = 10, incomplete: str = "drop", leakage: str = "error", stop: Mapping | None = None) -> dict:
+def prepare(
+    tuples: Tuples, folder, vocabulary_size: int = 2000, min_words: int = 10, incomplete: str = "drop", leakage: str = "error", stop: Mapping | None = None
+) -> dict:
     """Write the prepared corpus into ``folder``, atomically.
 
     Parameters
@@ -68,7 +70,11 @@ def prepare(tuples: Tuples, folder, vocabulary_size: int = 2000, min_words: int 
     frame = frame[keep].reset_index(drop=True)
     for split in ("train", "test"):
         part = frame[frame["split"] == split]
-        require(len(part) > 0, f"corpus {tuples.name}: no {split} tuple is left; min_words={min_words} and vocabulary_size={vocabulary_size} dropped {dropped}", DataError)
+        require(
+            len(part) > 0,
+            f"corpus {tuples.name}: no {split} tuple is left; min_words={min_words} and vocabulary_size={vocabulary_size} dropped {dropped}",
+            DataError,
+        )
         counts[split] = {"tuples": len(part), "articles": int(part["article_id"].nunique()), "pictures": int(part["image_id"].nunique())}
 
     with atomic(folder, directory=True) as temporary:
@@ -149,7 +155,9 @@ def training_tokens(folder, language: str) -> list[list[str]]:
     return keep_vocabulary((tokenize(text) for text in rows[f"{language}_text"]), vocabulary(folder, language))
 
 
-def embed_view(folder, view: str, encoder: str, out, cache, max_tokens: int = 128, device: str = "auto", batch_size: int = 64, progress: bool = True) -> np.ndarray:
+def embed_view(
+    folder, view: str, encoder: str, out, cache, max_tokens: int = 128, device: str = "auto", batch_size: int = 64, progress: bool = True
+) -> np.ndarray:
     """Encode a view of a prepared corpus into ``<out>/<encoder>/<view>.npy`` and ``.json``: float32 (M, D)."""
     choose("view", view, views_of(folder))
     model = get_encoder(encoder, "image" if view == "image" else "text", max_tokens, device)
@@ -162,7 +170,17 @@ def embed_view(folder, view: str, encoder: str, out, cache, max_tokens: int = 12
     embeddings = encode(model, content, cache, batch_size, progress)
     place = Path(out) / file_name(encoder)
     write_array(place / f"{view}.npy", embeddings)
-    write_json(place / f"{view}.json", {"encoder": encoder, "space": model.space, "identity": model.identity, "shape": list(embeddings.shape), "sha256": digest(embeddings), "items": digest(*_item_ids(rows, view))})
+    write_json(
+        place / f"{view}.json",
+        {
+            "encoder": encoder,
+            "space": model.space,
+            "identity": model.identity,
+            "shape": list(embeddings.shape),
+            "sha256": digest(embeddings),
+            "items": digest(*_item_ids(rows, view)),
+        },
+    )
     return embeddings
 
 
@@ -191,7 +209,11 @@ def assemble(folder, embeddings, encoders: Mapping[str, str]) -> Corpus:
         ids = _item_ids(rows, view)
         path = Path(embeddings) / file_name(encoder) / f"{view}.npy"
         array, meta = read_array(path), read_json(path.with_suffix(".json"))
-        require(meta["items"] == digest(*ids) and meta["sha256"] == digest(array), f"{path}: not the embeddings of the items in {folder}; encode the view again", DataError)
+        require(
+            meta["items"] == digest(*ids) and meta["sha256"] == digest(array),
+            f"{path}: not the embeddings of the items in {folder}; encode the view again",
+            DataError,
+        )
         place = {item: i for i, item in enumerate(ids)}
         if view == "image":
             index = [place.get(image, -1) for image in frame["image_id"]]

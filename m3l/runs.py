@@ -34,7 +34,11 @@ def save_model(path, model: M3L, vocabularies: Mapping[str, list[str]]) -> None:
     """Write weights, configuration and vocabularies as one safetensors file, atomically."""
     from safetensors.torch import save_file
 
-    meta = {"views": json.dumps([asdict(v) for v in model.views.values()]), "config": json.dumps(model.config), "vocabularies": json.dumps(vocabularies, ensure_ascii=False)}
+    meta = {
+        "views": json.dumps([asdict(v) for v in model.views.values()]),
+        "config": json.dumps(model.config),
+        "vocabularies": json.dumps(vocabularies, ensure_ascii=False),
+    }
     with atomic(path) as temporary:
         save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, temporary, metadata=meta)
 
@@ -72,7 +76,14 @@ def load_run(folder) -> Run:
     folder = Path(folder)
     require(folder.is_dir(), f"{folder}: no such run", DataError)
     theta = {path.stem.removeprefix("theta_"): read_array(path) for path in sorted(folder.glob("theta_*.npy"))}
-    return Run(folder, read_json(folder / "params.json"), read_json(folder / "metrics.json"), read_csv(folder / "history.csv"), theta, read_json(folder / "topics.json"))
+    return Run(
+        folder,
+        read_json(folder / "params.json"),
+        read_json(folder / "metrics.json"),
+        read_csv(folder / "history.csv"),
+        theta,
+        read_json(folder / "topics.json"),
+    )
 
 
 def environment() -> dict:
@@ -80,4 +91,11 @@ def environment() -> dict:
     from . import __version__
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    return {"m3l": __version__, "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__, "device": device, "machine": platform.machine()}
+    return {
+        "m3l": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "device": device,
+        "machine": platform.machine(),
+    }

@@ -56,7 +56,11 @@ def learn_vocabulary(documents: Iterable[Sequence[str]], size: int, stop: frozen
     counter = CountVectorizer(analyzer=lambda words: words)
     counts = counter.fit_transform(documents).sum(axis=0).A1
     words = counter.get_feature_names_out()
-    require(len(words) >= size, f"language {language!r}: vocabulary_size={size}, but the training documents hold {len(words)} distinct words; ask for {len(words)} or fewer", DataError)
+    require(
+        len(words) >= size,
+        f"language {language!r}: vocabulary_size={size}, but the training documents hold {len(words)} distinct words; ask for {len(words)} or fewer",
+        DataError,
+    )
     ranked = sorted(zip(-counts, words, strict=True))
     return [str(word) for _, word in ranked[:size]]
 

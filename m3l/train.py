@@ -136,7 +136,10 @@ def fit(model: M3L, corpus: Corpus, objective: Objective, config: TrainConfig, c
     n = len(corpus)
     require(n >= 2, f"corpus {corpus.name}: training needs 2 tuples or more, it has {n}", DataError)
     require(config.batch_size <= n, f"batch_size={config.batch_size} is larger than the {n} tuples of corpus {corpus.name}; expected {n} or less")
-    require(objective.kl == "prior" or len(corpus.views) > 1, f"objective.kl={objective.kl!r} compares views and there is one; for a single view use the preset 'zeroshot'")
+    require(
+        objective.kl == "prior" or len(corpus.views) > 1,
+        f"objective.kl={objective.kl!r} compares views and there is one; for a single view use the preset 'zeroshot'",
+    )
     device = resolve_device(config.device)
     threads = torch.get_num_threads()
     torch.set_num_threads(config.threads)
@@ -189,7 +192,11 @@ def _check_views(model: M3L, corpus: Corpus) -> None:
         view = corpus.views[name]
         found = view.embeddings.shape[1], len(view.vocabulary or ())
         expected = spec.embedding_size, spec.vocabulary_size
-        require(found == expected, f"view {name!r}: the corpus has embeddings of size {found[0]} and {found[1]} words, the model expects {expected[0]} and {expected[1]}", DataError)
+        require(
+            found == expected,
+            f"view {name!r}: the corpus has embeddings of size {found[0]} and {found[1]} words, the model expects {expected[0]} and {expected[1]}",
+            DataError,
+        )
 
 
 def _check_finite(means: dict, epoch: int, objective: Objective) -> None:
@@ -228,7 +235,11 @@ def _resume(path, identity, model, optimizer, order, device) -> list[dict]:
         raise DataError(f"{path}: not a whole checkpoint ({error}); delete it to start again") from error
     expected = json.loads(json.dumps(identity))
     for part in expected:
-        require(found.get(part) == expected[part], f"{path}: a checkpoint of another run: its {part} is {found.get(part)}, this run's is {expected[part]}; delete it to start again", DataError)
+        require(
+            found.get(part) == expected[part],
+            f"{path}: a checkpoint of another run: its {part} is {found.get(part)}, this run's is {expected[part]}; delete it to start again",
+            DataError,
+        )
 
     def under(prefix):
         return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -301,6 +301,11 @@ def test_a_topic_word_in_no_document_is_named():
         npmi([["a", "ghost"]], [["a", "b"]])
 
 
+def test_words_beyond_the_first_do_not_count():
+    documents = [["a", "b"], ["a", "b"], ["c"]]
+    assert npmi([["a", "b", "ghost"]], documents, top_n=2) == pytest.approx(npmi([["a", "b"]], documents))
+
+
 def test_diversity_is_the_share_of_distinct_words():
     assert topic_diversity([["a", "b"], ["c", "d"]]) == 1
     assert topic_diversity([["a", "b"], ["a", "b"], ["a", "b"]]) == pytest.approx(1 / 3)

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from conftest import make_corpus
 
 from m3l import M3L, DataError, ParameterError, ViewSpec, model_for, top_topics
+from m3l.metrics import retrieval
 from m3l.model import BatchNorm
 
 VIEWS = [ViewSpec("en", 8, 30), ViewSpec("de", 8, 25), ViewSpec("image", 6)]
@@ -157,6 +158,17 @@ def test_inference_is_the_mean_over_samples_of_theta():
     assert np.abs(model.infer(x, "en", samples=1) - expected).max() > 0.05
 
 
+def test_rows_of_two_views_share_no_noise():
+    model = make_model([ViewSpec("en", 8, 30), ViewSpec("image", 8)])
+    for network in model.networks.values():  # the embeddings then say nothing, and θ is noise alone
+        torch.nn.init.zeros_(network.posterior.weight)
+        torch.nn.init.zeros_(network.posterior.bias)
+    en, pictures = embed(200), embed(200, seed=1)
+    for theta in (model.infer(pictures, "image"), model.infer(pictures, "en")):
+        scores = retrieval(model.infer(en, "en"), theta)
+        assert scores["reciprocal_rank"].mean() < 2 * scores["chance_rr"]
+
+
 def test_inference_takes_any_memory_layout():
     model, x = make_model(), embed(6)
     np.testing.assert_allclose(model.infer(np.asfortranarray(x), "en"), model.infer(x, "en"), atol=1e-6)
@@ -216,14 +228,19 @@ def test_standardize_gives_each_dimension_mean_0_and_spread_1():
     np.testing.assert_allclose(y.std(0), 1, rtol=1e-5)
 
 
-@pytest.mark.parametrize("scaling", ["scale", "standardize"])
 @pytest.mark.parametrize("constant", [0.0, 0.1, 300.0])
-def test_a_constant_dimension_stays_at_zero(scaling, constant):
+def test_a_constant_dimension_is_standardized_to_zero_and_scaled_to_a_constant(constant):
     x = embed(50)
     x[:, 2] = constant
-    y = scaled(scaling, x)
-    assert np.isfinite(y).all()
-    assert np.abs(y[:, 2]).max() < 1e-3
+    y = scaled("standardize", x)
+    assert np.isfinite(y).all() and np.abs(y[:, 2]).max() < 1e-3
+    y = scaled("scale", x)
+    assert np.isfinite(y).all() and len(set(y[:, 2])) == 1
+
+
+def test_a_view_all_of_whose_items_are_equal_stays_finite():
+    for scaling in ("scale", "standardize"):
+        assert np.isfinite(scaled(scaling, np.full((9, 8), 3.0, dtype=np.float32))).all()
 
 
 def test_a_dimension_constant_in_training_does_not_drown_the_others_in_new_documents():
@@ -304,7 +321,11 @@ def test_shared_text_network_needs_one_embedding_size():
 
 
 def test_pictures_never_share_the_text_network():
-    model = make_model([*VIEWS[:2], ViewSpec("text", 8)], share_text_network=True)
+    try:
+        model = make_model([*VIEWS[:2], ViewSpec("text", 8)], share_text_network=True)
+    except ParameterError as error:
+        assert "'text'" in str(error)
+        return
     assert np.abs(model.infer(embed(), "en") - model.infer(embed(), "text")).max() > 1e-3
 
 

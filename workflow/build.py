@@ -46,7 +46,11 @@ def main(arguments: list[str] | None = None) -> int:
             *(["--dry-run"] if options.dry_run else []),
             *options.targets,
         ]
-        environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}", "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
+        environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            "PYTHONPATH": str(ROOT),
+            "PYTHONHASHSEED": "0",
+        }
         code = subprocess.run(command, cwd=ROOT, env=environment).returncode
     if code == 0 and not options.dry_run and not options.targets:
         print(f"the book: build/{options.profile}/html/index.html")

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def stage(profile: str, pages: Path, source: Path) -> None:
     """Copy prose, static files and executed chapters into ``source``; prose gets the provenance that chapters carry."""
-    shutil.copytree(ROOT / "book", source, ignore=shutil.ignore_patterns("*.ipynb", ".ipynb_checkpoints", "__pycache__"))
+    shutil.copytree(ROOT / "book", source, ignore=shutil.ignore_patterns("*.ipynb", "_ext", ".ipynb_checkpoints", "__pycache__"))
     made = {page.stem: digest_file(page) for page in sorted(pages.glob("*.ipynb"))}
     for page in sorted(pages.glob("*.ipynb")):
         shutil.copyfile(page, source / page.name)
@@ -40,6 +40,7 @@ def main() -> int:
     stage(profile, pages, work / "source")
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     config["sphinx"]["config"]["bibtex_bibfiles"] = ["references.bib"]
+    config["sphinx"]["local_extensions"] = {name: str(ROOT / folder) for name, folder in config["sphinx"]["local_extensions"].items()}
     (work / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
     command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(work / "source"), "--path-output", str(work)]
     command += ["--config", str(work / "_config.yml"), "--toc", str(work / "source" / "_toc.yml"), "--warningiserror", "--nitpick", "--keep-going", "--quiet"]

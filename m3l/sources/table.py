@@ -19,10 +19,7 @@ def read(path):
     require(path.is_file(), f"{path}: no such file", DataError)
     require(path.suffix.lower() in (".csv", ".parquet"), f"{path}: expected a .csv or .parquet file", DataError)
     try:
-        if path.suffix.lower() == ".parquet":
-            frame = pd.read_parquet(path)
-        else:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        frame = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except UnicodeDecodeError as error:
         with open(path, "rb") as file:
             line = file.read()[: error.start].count(b"\n") + 1 if error.start is not None else "?"
@@ -88,7 +85,11 @@ def load(
 
     def required(row, column):
         value = cell(row, column)
-        require(value is not None or allow_missing, f"{path}: row {row + 1}, column {column!r} is empty; fill it, or set allow_missing=True if the tuple lacks this view", DataError)
+        require(
+            value is not None or allow_missing,
+            f"{path}: row {row + 1}, column {column!r} is empty; fill it, or set allow_missing=True if the tuple lacks this view",
+            DataError,
+        )
         return value
 
     folder = Path(image_folder) if image_folder else path.parent
@@ -104,7 +105,11 @@ def load(
             row[f"{language}_title"] = cell(i, f"{language}_title") if f"{language}_title" in table.columns else None
             key = row["article_id"], language
             before = texts.setdefault(key, (i, row[f"{language}_text"]))
-            require(before[1] == row[f"{language}_text"], f"{path}: rows {before[0] + 1} and {i + 1} share article {row['article_id']!r} and differ in {language}_text", DataError)
+            require(
+                before[1] == row[f"{language}_text"],
+                f"{path}: rows {before[0] + 1} and {i + 1} share article {row['article_id']!r} and differ in {language}_text",
+                DataError,
+            )
         if image_column and (image := required(i, image_column)) is not None:
             try:
                 files[image] = inside(folder, image)

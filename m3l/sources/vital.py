@@ -94,7 +94,9 @@ def _unique(titles: list[str]) -> dict[str, int]:
     return {str(t): int(i) for t, i, n in zip(values, first, counts, strict=True) if n == 1 and t}
 
 
-def load(languages: str = "en,fr", test: int = 1000, limit: int = 0, threshold: float = 1.05, encoder: str = "use-multilingual", seed: int = 0, cache="data/cache") -> Tuples:
+def load(
+    languages: str = "en,fr", test: int = 1000, limit: int = 0, threshold: float = 1.05, encoder: str = "use-multilingual", seed: int = 0, cache="data/cache"
+) -> Tuples:
     """Mine the corpus.
 
     Parameters

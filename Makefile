@@ -1,0 +1,35 @@
+# make book, make test; PROFILE=smoke|laptop|full|paper chooses what the book is built from
+PROFILE ?= laptop
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+RUN := $(VENV)/bin/python
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: book test bench lint serve clean
+
+book: $(VENV)/ready
+	$(RUN) workflow/build.py $(PROFILE)
+
+test: $(VENV)/ready
+	$(RUN) -m pytest
+
+bench: $(VENV)/ready
+	$(RUN) workflow/bench.py
+
+lint: $(VENV)/ready
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check m3l tests workflow
+
+serve: book
+	$(RUN) -m http.server --bind 127.0.0.1 --directory build/$(PROFILE)/html 8000
+
+# what was generated; data/cache, which is slow to make and never stale, stays unless removed by hand
+clean:
+	rm -rf build runs .snakemake $(foreach p,$(wildcard workflow/profiles/*.yaml),data/$(basename $(notdir $(p))))
+
+$(VENV)/ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed, $(PYTHON) is another; try make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement requirements.txt
+	$(VENV)/bin/pip install --quiet --no-deps --editable .
+	touch $@

@@ -1,0 +1,153 @@
+"""The book of profile smoke, built from nothing in a copy of the project and looked at as files."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ["01-data", "02-encoders", "03-model", "04-training", "05-retrieval"]
+pytestmark = pytest.mark.book
+
+
+def build(folder, *arguments, **options):
+    return subprocess.run([sys.executable, "workflow/build.py", *arguments], cwd=folder, capture_output=True, text=True, timeout=900, **options)
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory):
+    """A copy of the project in a folder with a space and a letter that is not ASCII, built once for smoke."""
+    folder = tmp_path_factory.mktemp("büch er") / "m3l"
+    left_out = shutil.ignore_patterns(".git", ".venv*", "build", "runs", ".snakemake", "look", "__pycache__", "smoke", "laptop", "full", "cache")
+    shutil.copytree(ROOT, folder, ignore=left_out)
+    if (ROOT / "data" / "cache").is_dir():  # encoders' outputs, keyed by content: spares minutes, changes nothing
+        shutil.copytree(ROOT / "data" / "cache", folder / "data" / "cache")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def book(checkout):
+    """The built book; on the way, a build killed in its middle and the same command given again."""
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    first = subprocess.Popen(
+        [sys.executable, "workflow/build.py", "smoke"],
+        cwd=checkout,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env=environment,
+    )
+    deadline = time.time() + 600
+    while not (checkout / "build/smoke/pages/02-encoders.ipynb").exists() and first.poll() is None and time.time() < deadline:
+        time.sleep(0.5)
+    second = build(checkout, "smoke")
+    assert second.returncode == 3 and "another build" in second.stderr, second.stderr
+    time.sleep(3)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    result = build(checkout, "smoke")
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    assert "build/smoke/html/index.html" in result.stdout
+    return checkout / "build/smoke/html"
+
+
+def test_every_page_is_there_and_says_how_it_was_made(book):
+    for page in [*PAGES, "index", "references"]:
+        html = (book / f"{page}.html").read_text(encoding="utf-8")
+        assert "How this page was made" in html, page
+        for part in ("profile", "parameters", "data", "versions", "wall time"):
+            assert re.search(rf"<strong>{part}</strong>", html), f"{page} lacks {part}"
+        assert "smoke" in html
+
+
+def test_pages_read_without_a_network(book):
+    for path in book.glob("*.html"):
+        html = path.read_text(encoding="utf-8")
+        loaded = re.findall(r"<(?:script|img|iframe|source)[^>]+src=[\"'](?!data:)([^\"']+)", html) + re.findall(
+            r"<link[^>]+rel=[\"'](?:stylesheet|preload|icon)[\"'][^>]+href=[\"']([^\"']+)", html
+        )
+        assert loaded and not [url for url in loaded if "://" in url or url.startswith("//")], path
+        for url in loaded:
+            target = (path.parent / url.split("?")[0].split("#")[0]).resolve()
+            assert target.exists(), f"{path.name} loads {url}, which is not there"
+        assert "THEBE_JS_URL" not in html
+
+
+def test_no_page_shows_an_error_or_a_raw_directive(book):
+    for page in PAGES:
+        html = (book / f"{page}.html").read_text(encoding="utf-8")
+        assert "Traceback" not in html and ":::{" not in html and "{cite" not in html, page
+        assert not re.search(r"(?<![\w/])nan(?![\w/])", re.sub(r"<script.*?</script>", "", html, flags=re.S)), f"{page} shows a nan"
+
+
+def test_every_picture_has_alternative_text(book):
+    for page in PAGES:
+        for tag in re.findall(r"<img[^>]+>", (book / f"{page}.html").read_text(encoding="utf-8")):
+            alt = re.search(r'alt="([^"]*)"', tag)
+            assert alt and len(alt.group(1)) > 10 and "_images" not in alt.group(1), tag
+
+
+def test_runs_hold_all_that_a_figure_needs(book, checkout):
+    from m3l.runs import load_model, load_run
+
+    for folder in sorted((checkout / "runs/smoke").iterdir()):
+        run = load_run(folder)
+        assert run.history and run.metrics["scores"] and set(run.theta) == set(run.params["encoders"])
+        assert len(run.history) == run.params["epochs"]
+        model, vocabularies = load_model(folder / "model.safetensors")
+        assert model.topics == run.params["topics"] and set(vocabularies) == {v for v in run.params["train_views"] if v != "image"}
+
+
+def test_rendered_scores_are_the_recorded_ones(book, checkout):
+    recorded = json.loads((checkout / "runs/smoke/emoji-m3l-s0/metrics.json").read_text())["scores"]
+    html = (book / "04-training.html").read_text(encoding="utf-8")
+    for score in recorded:
+        assert f"{score['score']:.3f}" in html and f"{score['low']:.3f} – {score['high']:.3f}" in html
+
+
+def test_a_second_build_does_nothing(book, checkout):
+    before = {p: p.stat().st_mtime_ns for p in (checkout / "runs/smoke").rglob("*") if p.is_file()}
+    page = (book / "index.html").stat().st_mtime_ns
+    result = build(checkout, "smoke")
+    assert result.returncode == 0, result.stderr
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+    assert (book / "index.html").stat().st_mtime_ns == page
+
+
+def test_the_same_seed_gives_the_same_numbers(book, checkout):
+    folder = checkout / "runs/smoke/emoji-m3l-s0"
+    before = {p.name: p.read_bytes() for p in folder.glob("*") if p.suffix in (".npy", ".safetensors")}
+    shutil.rmtree(folder)
+    assert build(checkout, "smoke", "runs/smoke/emoji-m3l-s0/metrics.json").returncode == 0
+    assert {p.name: p.read_bytes() for p in folder.glob("*") if p.suffix in (".npy", ".safetensors")} == before
+
+
+def test_one_chapter_reruns_with_one_parameter_changed(book, checkout):
+    command = [sys.executable, "-m", "m3l.notebook", "book/04-training.ipynb", "build/mine.ipynb"]
+    for name, value in (("profile", "smoke"), ("data", "data/smoke"), ("runs", "build/my-runs"), ("run", "mine"), ("topics", "7"), ("epochs", "2")):
+        command += ["-p", name, value]
+    result = subprocess.run(command, cwd=checkout, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(checkout)})
+    assert result.returncode == 0, result.stderr
+    assert json.loads((checkout / "build/my-runs/mine/params.json").read_text())["topics"] == 7
+
+
+def test_a_failing_chapter_fails_the_build_and_is_named(book, checkout, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(checkout, folder)
+    profile = folder / "workflow/profiles/smoke.yaml"
+    profile.write_text(profile.read_text().replace("topics: 10", "topics: 1"))
+    result = build(folder, "smoke")
+    assert result.returncode != 0
+    assert "04-training" in result.stderr and "topics=1: expected 2 or more" in result.stderr
+
+
+def test_unknown_profile_lists_the_valid_ones(checkout):
+    result = build(checkout, "laptpo")
+    assert result.returncode == 2 and "laptpo" in result.stderr and "laptop" in result.stderr and "smoke" in result.stderr

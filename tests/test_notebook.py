@@ -1,0 +1,78 @@
+import nbformat
+import pytest
+
+from m3l import notebook
+from m3l.errors import ParameterError
+
+
+def chapter(path, *cells):
+    book = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
+    book.cells = [nbformat.v4.new_code_cell(source) for source in cells]
+    book.cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(book, path)
+    return path
+
+
+START = "from m3l import notebook\nparams = notebook.start(globals())"
+
+
+def test_values_of_the_right_type_pass_and_an_int_becomes_a_float():
+    assert notebook.check_values({"a": int, "b": float, "c": bool}, {"a": 1, "b": 2, "c": True}) == {"a": 1, "b": 2.0, "c": True}
+
+
+@pytest.mark.parametrize("name, value", [("a", "1"), ("a", True), ("a", 1.5), ("c", 1), ("d", "x"), ("e", [])])
+def test_value_of_the_wrong_type_is_named(name, value):
+    with pytest.raises(ParameterError, match=f"{name}=.*expected"):
+        notebook.check_values({"a": int, "b": float, "c": bool, "d": list, "e": dict}, {name: value})
+
+
+def test_unknown_parameter_lists_the_valid_ones():
+    with pytest.raises(ParameterError, match=r"'topcis' is unknown; valid: seed, topics"):
+        notebook.check_values({"topics": int, "seed": int}, {"topcis": 3})
+
+
+def test_execute_refuses_an_unknown_parameter_before_it_runs(tmp_path):
+    path = chapter(tmp_path / "a.ipynb", "topics: int = 3  # number", f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with pytest.raises(ParameterError, match="topcis"):
+        notebook.execute(path, tmp_path / "out.ipynb", {"topcis": 4})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.ipynb"]
+
+
+def test_plain_papermill_meets_the_check_inside_the_chapter(tmp_path, monkeypatch):
+    import papermill
+
+    monkeypatch.setenv("PYTHONPATH", str(notebook.project_root()))
+    path = chapter(tmp_path / "a.ipynb", "topics: int = 3  # number", START, f"open({str(tmp_path / 'ran')!r}, 'w')")
+    for parameters, said in (({"topcis": 4}, "'topcis' is unknown; valid: topics"), ({"topics": "many"}, "topics='many' is of type str, expected int")):
+        with pytest.raises(papermill.PapermillExecutionError, match=said):
+            papermill.execute_notebook(str(path), str(tmp_path / "out.ipynb"), parameters, progress_bar=False, cwd=str(notebook.project_root()))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_execute_runs_with_the_parameters_given(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(notebook.project_root()))
+    folder = tmp_path / "ein Größe und пробел"
+    folder.mkdir()
+    path = chapter(folder / "a.ipynb", "topics: int = 3  # number", START, "print(params)")
+    notebook.execute(path, folder / "out.ipynb", {"topics": 7})
+    assert "{'topics': 7}" in str(nbformat.read(folder / "out.ipynb", 4).cells[-1].outputs)
+
+
+def test_a_failed_cell_fails_the_command_and_keeps_the_old_output(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PYTHONPATH", str(notebook.project_root()))
+    path = chapter(tmp_path / "a.ipynb", "topics: int = 3  # number", "raise ValueError('no such luck')")
+    (tmp_path / "out.ipynb").write_text("old")
+    assert notebook.main([str(path), str(tmp_path / "out.ipynb"), "-p", "topics", "5"]) == 1
+    said = capsys.readouterr().err
+    assert "a.ipynb" in said and "ValueError: no such luck" in said
+    assert (tmp_path / "out.ipynb").read_text() == "old"
+    assert (tmp_path / "out.failed.ipynb").exists()
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_command_line_names_a_bad_parameter_and_a_missing_chapter(tmp_path, capsys):
+    path = chapter(tmp_path / "a.ipynb", "topics: int = 3  # number")
+    assert notebook.main([str(path), str(tmp_path / "o.ipynb"), "-p", "topics", "many"]) == 1
+    assert "topics='many' is of type str, expected int" in capsys.readouterr().err
+    assert notebook.main([str(tmp_path / "none.ipynb"), str(tmp_path / "o.ipynb")]) == 1
+    assert "none.ipynb" in capsys.readouterr().err

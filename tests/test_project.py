@@ -1,0 +1,128 @@
+import ast
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from m3l import notebook
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
+
+
+def pins(lines):
+    found = {}
+    for line in lines:
+        line = line.split("#")[0].strip()
+        if "==" in line:
+            name, version = line.split("==")
+            found[re.sub(r"[-_.]+", "-", re.sub(r"\[.*\]", "", name)).lower()] = version
+    return found
+
+
+def test_three_descriptions_of_the_environment_agree():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    direct = pins(project["dependencies"] + [d for extra in project["optional-dependencies"].values() for d in extra])
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    by_pip = pins(next(d["pip"] for d in conda if isinstance(d, dict)))
+    full = pins((ROOT / "requirements.txt").read_text().splitlines())
+    assert direct == by_pip
+    assert direct.items() <= full.items()
+    assert "python=3.11" in conda and project["requires-python"] == ">=3.11,<3.12"
+
+
+def test_every_requirement_is_pinned():
+    lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")]
+    assert len(lines) > 100
+    assert all(re.fullmatch(r"[\w.\-]+==[\w.+\-]+", line) for line in lines), [line for line in lines if "==" not in line]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda p: p.stem)
+def test_chapter_is_clean_and_its_parameters_are_typed_and_documented(chapter):
+    book = nbformat.read(chapter, as_version=4)
+    nbformat.validate(book)
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code), "committed with outputs"
+    assert [len(c.source.splitlines()) for c in code if len(c.source.splitlines()) > 20] == [], "cells over 20 lines"
+    (cell,) = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    for line in cell.source.splitlines():
+        assert re.fullmatch(r"\w+: (str|int|float|bool|list|dict) = .+  # .{10,}", line), line
+    assert "profile" in notebook.declared_parameters(chapter)
+    after = code[code.index(cell) + 1].source
+    assert "notebook.start(globals())" in after, "parameters are checked in the next cell"
+    assert book.cells[0].cell_type == "markdown" and "What you will see" in book.cells[0].source
+    assert "notebook.provenance(" in code[-1].source
+    assert any("## To take away" in c.source for c in book.cells if c.cell_type == "markdown")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda p: p.stem)
+def test_cells_that_draw_have_alternative_text(chapter):
+    for cell in nbformat.read(chapter, as_version=4).cells:
+        if cell.cell_type == "code" and re.search(r"display\(plots\.", cell.source):
+            assert len(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")) > 30, cell.source
+
+
+def test_papermill_documents_every_parameter():
+    import papermill
+
+    for chapter in CHAPTERS:
+        found = papermill.inspect_notebook(str(chapter))
+        assert set(found) == set(notebook.declared_parameters(chapter))
+        assert all(p["help"] and p["inferred_type_name"] for p in found.values()), chapter
+
+
+def test_profiles_set_only_parameters_that_chapters_have():
+    declared = notebook.declared_parameters(ROOT / "book" / "04-training.ipynb")
+    for path in (ROOT / "workflow" / "profiles").glob("*.yaml"):
+        profile = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert profile["profile"] == path.stem
+        for run in profile["runs"]:
+            notebook.check_values(declared, {k: v for k, v in run.items() if k not in ("name", "seeds")})
+            assert set(run["train_views"]) <= set(run["encoders"])
+            for view, encoder in run["encoders"].items():
+                assert encoder in profile["corpora"][run["corpus"]]["encoders"][view]
+
+
+def test_core_imports_nothing_but_its_four_packages_at_module_level():
+    allowed = {"torch", "numpy", "scipy", "tqdm"}
+    import sys
+
+    for name in ("__init__", "errors", "files", "corpus", "model", "loss", "train", "metrics", "evaluation", "runs"):
+        for node in ast.parse((ROOT / "m3l" / f"{name}.py").read_text()).body:
+            modules = (
+                [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+            )
+            for module in modules:
+                top = module.split(".")[0]
+                assert top in allowed or top in sys.stdlib_module_names, f"{name} imports {module}"
+
+
+def test_no_pickle_and_no_network_address_of_a_registry():
+    for path in sorted((ROOT / "m3l").rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        assert "allow_pickle=True" not in text and "import pickle" not in text and "weights_only=False" not in text, path
+
+
+def test_equations_in_chapters_and_functions_refer_to_each_other():
+    labels = set()
+    for chapter in CHAPTERS:
+        for cell in nbformat.read(chapter, as_version=4).cells:
+            labels |= set(re.findall(r"^\$\$ \((\w+)\)", cell.source, re.M))
+    assert {"eq1", "generative", "jsd", "margin"} <= labels
+    assert "Eq. 1" in (ROOT / "m3l" / "loss.py").read_text()
+
+
+def test_ci_runs_make_test_and_nothing_else():
+    lines = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if line and not line.startswith(("#", "set", "cd"))]
+    assert lines == ["make test"]
+
+
+def test_code_is_lint_free():
+    import sys
+
+    found = subprocess.run([sys.executable, "-m", "ruff", "check", "."], cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout
