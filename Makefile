@@ -1,4 +1,4 @@
-# make book, make test; PROFILE=smoke|laptop|full|paper chooses what the book is built from
+# make book, make test; PROFILE=smoke, laptop or full chooses what the book is built from
 PROFILE ?= laptop
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
