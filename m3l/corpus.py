@@ -177,7 +177,10 @@ class Corpus:
         """Read what `save` wrote; `DataError` if a file is missing, broken or not the one that was saved."""
         folder = Path(folder)
         meta = read_json(folder / "corpus.json")
-        require(meta.get("format") == FORMAT, f"{folder}/corpus.json: format {meta.get('format')!r}, expected {FORMAT}", DataError)
+        found = meta.get("format") if isinstance(meta, dict) else None
+        require(found == FORMAT, f"{folder}/corpus.json: format {found!r}, expected {FORMAT}", DataError)
+        missing = {"name", "tuple_ids", "article_ids", "split", "views", "fingerprint"} - set(meta)
+        require(not missing, f"{folder}/corpus.json: it lacks {sorted(missing)}; delete the folder and make it again", DataError)
         views = {}
         for entry in meta["views"]:
             name, vocabulary = entry["name"], entry["vocabulary"]
@@ -232,7 +235,7 @@ def _check_corpus(corpus: Corpus) -> None:
         _check_view(view, n, check)
         anywhere |= view.present
     for row in np.flatnonzero(~anywhere):
-        check(False, f"tuple {corpus.tuple_ids[row]!r} (row {row}) has no view at all")
+        check(False, f"tuple {str(corpus.tuple_ids[row])!r} (row {row}) has no view at all")
     _check_leakage(corpus, check)
 
 
@@ -245,25 +248,30 @@ def _check_view(view: View, n: int, check) -> None:
     check(e.dtype == np.float32, f"{where}: embeddings are {e.dtype}, expected float32")
     check(len(e) == m, f"{where}: {len(e)} rows of embeddings for {m} items")
     for row in np.flatnonzero(~np.isfinite(e).all(axis=1)):
-        check(False, f"{where}: the embedding of row {row} (item {view.item_ids[row]!r}) is not finite")
+        check(False, f"{where}: the embedding of row {row} (item {str(view.item_ids[row])!r}) is not finite")
     double = _duplicate(np.asarray(view.item_ids, dtype=str))
     check(double is None, f"{where}: item id {double!r} stands in more than one row")
+    integers = isinstance(view.index, np.ndarray) and np.issubdtype(view.index.dtype, np.integer)
     check(
-        view.index.shape == (n,) and np.issubdtype(view.index.dtype, np.integer),
-        f"{where}: index must be {n} integers, got {view.index.dtype} {view.index.shape}",
+        integers and view.index.shape == (n,),
+        f"{where}: index must be {n} integers, got {getattr(view.index, 'dtype', type(view.index).__name__)} {getattr(view.index, 'shape', '')}",
     )
     for row in np.flatnonzero((view.index < -1) | (view.index >= m)):
         check(False, f"{where}: tuple row {row} points at item {view.index[row]}, of {m}")
     if view.bow is None:
         check(view.vocabulary is None, f"{where}: a vocabulary without a bag of words")
         return
+    check(
+        sp.issparse(view.bow) and view.bow.format == "csr",
+        f"{where}: the bag of words must be a scipy.sparse CSR matrix, got {getattr(view.bow, 'format', type(view.bow).__name__)}",
+    )
     check(view.vocabulary is not None and len(view.vocabulary) > 0, f"{where}: a bag of words without a vocabulary")
     check(view.bow.shape == (m, len(view.vocabulary)), f"{where}: bag of words of shape {view.bow.shape}, expected {(m, len(view.vocabulary))}")
     double = _duplicate(np.asarray(view.vocabulary, dtype=str))
     check(double is None, f"{where}: the word {double!r} stands twice in the vocabulary")
     check(view.bow.nnz == 0 or view.bow.data.min() >= 0, f"{where}: negative word counts")
     for row in np.flatnonzero(np.asarray(view.bow.sum(axis=1)).ravel() == 0):
-        check(False, f"{where}: the document of row {row} (item {view.item_ids[row]!r}) has no word of the vocabulary")
+        check(False, f"{where}: the document of row {row} (item {str(view.item_ids[row])!r}) has no word of the vocabulary")
 
 
 def _check_leakage(corpus: Corpus, check) -> None:
@@ -277,4 +285,4 @@ def _check_leakage(corpus: Corpus, check) -> None:
         leak = (ids[order][1:] == ids[order][:-1]) & (split[order][1:] != split[order][:-1])
         if leak.any():
             a, b = rows[order[_first(leak)]], rows[order[_first(leak) + 1]]
-            check(False, f"{what} {ids[order][_first(leak)]!r} leaks between splits: rows {a} ({corpus.split[a]}) and {b} ({corpus.split[b]})")
+            check(False, f"{what} {str(ids[order][_first(leak)])!r} leaks between splits: rows {a} ({corpus.split[a]}) and {b} ({corpus.split[b]})")

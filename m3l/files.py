@@ -40,14 +40,18 @@ def atomic(path, directory: bool = False):
         yield temporary
         if directory and path.is_dir():
             old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-            os.replace(path, old / "x")
-            os.replace(temporary, path)
-            shutil.rmtree(old)
+            try:
+                os.replace(path, old / "x")
+                os.replace(temporary, path)
+            finally:
+                if (old / "x").exists() and not path.exists():
+                    (old / "x").rename(path)
+                shutil.rmtree(old, ignore_errors=True)
         else:
             os.replace(temporary, path)
     except OSError as error:
         if error.filename is None or str(error.filename).startswith(str(temporary)):
-            raise OSError(error.errno, f"{error.strerror} while writing; nothing was changed at", str(path)) from error
+            raise OSError(error.errno, f"{error.strerror or error} while writing; nothing was changed at", str(path)) from error
         raise
     finally:
         if temporary.is_dir():

@@ -6,6 +6,7 @@ B tuples in a batch, K topics, V words. Every function is pure; logarithms are n
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
+from numbers import Real
 
 import torch
 import torch.nn.functional as F
@@ -114,11 +115,16 @@ class Objective:
         choose("similarity", self.similarity, ("dot", "cosine"))
         choose("negatives", self.negatives, ("cross_view", "both_views"))
         choose("directions", self.directions, ("sum", "mean"))
+        for name in ("kl_weight", "contrastive_weight", "temperature", "learning_rate"):
+            require(isinstance(getattr(self, name), Real), f"{name}={getattr(self, name)!r}: expected a number")
         for name in ("kl_weight", "contrastive_weight"):
             require(0 <= getattr(self, name) < float("inf"), f"{name}={getattr(self, name)}: expected a finite number, 0 or more")
         for name in ("temperature", "learning_rate"):
             require(0 < getattr(self, name) < float("inf"), f"{name}={getattr(self, name)}: expected a finite number above 0")
-        require(len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas), f"betas={self.betas}: expected two numbers, at least 0 and below 1")
+        require(
+            isinstance(self.betas, (tuple, list)) and len(self.betas) == 2 and all(isinstance(b, Real) and 0 <= b < 1 for b in self.betas),
+            f"betas={self.betas}: expected two numbers, at least 0 and below 1",
+        )
         object.__setattr__(self, "betas", tuple(self.betas))
 
     @classmethod

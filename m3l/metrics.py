@@ -49,7 +49,7 @@ def cosine_matrix(p: np.ndarray, q: np.ndarray):
 
     p, q = unit(p), unit(q)
     for start in range(0, len(p), 1024):
-        yield start, 1.0 - p[start : start + 1024] @ q.T
+        yield start, np.round(1.0 - p[start : start + 1024] @ q.T, 12)  # equal vectors stay tied whatever BLAS rounds
 
 
 def rank_scores(distance: np.ndarray, relevant: np.ndarray) -> tuple[float, float]:
@@ -119,6 +119,8 @@ def retrieval(queries: np.ndarray, items: np.ndarray, relevant: Sequence[set[int
         require(len(queries) == len(items), f"{len(queries)} queries and {len(items)} items: say which are relevant", DataError)
         relevant = [{i} for i in range(len(queries))]
     require(len(relevant) == len(queries), f"{len(relevant)} sets of relevant items for {len(queries)} queries", DataError)
+    for what, x in (("queries", queries), ("items", items)):
+        require(bool(np.isfinite(x).all()), f"{what}: row {int((~np.isfinite(x).all(axis=1)).argmax()) if x.ndim == 2 else 0} holds NaN or infinity", DataError)
     scores, rows, first = [], [], []
     for start, block in distance(queries, items):
         for offset, row in enumerate(block):

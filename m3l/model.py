@@ -118,6 +118,18 @@ class M3L(nn.Module):
         super().__init__()
         names = [view.name for view in views]
         require(len(names) > 0, "views: expected at least one")
+        for name in names:  # they are keys of modules
+            require(
+                bool(name) and "." not in name and not hasattr(nn.ModuleDict(), name),
+                f"views: {name!r} cannot be the name of a view; choose another without '.'",
+            )
+        for field, value in (("topics", topics), ("hidden", hidden)):
+            require(isinstance(value, int) and not isinstance(value, bool), f"{field}={value!r}: expected an integer")
+        require(isinstance(dropout, (int, float)), f"dropout={dropout!r}: expected a number")
+        require(
+            not share_text_network or not any(v.name == "text" and not v.vocabulary_size for v in views),
+            "views: with share_text_network 'text' cannot be the name of a view without words",
+        )
         require(len(set(names)) == len(names), f"views: names must differ, got {names}")
         require(any(view.vocabulary_size for view in views), "views: expected at least one with words (vocabulary_size > 0)")
         require(topics >= 2, f"topics={topics}: expected 2 or more")
@@ -148,17 +160,19 @@ class M3L(nn.Module):
         """Set each view's input scaling from its training items, (M, D) a view.
 
         ``scale`` divides by the root mean square deviation over all entries, so that one unit is the typical
-        spread; ``standardize`` does so for each dimension; both leave a constant dimension at zero.
+        spread; ``standardize`` does so for each dimension; it leaves a dimension
+        that is constant in training at zero, for new items too.
         """
         for name, view in self.views.items():
             if view.input_scaling == "none":
                 continue
+            require(len(embeddings[name]) > 0, f"view {name!r} has no item to take its input scaling from", DataError)
             x = torch.as_tensor(embeddings[name], dtype=torch.float64)
             mean, variance = x.mean(0), x.var(0, correction=0)
             if view.input_scaling == "scale":
                 mean, variance = torch.zeros_like(mean), variance.mean().expand_as(variance)
             self.shift[name].data.copy_(mean)
-            self.factor[name].data.copy_(variance.clamp_min(1e-12).rsqrt())
+            self.factor[name].data.copy_(torch.where(variance > 1e-12, variance, torch.inf).rsqrt())
 
     def encode(self, name: str, x: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings (B, D) of view ``name`` -> mean (B, K), log σ² (B, K)."""
@@ -219,7 +233,7 @@ class M3L(nn.Module):
         self.eval()
         try:
             for start in tqdm(range(0, len(embeddings), batch_size), desc=f"topics of {view}", disable=not progress):
-                batch = torch.from_numpy(embeddings[start : start + batch_size]).to(device)
+                batch = torch.from_numpy(np.ascontiguousarray(embeddings[start : start + batch_size])).to(device)
                 mean, log_variance = self.encode(view, batch)  # (B, K)
                 eps = torch.from_numpy(noise.standard_normal((len(batch), samples, self.topics), dtype=np.float32)).to(device)
                 z = mean[:, None] + eps * (0.5 * log_variance).exp()[:, None]  # (B, S, K)

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from .corpus import Corpus
 from .errors import DataError, ParameterError, TrainingDiverged, require
-from .files import atomic
+from .files import atomic, digest
 from .loss import Objective
 from .model import M3L, ViewSpec
 
@@ -58,7 +58,7 @@ def resolve_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         raise ParameterError(f"device={name!r} is unknown; valid: auto, cpu, cuda, cuda:N") from None
     require(device.type in ("cpu", "cuda"), f"device={name!r}: expected auto, cpu or cuda")
     found = torch.cuda.device_count()
@@ -160,8 +160,13 @@ def _fit(model, corpus, objective, config, device, checkpoint, progress) -> list
     identity, history = None, []
     if checkpoint is not None:
         run = {**asdict(config), "epochs": None, "checkpoint_every": None, "device": device.type, "threads": None}
-        identity = {"objective": asdict(objective), "config": run, "model": model.config, "data": corpus.fingerprint()}
-        history = _resume(checkpoint, identity, model, optimizer, order, device)
+        identity = {
+            "objective": asdict(objective),
+            "config": run,
+            "model": {**model.config, "views": [asdict(v) for v in model.views.values()]},
+            "data": corpus.fingerprint(),
+        }
+        history = _resume(checkpoint, identity, config.epochs, model, optimizer, order, device)
     spent, start = history[-1]["seconds"] if history else 0.0, time.perf_counter()
     with tqdm(total=config.epochs, initial=len(history), desc="training", unit="epoch", disable=not progress) as bar:
         while len(history) < config.epochs:
@@ -181,7 +186,10 @@ def _fit(model, corpus, objective, config, device, checkpoint, progress) -> list
             history.append({"epoch": epoch, "seconds": round(spent + time.perf_counter() - start, 3), **means, "loss": sum(means.values())})
             bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()}, refresh=False)
             bar.update()
-            if checkpoint is not None and (epoch % config.checkpoint_every == 0 or epoch == config.epochs):
+            kept = epoch % config.checkpoint_every == 0 or epoch == config.epochs
+            if kept:
+                _check_finite({name: float(p.abs().sum()) for name, p in model.state_dict().items() if p.is_floating_point()}, epoch, objective)
+            if checkpoint is not None and kept:
                 _save(checkpoint, identity, model, optimizer, order, device, history)
     return history
 
@@ -218,10 +226,14 @@ def _save(path, identity, model, optimizer, order, device, history) -> None:
     if device.type == "cuda":
         tensors["rng.cuda"] = torch.cuda.get_rng_state(device)
     with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata={"identity": json.dumps(identity), "history": json.dumps(history)})
+        save_file(tensors, temporary, metadata={"identity": json.dumps(identity), "history": json.dumps(history), "digest": _digest(tensors)})
 
 
-def _resume(path, identity, model, optimizer, order, device) -> list[dict]:
+def _digest(tensors) -> str:
+    return digest(*(part for key in sorted(tensors) for part in (key, tensors[key].numpy())))
+
+
+def _resume(path, identity, epochs, model, optimizer, order, device) -> list[dict]:
     """Restore the state saved at ``path``, if any; the history up to there."""
     from safetensors import SafetensorError, safe_open
 
@@ -231,6 +243,7 @@ def _resume(path, identity, model, optimizer, order, device) -> list[dict]:
         with safe_open(path, "pt") as file:
             meta, tensors = file.metadata(), {key: file.get_tensor(key) for key in list(file.keys())}
         found, history = json.loads(meta["identity"]), json.loads(meta["history"])
+        require(meta["digest"] == _digest(tensors), "its tensors are not those that were saved", DataError)
     except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
         raise DataError(f"{path}: not a whole checkpoint ({error}); delete it to start again") from error
     expected = json.loads(json.dumps(identity))
@@ -240,6 +253,10 @@ def _resume(path, identity, model, optimizer, order, device) -> list[dict]:
             f"{path}: a checkpoint of another run: its {part} is {found.get(part)}, this run's is {expected[part]}; delete it to start again",
             DataError,
         )
+
+    require(
+        len(history) <= epochs, f"{path}: a checkpoint of {len(history)} epochs, more than the epochs={epochs} of this run; delete it to start again", DataError
+    )
 
     def under(prefix):
         return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

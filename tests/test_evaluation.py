@@ -53,7 +53,7 @@ def test_vectors_that_do_not_fit_are_named():
 def run_of(tmp_path, corpus, seed=0, model="M3L-Contrast"):
     network = model_for(corpus, topics=4, seed=seed)
     theta = {v: network.infer(view.embeddings, v) for v, view in corpus.views.items()}
-    params = {"corpus": "small", "model": model, "seed": seed, "encoders": {v: "x" for v in corpus.views}}
+    params = {"corpus": "small", "model": model, "seed": seed, "encoders": dict.fromkeys(corpus.views, "x")}
     metrics = {"npmi": {"en": 0.1}, "diversity": {"en": 0.5}, "recovery": {}, "seconds": 2.0, "tuples_per_second": 10.0}
     vocabularies = {v: corpus.views[v].vocabulary for v in corpus.text_views}
     save_run(tmp_path / f"{model}-{seed}", network, vocabularies, params, metrics, [{"epoch": 1, "loss": 2.5}], theta)
@@ -74,14 +74,14 @@ def test_a_broken_model_is_named(tmp_path, corpus, damage):
     _, run = run_of(tmp_path, corpus)
     path = run.folder / "model.safetensors"
     path.write_bytes(damage)
-    with pytest.raises(DataError, match="model.safetensors"):
+    with pytest.raises(DataError, match=r"model\.safetensors"):
         load_model(path)
     with pytest.raises(DataError, match="no such run"):
         load_run(tmp_path / "none")
 
 
 def test_a_full_disk_leaves_the_earlier_run_whole(tmp_path, corpus, monkeypatch):
-    network, run = run_of(tmp_path, corpus)
+    _, run = run_of(tmp_path, corpus)
     before = {p.name: p.read_bytes() for p in run.folder.iterdir()}
 
     def full(*args, **kwargs):
@@ -107,7 +107,11 @@ def test_comparison_says_who_is_ahead_and_when_it_is_open(tmp_path, corpus):
     base = rng.random(200)
 
     def table(shift):
-        rows = [{"corpus": "c", "metric": "MRR", "model": m, "seed": s, "direction": "a → b", "values": base + d + 0.01 * rng.standard_normal(200)} for s in (0, 1) for m, d in zip(report.MAIN, (shift, 0), strict=True)]
+        rows = [
+            {"corpus": "c", "metric": "MRR", "model": m, "seed": s, "direction": "a → b", "values": base + d + 0.01 * rng.standard_normal(200)}
+            for s in (0, 1)
+            for m, d in zip(report.MAIN, (shift, 0), strict=True)
+        ]
         return pd.DataFrame(rows)
 
     assert "**ZeroshotTM is ahead**" in report.comparison(table(0.1), "c", "MRR")
