@@ -61,8 +61,8 @@ def atomic(path, directory: bool = False):
 
 
 def write_json(path, value) -> None:
-    """Write ``value`` as sorted, indented UTF-8 JSON, atomically. NaN is refused (`ValueError`)."""
-    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    """Write ``value`` as indented UTF-8 JSON, keys in their order, atomically. NaN is refused (`ValueError`)."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     with atomic(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 

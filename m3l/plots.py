@@ -74,12 +74,13 @@ def architecture(languages: Sequence[str] = ("en", "de"), image: bool = True) ->
             axes.text(9.95, y, "words", ha="left", va="center", fontsize=10)
             arrow((9.78, y), (9.95, y), style="-")
         else:
-            axes.text(7.35, y, "no words to reconstruct", ha="left", va="center", fontsize=9, style="italic", color="0.35")
+            axes.text(7.75, y, "no words to reconstruct", ha="left", va="center", fontsize=9, style="italic", color="0.35")
     for i in range(len(views)):
         for j in range(i + 1, len(views)):
-            x = 6.0 + 0.55 * (j - i - 1) + 0.3
-            arrow((x, rows[i] - 0.42), (x, rows[j] + 0.42), colour=PALETTE[3], style="<|-|>", curve=0.0 if j == i + 1 else 0.25)
-    axes.text(7.3, rows[0] - 0.78, "KL + InfoNCE between\neach pair of views", fontsize=9, color=PALETTE[3], va="center")
+            # a neighbour straight below; farther ones around the right side of the boxes between
+            x, curve = (6.3, 0.0) if j == i + 1 else (7.0, -0.28)
+            arrow((x, rows[i] - 0.42), (x, rows[j] + 0.42), colour=PALETTE[3], style="<|-|>", curve=curve)
+    axes.text(7.75, rows[0] - 0.78, "KL + InfoNCE between\neach pair of views", fontsize=9, color=PALETTE[3], va="center")
     axes.text(2.22, len(views) * 1.6 - 0.3, "not trained", ha="center", fontsize=9, style="italic", color="0.35")
     return figure
 
@@ -108,10 +109,11 @@ def info_nce_matrix(similarity: np.ndarray, labels: tuple[Sequence[str], Sequenc
 def training_curves(history: Sequence[Mapping]) -> Figure:
     """Each loss term against the epoch, in panels of their own since their scales differ."""
     terms = [term for term in TERM_NAMES if term in history[0]]
-    figure, panels = plt.subplots(1, len(terms), figsize=(3.1 * len(terms), 2.9), squeeze=False)
-    for axes, term, colour in zip(panels[0], terms, PALETTE, strict=False):
+    columns = 2 if len(terms) == 4 else len(terms)
+    figure, panels = plt.subplots(-(-len(terms) // columns), columns, figsize=(3.7 * columns, 2.6 * -(-len(terms) // columns)), squeeze=False)
+    for axes, term, colour in zip(panels.flat, terms, PALETTE, strict=False):
         axes.plot([row["epoch"] for row in history], [row[term] for row in history], color=colour)
-        axes.set(title=TERM_NAMES[term], xlabel="epoch", ylabel="nats per tuple" if term == terms[0] else "")
+        axes.set(title=TERM_NAMES[term], xlabel="epoch", ylabel="nats per tuple")
     return figure
 
 
@@ -141,9 +143,9 @@ def retrieval_scores(table, corpus: str) -> Figure:
 
 def cosine_histograms(aligned: Mapping[str, np.ndarray], random: Mapping[str, np.ndarray]) -> Figure:
     """For each pair of views, cosines of aligned items and of items drawn at random."""
-    figure, panels = plt.subplots(1, len(aligned), figsize=(4.1 * len(aligned), 3.0), squeeze=False, sharex=True)
+    figure, panels = plt.subplots(1, len(aligned), figsize=(max(4.1, 2.9 * len(aligned)), 2.8), squeeze=False, sharex=True)
     for axes, pair in zip(panels[0], aligned, strict=True):
-        bins = np.linspace(-0.4, 1.0, 57)
+        bins = np.linspace(-0.4, 1.0, 43)
         axes.hist(random[pair], bins, density=True, color=PALETTE[7], alpha=0.7, label="random pairs")
         axes.hist(aligned[pair], bins, density=True, color=PALETTE[0], alpha=0.6, label="aligned pairs")
         axes.set(title=pair, xlabel="cosine", yticks=[])

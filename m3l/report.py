@@ -59,7 +59,7 @@ def over_seeds(rows) -> np.ndarray:
 
 
 def retrieval_table(table, raw: Mapping[tuple[str, str], float], draws: int = 2000):
-    """Scores by corpus, direction and model: mean and spread over seeds, interval over test articles, JSD, chance, raw."""
+    """Scores of one corpus by direction and model: mean and spread over seeds, interval over test articles, JSD, chance, raw."""
     import pandas as pd
 
     lines = []
@@ -67,36 +67,48 @@ def retrieval_table(table, raw: Mapping[tuple[str, str], float], draws: int = 20
         low, high = metrics.bootstrap(over_seeds(rows), draws=draws)
         lines.append(
             {
-                "corpus": corpus,
                 "from → to": direction,
                 "model": model,
                 "metric": rows["metric"].iloc[0],
                 "score": rows["score"].mean(),
-                "± over seeds": rows["score"].std(),
-                "95 % over articles": f"{low:.3f} – {high:.3f}",
+                "±": rows["score"].std(),
+                "95 % interval": f"{low:.3f} – {high:.3f}",
                 "JSD": rows["jsd"].mean(),
                 "chance": rows["chance"].iloc[0],
-                "raw embeddings": raw.get((corpus, direction), np.nan),
+                "raw": raw.get((corpus, direction), np.nan),
             }
         )
-    return pd.DataFrame(lines).sort_values(["corpus", "from → to", "model"], kind="stable")
+    return pd.DataFrame(lines).sort_values("from → to", kind="stable", key=lambda c: c.map({d: i for i, d in enumerate(dict.fromkeys(table["direction"]))}))
 
 
-def comparison(table, corpus: str, metric: str, models: tuple[str, str] = MAIN, draws: int = 2000) -> str | None:
-    """A sentence that says which of two models is ahead on a corpus, with a paired bootstrap interval; None if not both ran.
+def comparisons(table, models: tuple[str, str] = MAIN, draws: int = 2000):
+    """For each corpus and direction that both models ran: their scores, the difference with a paired bootstrap interval, who is ahead.
 
-    The difference is taken query by query, so that easy and hard articles cancel.
+    The difference is taken query by query, averaged over seeds, so that easy and hard articles cancel; a model is ahead
+    when the 95 % interval leaves out zero.
     """
-    rows = table[(table["corpus"] == corpus) & (table["metric"] == metric)]
-    both = rows[rows["model"].isin(models)]
-    if both["model"].nunique() < 2:
-        return None
-    first, second = ([over_seeds(r) for _, r in both[both["model"] == m].groupby("direction")] for m in models)
-    a, b = np.concatenate(first), np.concatenate(second)
-    low, high = metrics.bootstrap(a - b, draws=draws)
-    verdict = f"**{models[0]} is ahead**" if low > 0 else f"**{models[1]} is ahead**" if high < 0 else "**undecided**"
-    kind = "between languages" if metric == "MRR" else "between text and pictures"
-    return f"{corpus}, {kind} ({metric}, both directions): {models[0]} {a.mean():.3f}, {models[1]} {b.mean():.3f}, difference {(a - b).mean():+.3f} (95 % {low:+.3f} to {high:+.3f}): {verdict}."
+    import pandas as pd
+
+    lines = []
+    for (corpus, direction), rows in table.groupby(["corpus", "direction"], sort=False):
+        by_model = {m: over_seeds(r) for m, r in rows.groupby("model") if m in models}
+        if len(by_model) < 2:
+            continue
+        a, b = by_model[models[0]], by_model[models[1]]
+        low, high = metrics.bootstrap(a - b, draws=draws)
+        ahead = models[0] if low > 0 else models[1] if high < 0 else "undecided"
+        lines.append(
+            {
+                "corpus": corpus,
+                "from → to": direction,
+                "metric": rows["metric"].iloc[0],
+                models[0]: a.mean(),
+                models[1]: b.mean(),
+                "difference": f"{(a - b).mean():+.3f} ({low:+.3f} to {high:+.3f})",
+                "ahead": ahead,
+            }
+        )
+    return pd.DataFrame(lines)
 
 
 def quality_table(runs: Sequence[Run], corpus: str, models: Sequence[str] = MAIN):

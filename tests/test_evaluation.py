@@ -100,7 +100,7 @@ def test_save_model_is_atomic(tmp_path, corpus):
     assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
 
 
-def test_comparison_says_who_is_ahead_and_when_it_is_open(tmp_path, corpus):
+def test_comparisons_say_who_is_ahead_and_when_it_is_open(tmp_path, corpus):
     import pandas as pd
 
     rng = np.random.default_rng(0)
@@ -114,10 +114,10 @@ def test_comparison_says_who_is_ahead_and_when_it_is_open(tmp_path, corpus):
         ]
         return pd.DataFrame(rows)
 
-    assert "**ZeroshotTM is ahead**" in report.comparison(table(0.1), "c", "MRR")
-    assert "**M3L-Contrast is ahead**" in report.comparison(table(-0.1), "c", "MRR")
-    assert "**undecided**" in report.comparison(table(0.0), "c", "MRR")
-    assert report.comparison(table(0.0), "c", "UAP") is None
+    for shift, ahead in ((0.1, "ZeroshotTM"), (-0.1, "M3L-Contrast"), (0.0, "undecided")):
+        (row,) = report.comparisons(table(shift)).to_dict("records")
+        assert row["ahead"] == ahead and row["ZeroshotTM"] - row["M3L-Contrast"] == pytest.approx(shift, abs=0.01)
+    assert len(report.comparisons(table(0.1)[:1])) == 0
 
 
 def test_quality_table_shows_mean_and_spread(tmp_path, corpus):
