@@ -35,7 +35,6 @@ def atomic(path, directory: bool = False):
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
-        temporary.chmod(0o644)
     try:
         yield temporary
         if directory and path.is_dir():
@@ -48,6 +47,7 @@ def atomic(path, directory: bool = False):
                     (old / "x").rename(path)
                 shutil.rmtree(old, ignore_errors=True)
         else:
+            temporary.chmod(0o644)  # mkstemp and safetensors leave it to its owner alone
             os.replace(temporary, path)
     except OSError as error:
         if error.filename is None or str(error.filename).startswith(str(temporary)):

@@ -75,10 +75,12 @@ def load_run(folder) -> Run:
     """Read a run back; `DataError` naming what is missing or broken."""
     folder = Path(folder)
     require(folder.is_dir(), f"{folder}: no such run", DataError)
+    params = read_json(folder / "params.json")
     theta = {path.stem.removeprefix("theta_"): read_array(path) for path in sorted(folder.glob("theta_*.npy"))}
+    theta = {view: theta[view] for view in params.get("encoders", theta) if view in theta}
     return Run(
         folder,
-        read_json(folder / "params.json"),
+        params,
         read_json(folder / "metrics.json"),
         read_csv(folder / "history.csv"),
         theta,

@@ -66,6 +66,7 @@ def test_a_run_is_read_back_and_its_model_infers_the_same(tmp_path, corpus):
     for v, view in corpus.views.items():
         assert np.array_equal(model.infer(view.embeddings, v), run.theta[v])
     assert run.topics["en"] == network.topic_words("en", vocabularies["en"], 25)
+    assert list(run.theta) == list(corpus.views), "views come in the order of the run's encoders"
     assert run.history == [{"epoch": 1.0, "loss": 2.5}]
 
 
