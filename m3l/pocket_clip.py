@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .encoders import Encoder, encode
+from .files import digest, read_array, write_array
 from .sources.emoji import LANGUAGES, draw, pictograms
 
 SIDE = 160
@@ -37,10 +38,16 @@ def training_pairs(text: Encoder, image: Encoder, cache) -> tuple[np.ndarray, np
 def projection(text: Encoder, image: Encoder, cache) -> np.ndarray:
     """The affine map from picture features to the text space: float32 (D + 1, E), last row the offset.
 
-    The penalty is chosen by leave-one-out cross-validation over the training pairs.
+    The penalty is chosen by leave-one-out cross-validation over the training pairs. The map is kept in ``cache``
+    under the identity of both encoders and of the recipe.
     """
     from sklearn.linear_model import RidgeCV
 
+    path = Path(cache) / f"pocket-clip-{digest(text.identity, image.identity, RECIPE, *(p.chars for p in pictograms()))[:24]}.npy"
+    if path.exists():
+        return read_array(path)
     features, target = training_pairs(text, image, cache)
     ridge = RidgeCV(alphas=np.logspace(0, 5, 11)).fit(features, target)
-    return np.vstack([ridge.coef_.T, ridge.intercept_]).astype(np.float32)
+    matrix = np.vstack([ridge.coef_.T, ridge.intercept_]).astype(np.float32)
+    write_array(path, matrix)
+    return matrix

@@ -61,11 +61,11 @@ def prepare(
         vocabularies[lang] = learn_vocabulary([tokens[lang][t] for t in training], vocabulary_size, words, lang)
         known = frozenset(vocabularies[lang])
         short = frame[f"{lang}_text"].map(lambda t, lang=lang, known=known: isinstance(t, str) and sum(w in known for w in tokens[lang][t]) < min_words)
-        dropped[lang] = {split: int(short[frame["split"] == split].sum()) for split in ("train", "test")}
+        dropped[lang] = {split: int(frame.loc[short.astype(bool) & (frame["split"] == split), "article_id"].nunique()) for split in ("train", "test")}
         frame.loc[short.astype(bool), f"{lang}_text"] = None
     counts["documents_dropped_as_too_short"] = dropped
-    texts = frame[[f"{lang}_text" for lang in tuples.languages]].notna()
-    keep = texts.all(axis=1) if incomplete == "drop" else texts.any(axis=1) | frame["image_id"].notna()
+    present = frame[[f"{lang}_text" for lang in tuples.languages] + (["image_id"] if tuples.write_images is not None else [])].notna()
+    keep = present.all(axis=1) if incomplete == "drop" else present.any(axis=1)
     counts["tuples_dropped_as_incomplete"] = int((~keep).sum())
     frame = frame[keep].reset_index(drop=True)
     for split in ("train", "test"):
@@ -139,13 +139,29 @@ def items(frame, view: str):
 
 def vocabulary(folder, language: str) -> list[str]:
     """The vocabulary of a prepared corpus, in the order of its bag of words' columns."""
-    return (Path(folder) / f"vocab_{language}.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    path = Path(folder) / f"vocab_{language}.txt"
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; prepare the corpus first") from None
+    require(
+        _entry(Path(folder) / "card.json", "hashes").get(path.name) == digest_file(path),
+        f"{path}: not the file that was written with {folder}/card.json; prepare the corpus again",
+        DataError,
+    )
+    return data.decode("utf-8").split("\n")[:-1]
+
+
+def _entry(path, key: str):
+    """The value of ``key`` in a JSON object; `DataError` naming the file if it is not there."""
+    value = read_json(path)
+    require(isinstance(value, dict) and key in value, f"{path}: no entry {key!r}; delete it and make it again", DataError)
+    return value[key]
 
 
 def views_of(folder) -> list[str]:
     """The views of a prepared corpus: its languages, then ``image`` if there are pictures."""
-    card = read_json(Path(folder) / "card.json")
-    return [*card["languages"], *(["image"] if (Path(folder) / "images.json").is_file() else [])]
+    return [*_entry(Path(folder) / "card.json", "languages"), *(["image"] if (Path(folder) / "images.json").is_file() else [])]
 
 
 def training_tokens(folder, language: str) -> list[list[str]]:
@@ -178,7 +194,7 @@ def embed_view(
             "identity": model.identity,
             "shape": list(embeddings.shape),
             "sha256": digest(embeddings),
-            "items": digest(*_item_ids(rows, view)),
+            "items": _content(rows, view, folder),
         },
     )
     return embeddings
@@ -193,6 +209,16 @@ def _item_ids(rows, view: str) -> list[str]:
     return rows["image_id" if view == "image" else "article_id"].astype(str).tolist()
 
 
+def _content(rows, view: str, folder) -> str:
+    """SHA-256 of the ids and the content of a view's items: their texts, or the bytes of their pictures."""
+    if view == "image":
+        names = read_json(Path(folder) / "images.json")
+        content = [digest_file(Path(folder) / "images" / names[image]) for image in rows["image_id"]]
+    else:
+        content = rows[f"{view}_text"].tolist()
+    return digest(*_item_ids(rows, view), *content)
+
+
 def assemble(folder, embeddings, encoders: Mapping[str, str]) -> Corpus:
     """The corpus of a prepared folder with ``encoders`` (view -> encoder name) from what `embed_view` wrote.
 
@@ -201,16 +227,16 @@ def assemble(folder, embeddings, encoders: Mapping[str, str]) -> Corpus:
     DataError
         A file is missing or broken, or the embeddings are of other items than the prepared corpus holds.
     """
-    frame, name = read_tuples(folder), read_json(Path(folder) / "card.json")["name"]
+    frame, name = read_tuples(folder), _entry(Path(folder) / "card.json", "name")
     views = {}
     for view, encoder in encoders.items():
         choose("view", view, views_of(folder))
         rows = items(frame, view)
         ids = _item_ids(rows, view)
         path = Path(embeddings) / file_name(encoder) / f"{view}.npy"
-        array, meta = read_array(path), read_json(path.with_suffix(".json"))
+        array, meta = read_array(path), path.with_suffix(".json")
         require(
-            meta["items"] == digest(*ids) and meta["sha256"] == digest(array),
+            _entry(meta, "items") == _content(rows, view, folder) and _entry(meta, "sha256") == digest(array),
             f"{path}: not the embeddings of the items in {folder}; encode the view again",
             DataError,
         )

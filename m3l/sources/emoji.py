@@ -131,6 +131,7 @@ def load(
     import pandas as pd
 
     chosen_languages = [language.strip() for language in languages.split(",")]
+    require(len(set(chosen_languages)) == len(chosen_languages), f"languages={languages!r}: a language stands twice")
     for language in chosen_languages:
         choose("languages", language, LANGUAGES)
     for name, value in (("train", train), ("test", test), ("names_per_document", names_per_document), ("images_per_test_article", images_per_test_article)):

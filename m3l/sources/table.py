@@ -1,6 +1,7 @@
 """Your own corpus: a CSV or Parquet file with a column of text per language and, if you like, one of pictures."""
 
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +20,26 @@ def read(path):
     require(path.is_file(), f"{path}: no such file", DataError)
     require(path.suffix.lower() in (".csv", ".parquet"), f"{path}: expected a .csv or .parquet file", DataError)
     try:
-        frame = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # every row has more cells than the header
+            options = {"dtype": str, "keep_default_na": False, "encoding": "utf-8", "index_col": False}
+            frame = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else pd.read_csv(path, **options)
     except UnicodeDecodeError as error:
-        with open(path, "rb") as file:
-            line = file.read()[: error.start].count(b"\n") + 1 if error.start is not None else "?"
-        raise DataError(f"{path}: not UTF-8 near line {line} ({error.reason}); save it as UTF-8") from error
+        line, reason = _undecodable_line(path)
+        raise DataError(f"{path}: not UTF-8 near line {line} ({reason}); save it as UTF-8") from error
     except Exception as error:  # pandas and pyarrow raise many kinds for a broken file
         raise DataError(f"{path}: not a whole {path.suffix[1:]} file ({error})") from error
     require(len(frame) > 0, f"{path}: no row below the header", DataError)
     return frame
+
+
+def _undecodable_line(path) -> tuple[int, str]:
+    data = path.read_bytes()
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return data[: error.start].count(b"\n") + 1, error.reason
+    return 1, "unknown"
 
 
 def load(
@@ -73,6 +85,7 @@ def load(
     path = Path(path)
     table = read(path)
     chosen = [language.strip() for language in languages.split(",")]
+    require(len(set(chosen)) == len(chosen), f"languages={languages!r}: a language stands twice")
     needed = [f"{language}_text" for language in chosen] + [c for c in (id_column, article_column, split_column, image_column) if c]
     for column in needed:
         require(column in table.columns, f"{path}: no column {column!r}; it has: {', '.join(map(str, table.columns))}", DataError)
@@ -81,7 +94,7 @@ def load(
 
     def cell(row, column):
         value = table[column].iloc[row]
-        return None if value is None or (isinstance(value, float) and np.isnan(value)) or not str(value).strip() else str(value)
+        return None if pd.isna(value) or not str(value).strip() else str(value)
 
     def required(row, column):
         value = cell(row, column)
