@@ -112,6 +112,7 @@ def execute(chapter, output, parameters: dict) -> float:
 
     parameters = check_values(declared_parameters(chapter), parameters)
     begun, output = time.perf_counter(), Path(output)
+    os.environ.setdefault("TQDM_DISABLE", "1")  # a bar would stay on the page, as a widget that asks a CDN for its script
     failed = output.with_suffix(".failed.ipynb")
     with atomic(output) as temporary:
         scratch = temporary.with_suffix(".ipynb")

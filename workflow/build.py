@@ -40,11 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
         lock.write(str(os.getpid()))
         lock.flush()
         command = [
-            *(sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile"),
+            *(sys.executable, "-m", "snakemake", *options.targets, "--snakefile", "workflow/Snakefile"),
             *("--configfile", f"workflow/profiles/{options.profile}.yaml"),
             *("--cores", options.cores, "--nolock", "--rerun-incomplete", "--quiet", "rules"),
             *(["--dry-run"] if options.dry_run else []),
-            *options.targets,
         ]
         environment = os.environ | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
