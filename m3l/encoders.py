@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from .errors import DataError, EncoderUnavailable, choose, require
 from .files import digest, digest_file
+from .progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -302,7 +302,7 @@ def encode(encoder: Encoder, items: Sequence, cache, batch_size: int = 64, progr
             missing = {key: item for key, item in zip(keys, items, strict=True) if key not in found}
             # texts of like length together waste least; the order is by content, so a resumed run makes the same batches
             work = sorted(missing.items(), key=lambda pair: (len(pair[1]) if encoder.kind == "text" else 0, pair[0]))
-            with tqdm(total=len(work), desc=encoder.name, unit="item", disable=not progress or not work) as bar:
+            with progress_bar(show=progress and bool(work), total=len(work), desc=encoder.name, unit="item") as bar:
                 for start in range(0, len(work), batch_size):
                     batch = work[start : start + batch_size]
                     vectors = np.ascontiguousarray(encoder.embed([item for _, item in batch]), dtype=np.float32)

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from .errors import DataError, choose, require
+from .progress import progress_bar
 
 INPUT_SCALING = ("none", "scale", "standardize")
 
@@ -232,7 +232,7 @@ class M3L(nn.Module):
         theta = np.empty((len(embeddings), self.topics), dtype=np.float32)
         self.eval()
         try:
-            for start in tqdm(range(0, len(embeddings), batch_size), desc=f"topics of {view}", disable=not progress):
+            for start in progress_bar(range(0, len(embeddings), batch_size), progress, desc=f"topics of {view}"):
                 batch = torch.from_numpy(np.ascontiguousarray(embeddings[start : start + batch_size])).to(device)
                 mean, log_variance = self.encode(view, batch)  # (B, K)
                 eps = torch.from_numpy(noise.standard_normal((len(batch), samples, self.topics), dtype=np.float32)).to(device)

@@ -34,13 +34,10 @@ def save_model(path, model: M3L, vocabularies: Mapping[str, list[str]]) -> None:
     """Write weights, configuration and vocabularies as one safetensors file, atomically."""
     from safetensors.torch import save_file
 
-    meta = {
-        "views": json.dumps([asdict(v) for v in model.views.values()]),
-        "config": json.dumps(model.config),
-        "vocabularies": json.dumps(vocabularies, ensure_ascii=False),
-    }
+    # one entry: several come out in any order, and the same run must give the same bytes
+    about = {"views": [asdict(v) for v in model.views.values()], "config": model.config, "vocabularies": vocabularies}
     with atomic(path) as temporary:
-        save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, temporary, metadata=meta)
+        save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, temporary, metadata={"m3l": json.dumps(about, ensure_ascii=False)})
 
 
 def load_model(path) -> tuple[M3L, dict[str, list[str]]]:
@@ -49,10 +46,10 @@ def load_model(path) -> tuple[M3L, dict[str, list[str]]]:
 
     try:
         with safe_open(path, "pt") as file:
-            meta, weights = file.metadata(), {key: file.get_tensor(key) for key in list(file.keys())}
-        model = M3L([ViewSpec(**view) for view in json.loads(meta["views"])], **json.loads(meta["config"]))
+            about, weights = json.loads(file.metadata()["m3l"]), {key: file.get_tensor(key) for key in list(file.keys())}
+        model = M3L([ViewSpec(**view) for view in about["views"]], **about["config"])
         model.load_state_dict(weights)
-        return model.eval(), json.loads(meta["vocabularies"])
+        return model.eval(), about["vocabularies"]
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (SafetensorError, OSError, TypeError, KeyError, ValueError, RuntimeError) as error:

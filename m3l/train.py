@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from .corpus import Corpus
 from .errors import DataError, ParameterError, TrainingDiverged, require
 from .files import atomic, digest
 from .loss import Objective
 from .model import M3L, ViewSpec
+from .progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _fit(model, corpus, objective, config, device, checkpoint, progress) -> list
         }
         history = _resume(checkpoint, identity, config.epochs, model, optimizer, order, device)
     spent, start = history[-1]["seconds"] if history else 0.0, time.perf_counter()
-    with tqdm(total=config.epochs, initial=len(history), desc="training", unit="epoch", disable=not progress) as bar:
+    with progress_bar(show=progress, total=config.epochs, initial=len(history), desc="training", unit="epoch") as bar:
         while len(history) < config.epochs:
             sums = {}
             for tuples in torch.randperm(n, generator=order).to(device).split(config.batch_size):

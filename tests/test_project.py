@@ -91,7 +91,7 @@ def test_core_imports_nothing_but_its_four_packages_at_module_level():
     allowed = {"torch", "numpy", "scipy", "tqdm"}
     import sys
 
-    for name in ("__init__", "errors", "files", "corpus", "model", "loss", "train", "metrics", "evaluation", "runs"):
+    for name in ("__init__", "errors", "files", "progress", "corpus", "model", "loss", "train", "metrics", "evaluation", "runs"):
         for node in ast.parse((ROOT / "m3l" / f"{name}.py").read_text()).body:
             modules = (
                 [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module] if isinstance(node, ast.ImportFrom) and node.level == 0 else []

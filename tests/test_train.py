@@ -156,7 +156,7 @@ def test_a_resumed_run_is_bit_identical_to_one_never_interrupted(tmp_path, monke
 
 
 def test_an_interruption_between_epochs_resumes_too(tmp_path, monkeypatch, corpus):
-    class Interrupting(m3l.train.tqdm):
+    class Interrupting(m3l.progress.tqdm):
         def update(self, n=1):
             super().update(n)
             if self.n == 4 or self.disable:
@@ -165,7 +165,7 @@ def test_an_interruption_between_epochs_resumes_too(tmp_path, monkeypatch, corpu
     options = {"epochs": 5, "checkpoint_every": 1}
     whole, history = train(corpus, **options)
     with monkeypatch.context() as patch:
-        patch.setattr(m3l.train, "tqdm", Interrupting)
+        patch.setattr(m3l.progress, "tqdm", Interrupting)
         with pytest.raises(KeyboardInterrupt):
             fit(model_for(corpus, 4, hidden=16), corpus, BOOK, config(**options), tmp_path / "c", progress=True)
     resumed, rest = train(corpus, checkpoint=tmp_path / "c", **options)
