@@ -154,6 +154,23 @@ def bootstrap(values: np.ndarray, level: float = 0.95, draws: int = 2000, seed: 
     return float(low), float(high)
 
 
+def bootstrap_difference(a: np.ndarray, b: np.ndarray, level: float = 0.95, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
+    """Percentile bootstrap interval of mean(a) − mean(b), where both the training seeds and the queries vary.
+
+    a (S, N) and b (T, N) hold each seed's score of the same N queries. Each draw resamples the queries, the same for
+    both models, so that easy and hard ones cancel, and each model's seeds.
+    """
+    require(a.ndim == b.ndim == 2 and a.shape[1] == b.shape[1] > 0, f"expected (seeds, queries) of the same queries, got {a.shape} and {b.shape}", DataError)
+    rng = np.random.default_rng(seed)
+    differences = np.empty(draws)
+    for i in range(draws):
+        queries = rng.integers(a.shape[1], size=a.shape[1])
+        mean_a, mean_b = (x[:, queries].mean(axis=1)[rng.integers(len(x), size=len(x))].mean() for x in (a, b))
+        differences[i] = mean_a - mean_b
+    low, high = np.quantile(differences, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def npmi(topics: Sequence[Sequence[str]], documents: Sequence[Sequence[str]], top_n: int = 10, processes: int = 1) -> np.ndarray:
     """Normalised pointwise mutual information of each topic, by gensim's ``c_npmi`` (Röder et al. 2015; footnote 5).
 

@@ -82,20 +82,19 @@ def retrieval_table(table, raw: Mapping[tuple[str, str], float], draws: int = 20
 
 
 def comparisons(table, models: tuple[str, str] = MAIN, draws: int = 2000):
-    """For each corpus and direction that both models ran: their scores, the difference with a paired bootstrap interval, who is ahead.
+    """For each corpus and direction that both models ran: their scores, the difference with its 95 % interval, who is ahead.
 
-    The difference is taken query by query, averaged over seeds, so that easy and hard articles cancel; a model is ahead
-    when the 95 % interval leaves out zero.
+    The interval is `metrics.bootstrap_difference`'s, over queries and seeds; a model is ahead when it leaves out zero.
     """
     import pandas as pd
 
     lines = []
     for (corpus, direction), rows in table.groupby(["corpus", "direction"], sort=False):
-        by_model = {m: over_seeds(r) for m, r in rows.groupby("model") if m in models}
+        by_model = {m: np.stack(r["values"].tolist()) for m, r in rows.groupby("model") if m in models}  # (seeds, queries)
         if len(by_model) < 2:
             continue
         a, b = by_model[models[0]], by_model[models[1]]
-        low, high = metrics.bootstrap(a - b, draws=draws)
+        low, high = metrics.bootstrap_difference(a, b, draws=draws)
         ahead = models[0] if low > 0 else models[1] if high < 0 else "undecided"
         lines.append(
             {
@@ -104,7 +103,7 @@ def comparisons(table, models: tuple[str, str] = MAIN, draws: int = 2000):
                 "metric": rows["metric"].iloc[0],
                 models[0]: a.mean(),
                 models[1]: b.mean(),
-                "difference": f"{(a - b).mean():+.3f} ({low:+.3f} to {high:+.3f})",
+                "difference": f"{a.mean() - b.mean():+.3f} ({low:+.3f} to {high:+.3f})",
                 "ahead": ahead,
             }
         )

@@ -9,6 +9,7 @@ from scipy.spatial.distance import jensenshannon
 from m3l import DataError
 from m3l.metrics import (
     bootstrap,
+    bootstrap_difference,
     chance,
     cosine_matrix,
     jensen_shannon,
@@ -333,3 +334,16 @@ def test_recovery_with_fewer_or_more_topics_than_known():
     assert np.isfinite(topic_recovery(np.full((100, 6), 1 / 6), truth)["correlation"]).all()
     with pytest.raises(DataError, match="99 inferred and 100 known"):
         topic_recovery(truth[1:], truth)
+
+
+def test_the_interval_of_a_difference_widens_with_the_spread_of_seeds_and_cancels_hard_queries():
+    rng = np.random.default_rng(0)
+    hard = rng.random(300)
+    a, b = hard + 0.1 + 0.01 * rng.standard_normal((3, 300)), hard + 0.01 * rng.standard_normal((3, 300))
+    low, high = bootstrap_difference(a, b)
+    assert low < a.mean() - b.mean() < high and high - low < 0.01
+    shaken = a + np.array([[-0.2], [0.0], [0.2]])
+    wide_low, wide_high = bootstrap_difference(shaken, b)
+    assert wide_low < 0 < wide_high and (wide_low, wide_high) == bootstrap_difference(shaken, b)
+    with pytest.raises(DataError, match="same queries"):
+        bootstrap_difference(a, b[:, 1:])
