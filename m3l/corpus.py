@@ -59,7 +59,7 @@ class View:
         return len(self.item_ids)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Corpus:
     """N aligned tuples over any number of views; validated on construction.
 
@@ -92,6 +92,13 @@ class Corpus:
 
     def __len__(self) -> int:
         return len(self.tuple_ids)
+
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{int((self.split == s).sum())} {s}" for s in dict.fromkeys(self.split.tolist()))
+        views = ", ".join(
+            f"{n} ({len(v)} items, {v.embeddings.shape[1]}-d{f', {len(v.vocabulary)} words' if v.is_text else ''})" for n, v in self.views.items()
+        )
+        return f"Corpus {self.name}: {splits} tuples; views {views}"
 
     @property
     def text_views(self) -> list[str]:

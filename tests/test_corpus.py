@@ -369,3 +369,9 @@ def test_a_pickled_array_is_refused(tmp_path):
     np.save(tmp_path / "x.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match=r"x\.npy"):
         read_array(tmp_path / "x.npy")
+
+
+def test_a_corpus_describes_itself_in_a_line():
+    assert repr(make_corpus(n=4, split=["train"] * 3 + ["test"])) == (
+        "Corpus small: 3 train, 1 test tuples; views en (4 items, 8-d, 30 words), de (4 items, 8-d, 30 words), image (4 items, 8-d)"
+    )

@@ -126,3 +126,22 @@ def test_code_is_lint_free():
 
     found = subprocess.run([sys.executable, "-m", "ruff", "check", "."], cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == 0, found.stdout
+
+
+def test_leftovers_of_killed_processes_are_swept_and_nothing_else(tmp_path, monkeypatch):
+    import importlib.util
+    import os
+    import time
+
+    spec = importlib.util.spec_from_file_location("build", ROOT / "workflow" / "build.py")
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    for name in ("data/smoke/.corpus.abc/images/1.jpg", "data/smoke/.young", "data/smoke/card.json", "runs/smoke/.run.xyz"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    old = time.time() - 7200
+    for name in ("data/smoke/.corpus.abc", "data/smoke/card.json", "runs/smoke/.run.xyz"):
+        os.utime(tmp_path / name, (old, old))
+    build.sweep("smoke")
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()) == ["data/smoke/.young", "data/smoke/card.json"]

@@ -1,4 +1,4 @@
-"""Build the book for a profile: ``python workflow/build.py laptop [--targets ...] [--cores N]``.
+"""Build the book for a profile: ``python workflow/build.py laptop [TARGET ...] [--cores N]``.
 
 One build at a time runs in a checkout; the lock goes with the process, so a killed build leaves none behind.
 """
@@ -6,8 +6,10 @@ One build at a time runs in a checkout; the lock goes with the process, so a kil
 import argparse
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -16,6 +18,14 @@ ROOT = Path(__file__).resolve().parent.parent
 def profiles() -> list[str]:
     """The names of the profiles there are."""
     return sorted(path.stem for path in (ROOT / "workflow" / "profiles").glob("*.yaml"))
+
+
+def sweep(profile: str, older_than: float = 3600) -> None:
+    """Remove what killed processes left half-written: names with a leading dot, untouched for an hour."""
+    for folder in (ROOT / "data" / profile, ROOT / "runs" / profile, ROOT / "build" / profile / "pages", ROOT / "build" / profile / "runs"):
+        for path in [*folder.glob("**/.*")] if folder.is_dir() else []:
+            if path.exists() and time.time() - path.stat().st_mtime > older_than:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,6 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
+        sweep(options.profile)
         command = [
             *(sys.executable, "-m", "snakemake", *options.targets, "--snakefile", "workflow/Snakefile"),
             *("--configfile", f"workflow/profiles/{options.profile}.yaml"),
