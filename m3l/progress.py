@@ -1,8 +1,11 @@
 """Progress bars, in a terminal or a notebook."""
 
+import os
+
 from tqdm.auto import tqdm
 
 
 def progress_bar(iterable=None, show: bool = True, **options):
-    """A tqdm bar; none unless ``show``. TQDM_DISABLE=1 in the environment silences all, which a fixed ``disable=`` would undo."""
-    return tqdm(iterable, **options, **({} if show else {"disable": True}))
+    """A tqdm bar; none unless ``show``, and none when the environment says TQDM_DISABLE=1, which tqdm's own bars in notebooks ignore."""
+    silenced = os.environ.get("TQDM_DISABLE", "") not in ("", "0")
+    return tqdm(iterable, disable=silenced or not show, **options)

@@ -76,3 +76,13 @@ def test_command_line_names_a_bad_parameter_and_a_missing_chapter(tmp_path, caps
     assert "topics='many' is of type str, expected int" in capsys.readouterr().err
     assert notebook.main([str(tmp_path / "none.ipynb"), str(tmp_path / "o.ipynb")]) == 1
     assert "none.ipynb" in capsys.readouterr().err
+
+
+def test_a_chapter_that_shows_progress_leaves_no_widget_behind(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(notebook.project_root()))
+    path = chapter(
+        tmp_path / "a.ipynb", "topics: int = 3  # number", "from m3l.progress import progress_bar\nfor _ in progress_bar(range(3)):\n    pass\nprint('done')"
+    )
+    notebook.execute(path, tmp_path / "out.ipynb", {})
+    text = (tmp_path / "out.ipynb").read_text()
+    assert "done" in text and "widget" not in text and "it/s" not in text
