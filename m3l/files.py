@@ -47,7 +47,8 @@ def atomic(path, directory: bool = False):
                     (old / "x").rename(path)
                 shutil.rmtree(old, ignore_errors=True)
         else:
-            temporary.chmod(0o644)  # mkstemp and safetensors leave it to its owner alone
+            if not directory:
+                temporary.chmod(0o644)  # mkstemp and safetensors leave it to its owner alone
             os.replace(temporary, path)
     except OSError as error:
         if error.filename is None or str(error.filename).startswith(str(temporary)):

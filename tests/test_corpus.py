@@ -375,3 +375,12 @@ def test_a_corpus_describes_itself_in_a_line():
     assert repr(make_corpus(n=4, split=["train"] * 3 + ["test"])) == (
         "Corpus small: 3 train, 1 test tuples; views en (4 items, 8-d, 30 words), de (4 items, 8-d, 30 words), image (4 items, 8-d)"
     )
+
+
+def test_folders_can_be_entered_and_files_read_by_others(tmp_path, corpus):
+    for _ in range(2):  # new, then replaced
+        corpus.save(tmp_path / "c")
+        assert (tmp_path / "c").stat().st_mode & 0o777 == 0o755
+        assert {p.stat().st_mode & 0o444 for p in (tmp_path / "c").iterdir()} == {0o444}
+    write_json(tmp_path / "a.json", {})
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o644
