@@ -149,7 +149,7 @@ def cosine_histograms(aligned: Mapping[str, np.ndarray], random: Mapping[str, np
         axes.hist(random[pair], bins, density=True, color=PALETTE[7], alpha=0.7, label="random pairs")
         axes.hist(aligned[pair], bins, density=True, color=PALETTE[0], alpha=0.6, label="aligned pairs")
         axes.set(title=pair, xlabel="cosine", yticks=[])
-    panels[0][0].legend(frameon=False, fontsize=9)
+    panels[0][-1].legend(frameon=False, fontsize=9, loc="upper right")
     return figure
 
 
@@ -174,7 +174,7 @@ def document_lengths(lengths: Mapping[str, np.ndarray], min_words: int) -> Figur
     for name, values in lengths.items():
         axes.hist(values, bins=np.arange(0, top + 1) - 0.5, histtype="step", linewidth=2, label=name, color=view_colour(name.split()[-1]))
     axes.axvline(min_words - 0.5, color="0.3", linestyle=":", label=f"at least {min_words}")
-    axes.set(xlabel="words of the vocabulary in a document", ylabel="documents", xlim=(0, top))
+    axes.set(xlabel="words of the vocabulary in a document (longest 1 % not shown)", ylabel="documents", xlim=(0, top))
     axes.legend(frameon=False)
     return figure
 
@@ -183,7 +183,8 @@ def pictures(paths: Sequence, titles: Sequence[str]) -> Figure:
     """Pictures in a row, each under its title."""
     from .images import load_image
 
-    figure, panels = plt.subplots(1, len(paths), figsize=(2.5 * len(paths), 3.1), squeeze=False)
+    figure, panels = plt.subplots(1, len(paths), figsize=(2.2 * len(paths), 2.6), squeeze=False)
+    figure.get_layout_engine().set(wspace=0.08)
     for axes, path, title in zip(panels[0], paths, titles, strict=True):
         axes.imshow(load_image(path))
         axes.set_title(title, fontsize=9)

@@ -111,7 +111,7 @@ def comparisons(table, models: tuple[str, str] = MAIN, draws: int = 2000):
 
 
 def quality_table(runs: Sequence[Run], corpus: str, models: Sequence[str] = MAIN):
-    """Coherence, diversity, recovery of known topics, seconds and speed by model: mean ± spread over seeds."""
+    """Coherence, diversity, recovery of known topics, seconds and speed, a row each, by model: mean ± spread over seeds."""
     import pandas as pd
 
     lines = []
@@ -127,7 +127,8 @@ def quality_table(runs: Sequence[Run], corpus: str, models: Sequence[str] = MAIN
         value, s, digits = mean.loc[model, column], spread.loc[model, column], 0 if column in ("seconds", "tuples/s") else 3
         return "–" if np.isnan(value) else f"{value:,.{digits}f}" + ("" if np.isnan(s) else f" ± {s:,.{digits}f}")
 
-    return pd.DataFrame([{"model": model, **{column.replace("npmi", "NPMI"): cell(column, model) for column in mean.columns}} for model in mean.index])
+    rows = sorted(mean.columns, key=lambda c: [c.startswith(kind) for kind in ("npmi", "diversity", "recovery", "seconds", "tuples")].index(True))
+    return pd.DataFrame({model: [cell(column, model) for column in rows] for model in mean.index}, index=[row.replace("npmi", "NPMI") for row in rows])
 
 
 def titles(folder, test: Corpus) -> dict[str, dict[str, str]]:

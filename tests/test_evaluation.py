@@ -125,4 +125,4 @@ def test_quality_table_shows_mean_and_spread(tmp_path, corpus):
     runs = [run_of(tmp_path, corpus, seed)[1] for seed in (0, 1)]
     runs[1].metrics["npmi"]["en"] = 0.3
     table = report.quality_table(runs, "small")
-    assert table["NPMI en"].tolist() == ["0.200 ± 0.141"] and table["seconds"].tolist() == ["2 ± 0"]
+    assert table.loc["NPMI en"].tolist() == ["0.200 ± 0.141"] and table.loc["seconds"].tolist() == ["2 ± 0"]
