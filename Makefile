@@ -25,7 +25,7 @@ serve: book
 
 # what was generated; data/cache, which is slow to make and never stale, stays unless removed by hand
 clean:
-	rm -rf build runs .snakemake $(foreach p,$(wildcard workflow/profiles/*.yaml),data/$(basename $(notdir $(p))))
+	rm -rf build .snakemake $(foreach p,$(basename $(notdir $(wildcard workflow/profiles/*.yaml))),data/$(p) runs/$(p))
 
 $(VENV)/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed, $(PYTHON) is another; try make PYTHON=/path/to/python3.11"; exit 1; }

@@ -8,6 +8,7 @@ import numpy as np
 from .corpus import Corpus
 from .errors import DataError, require
 from .metrics import bootstrap, cosine_matrix, jensen_shannon, jensen_shannon_matrix, relevance, retrieval
+from .model import M3L
 
 
 def retrieval_metric(query: str, item: str, corpus: Corpus) -> str:
@@ -64,6 +65,25 @@ def evaluate(vectors: Mapping[str, np.ndarray], corpus: Corpus, raw: bool = Fals
             }
         )
     return rows
+
+
+def readers(model: M3L, corpus: Corpus, home: str) -> dict[str, str]:
+    """Which inference network reads each view of ``corpus``: its own, or zero-shot that of the view ``home``.
+
+    Raises
+    ------
+    ParameterError
+        A view is of another width than the network that would read it.
+    """
+    found = {}
+    for view, items in corpus.views.items():
+        found[view] = view if view in model.views else home
+        size, expected = items.embeddings.shape[1], model.views[found[view]].embedding_size
+        require(
+            size == expected,
+            f"encoders: view {view!r} has {size} dimensions and the network of {home!r} reads {expected}; leave it out of encoders or train on it",
+        )
+    return found
 
 
 def aligned_divergence(theta: Mapping[str, np.ndarray], corpus: Corpus, a: str, b: str) -> float:

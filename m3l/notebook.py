@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from types import ModuleType
 
-from .errors import ParameterError, choose
+from .errors import ParameterError, check_values
 
 STARTED = time.perf_counter()
 
@@ -24,20 +24,6 @@ def project_root() -> Path:
         if (folder / "_config.yml").is_file():
             return folder
     raise FileNotFoundError(f"{here}: no folder upwards holds _config.yml; run chapters inside the project")
-
-
-def check_values(declared: dict[str, type], values: dict) -> dict:
-    """The values by name, an int taken for a float; `ParameterError` if one is unknown or of the wrong type."""
-    checked = {}
-    for name, value in values.items():
-        choose("parameter", name, declared)
-        kind = declared[name]
-        if kind is float and type(value) is int:
-            value = float(value)
-        if type(value) is not kind:
-            raise ParameterError(f"{name}={value!r} is of type {type(value).__name__}, expected {kind.__name__}")
-        checked[name] = value
-    return checked
 
 
 def start(namespace: dict) -> dict:
@@ -110,7 +96,7 @@ def execute(chapter, output, parameters: dict) -> float:
 
     from .files import atomic
 
-    parameters = check_values(declared_parameters(chapter), parameters)
+    parameters, root = check_values(declared_parameters(chapter), parameters), str(project_root())
     begun, output = time.perf_counter(), Path(output)
     os.environ.setdefault("TQDM_DISABLE", "1")  # a bar would stay on the page, as a widget that asks a CDN for its script
     failed = output.with_suffix(".failed.ipynb")
@@ -123,7 +109,7 @@ def execute(chapter, output, parameters: dict) -> float:
                 parameters,
                 progress_bar=False,
                 log_output=False,
-                cwd=str(project_root()),
+                cwd=root,
                 extra_arguments=["--IPKernelApp.log_level=50"],
             )
             os.replace(scratch, temporary)
@@ -147,7 +133,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a value in YAML")
     parser.add_argument("--parameters", default="{}", metavar="JSON", help="all values at once")
     options = parser.parse_args(arguments)
-    values = json.loads(options.parameters) | {name: yaml.safe_load(value) for name, value in options.parameter}
+    values = {}
+    for name, text in [(None, options.parameters), *options.parameter]:
+        try:
+            values |= json.loads(text) if name is None else {name: yaml.safe_load(text)}
+        except (yaml.YAMLError, json.JSONDecodeError) as error:
+            print(f"\n{f'-p {name}' if name else '--parameters'} {text!r} is not {'YAML' if name else 'JSON'}: {' '.join(str(error).split())}", file=sys.stderr)
+            return 1
     try:
         seconds = execute(options.chapter, options.output, values)
     except papermill.PapermillExecutionError as error:

@@ -234,6 +234,7 @@ def assemble(folder, embeddings, encoders: Mapping[str, str]) -> Corpus:
         rows = items(frame, view)
         ids = _item_ids(rows, view)
         path = Path(embeddings) / file_name(encoder) / f"{view}.npy"
+        require(path.is_file(), f"{path}: no such file; encode view {view!r} with {encoder!r} first (chapter 2)", DataError)
         array, meta = read_array(path), path.with_suffix(".json")
         require(
             _entry(meta, "items") == _content(rows, view, folder) and _entry(meta, "sha256") == digest(array),

@@ -6,6 +6,7 @@ import numpy as np
 
 from . import metrics, prepare
 from .corpus import Corpus
+from .errors import DataError, require
 from .evaluation import evaluate
 from .runs import Run
 
@@ -24,13 +25,22 @@ def corpus_of(run: Run) -> tuple:
 
 
 def test_corpora(runs: Sequence[Run], data: str) -> dict[tuple, Corpus]:
-    """The test corpus of each group of comparable runs, loaded once, by `corpus_of`."""
-    found = {}
+    """The test corpus of each group of comparable runs, loaded once, by `corpus_of`.
+
+    A run made from other data than the folder holds now is a `DataError`: its topics are of other items.
+    """
+    found, now = {}, {}
     for run in runs:
         if corpus_of(run) not in found:
             name = run.params["corpus"]
-            found[corpus_of(run)] = prepare.assemble(f"{data}/prepared/{name}", f"{data}/embeddings/{name}", run.params["encoders"]).part("test")
-    return found
+            found[corpus_of(run)] = prepare.assemble(f"{data}/prepared/{name}", f"{data}/embeddings/{name}", run.params["encoders"])
+            now[corpus_of(run)] = found[corpus_of(run)].fingerprint()
+        require(
+            run.metrics["data"] == now[corpus_of(run)],
+            f"{run.folder}: made from other data than {data} holds now; train it again, or leave it out with run_names",
+            DataError,
+        )
+    return {key: corpus.part("test") for key, corpus in found.items()}
 
 
 def scores(runs: Sequence[Run], tests: Mapping[tuple, Corpus], draws: int = 2000):

@@ -151,3 +151,22 @@ def test_a_failing_chapter_fails_the_build_and_is_named(book, checkout, tmp_path
 def test_unknown_profile_lists_the_valid_ones(checkout):
     result = build(checkout, "laptpo")
     assert result.returncode == 2 and "laptpo" in result.stderr and "laptop" in result.stderr and "smoke" in result.stderr
+
+
+def test_a_profile_that_calls_itself_another_is_refused(checkout):
+    profile = checkout / "workflow/profiles/mini.yaml"
+    profile.write_text((checkout / "workflow/profiles/smoke.yaml").read_text())
+    result = build(checkout, "mini")
+    profile.unlink()
+    assert result.returncode == 2 and "profile: smoke" in result.stderr
+
+
+def test_a_run_of_other_data_is_not_scored(book, checkout):
+    from m3l import DataError, report
+    from m3l.runs import load_run
+
+    run = load_run(checkout / "runs/smoke/emoji-m3l-s0")
+    assert len(report.test_corpora([run], str(checkout / "data/smoke"))) == 1
+    run.metrics["data"] = "of yesterday"
+    with pytest.raises(DataError, match=r"emoji-m3l-s0.*other data"):
+        report.test_corpora([run], str(checkout / "data/smoke"))

@@ -155,5 +155,5 @@ def test_sizes_of_nothing_are_named(cache, option, value):
 
 
 def test_unknown_option_lists_the_valid_ones():
-    with pytest.raises(ParameterError, match=r"corpus 'emoji'='topics' is unknown; valid: .*true_topics"):
+    with pytest.raises(ParameterError, match=r"corpus 'emoji': parameter='topics' is unknown; valid: .*true_topics"):
         load_source("emoji", topics=5)

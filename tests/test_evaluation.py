@@ -3,8 +3,8 @@ import pytest
 from conftest import make_corpus
 
 from m3l import Corpus, View, model_for, report
-from m3l.errors import DataError
-from m3l.evaluation import evaluate
+from m3l.errors import DataError, ParameterError
+from m3l.evaluation import evaluate, readers
 from m3l.runs import load_model, load_run, save_model, save_run
 
 
@@ -126,3 +126,12 @@ def test_quality_table_shows_mean_and_spread(tmp_path, corpus):
     runs[1].metrics["npmi"]["en"] = 0.3
     table = report.quality_table(runs, "small")
     assert table.loc["NPMI en"].tolist() == ["0.200 ± 0.141"] and table.loc["seconds"].tolist() == ["2 ± 0"]
+
+
+def test_a_view_that_no_network_can_read_is_named_before_training():
+    corpus, wide = make_corpus(views=("en", "image")), make_corpus(views=("en", "image"), dimension=12)
+    model = model_for(corpus.select(["en"]), topics=4)
+    assert readers(model, corpus, "en") == {"en": "en", "image": "en"}
+    mixed = Corpus("mixed", {"en": corpus.views["en"], "image": wide.views["image"]}, corpus.tuple_ids, corpus.article_ids, corpus.split)
+    with pytest.raises(ParameterError, match="view 'image' has 12 dimensions and the network of 'en' reads 8"):
+        readers(model, mixed, "en")

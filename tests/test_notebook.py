@@ -86,3 +86,33 @@ def test_a_chapter_that_shows_progress_leaves_no_widget_behind(tmp_path, monkeyp
     notebook.execute(path, tmp_path / "out.ipynb", {})
     text = (tmp_path / "out.ipynb").read_text()
     assert "done" in text and "widget" not in text and "it/s" not in text
+
+
+def test_broken_yaml_is_named(tmp_path, capsys):
+    path = chapter(tmp_path / "a.ipynb", "topics: int = 3  # number")
+    assert notebook.main([str(path), str(tmp_path / "o.ipynb"), "-p", "topics", "a: b: c"]) == 1
+    assert "-p topics 'a: b: c' is not YAML" in capsys.readouterr().err
+    assert notebook.main([str(path), str(tmp_path / "o.ipynb"), "--parameters", "{bad"]) == 1
+    assert "--parameters '{bad' is not JSON" in capsys.readouterr().err
+
+
+def test_outside_the_project_a_chapter_says_so(tmp_path, monkeypatch, capsys):
+    path = chapter(tmp_path / "a.ipynb", "topics: int = 3  # number")
+    monkeypatch.chdir(tmp_path)
+    assert notebook.main([str(path), str(tmp_path / "o.ipynb")]) == 1
+    assert "run chapters inside the project" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        ({"languages": ["en"]}, "languages=.*expected str"),
+        ({"test_fraction": "abc"}, "test_fraction='abc'.*expected float"),
+        ({"lang": "en"}, "'lang' is unknown; valid: allow_missing"),
+    ],
+)
+def test_source_options_are_checked_before_anything_is_read(options, said):
+    from m3l.sources import load_source
+
+    with pytest.raises(ParameterError, match=f"options of corpus 'table': .*{said}"):
+        load_source("table", path="none.csv", **options)

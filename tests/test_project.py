@@ -121,6 +121,12 @@ def test_ci_runs_make_test_and_nothing_else():
     assert lines == ["make test"]
 
 
+def test_files_that_the_readmes_show_are_there():
+    for readme in (ROOT / "README.md", ROOT / "data" / "README.md"):
+        for path in re.findall(r"\]\(([^)#:]+)\)", readme.read_text(encoding="utf-8")):
+            assert (readme.parent / path).is_file(), path
+
+
 def test_code_is_lint_free():
     import sys
 

@@ -301,7 +301,7 @@ def test_random_split_takes_whole_articles_and_the_fraction_asked_for(tmp_path):
 
 
 def test_unknown_option_lists_the_valid_ones():
-    with pytest.raises(ParameterError, match=r"corpus 'table'='lang' is unknown; valid: allow_missing, .*languages"):
+    with pytest.raises(ParameterError, match=r"corpus 'table': parameter='lang' is unknown; valid: allow_missing, .*languages"):
         load_source("table", lang="en")
 
 

@@ -12,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -37,6 +39,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.profile not in profiles():
         print(f"PROFILE={options.profile!r} is unknown; valid: {', '.join(profiles())}", file=sys.stderr)
+        return 2
+    named = yaml.safe_load((ROOT / "workflow" / "profiles" / f"{options.profile}.yaml").read_text(encoding="utf-8")).get("profile")
+    if named != options.profile:
+        print(
+            f"workflow/profiles/{options.profile}.yaml says profile: {named}; its data, runs and book would replace that profile's. Write profile: {options.profile}",
+            file=sys.stderr,
+        )
         return 2
     (ROOT / "build").mkdir(exist_ok=True)
     with open(ROOT / "build" / "lock", "a+") as lock:

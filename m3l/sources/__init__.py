@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
-from ..errors import choose
+from ..errors import check_options, choose
 
 
 @dataclass
@@ -52,10 +52,6 @@ SOURCES = {"vital": "m3l.sources.vital", "emoji": "m3l.sources.emoji", "table": 
 
 def load_source(name: str, **options) -> Tuples:
     """The tuples of source ``name``; an unknown name or option is a `ParameterError` that lists the valid ones."""
-    from inspect import signature
-
     choose("corpus", name, SOURCES)
     function = import_module(SOURCES[name]).load
-    for option in options:
-        choose(f"option of corpus {name!r}", option, signature(function).parameters)
-    return function(**options)
+    return function(**check_options(f"options of corpus {name!r}", function, options))
