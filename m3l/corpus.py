@@ -138,6 +138,23 @@ class Corpus:
         chosen = {name: replace(view, index=view.index[some]) for name, view in chosen.items()}
         return Corpus(self.name, chosen, self.tuple_ids[some], self.article_ids[some], self.split[some])
 
+    def lend_words(self, source: str, to: str) -> "Corpus":
+        """The corpus with the words of view ``source`` lent to view ``to``, which has none: each item gets those of its first tuple's document.
+
+        `DataError` if an item of ``to`` stands in no tuple that has ``source``.
+        """
+        for name in (source, to):
+            require(name in self.views, f"view {name!r} is not in corpus {self.name}; it has: {', '.join(self.views)}")
+        lender, borrower = self.views[source], self.views[to]
+        require(lender.is_text and not borrower.is_text, f"{source!r} must have words and {to!r} none")
+        both = np.flatnonzero(lender.present & borrower.present)[::-1]  # reversed, so that the first tuple's document stays
+        document = np.full(len(borrower), -1)
+        document[borrower.index[both]] = lender.index[both]
+        for item in np.flatnonzero(document < 0):
+            require(False, f"corpus {self.name}: item {str(borrower.item_ids[item])!r} of view {to!r} is in no tuple with {source!r}", DataError)
+        lent = replace(borrower, bow=lender.bow[document], vocabulary=lender.vocabulary)
+        return replace(self, views={**self.views, to: lent})
+
     def article_of_items(self, name: str) -> list[set[str]]:
         """For each item of view ``name``, the articles whose tuples it stands in."""
         articles = [set() for _ in range(len(self.views[name]))]

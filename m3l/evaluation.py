@@ -7,7 +7,7 @@ import numpy as np
 
 from .corpus import Corpus
 from .errors import DataError, require
-from .metrics import bootstrap, cosine_matrix, jensen_shannon, jensen_shannon_matrix, relevance, retrieval
+from .metrics import bootstrap, cosine_matrix, jensen_shannon, jensen_shannon_matrix, npmi, relevance, retrieval_from, topic_diversity, topic_recovery
 from .model import M3L
 
 
@@ -33,22 +33,28 @@ def evaluate(vectors: Mapping[str, np.ndarray], corpus: Corpus, raw: bool = Fals
     -------
     A dictionary a pair: ``query``, ``item``, ``metric`` (MRR or UAP), ``score``, ``low`` and ``high`` (95 % bootstrap
     interval over queries), ``chance``, ``jsd`` (mean over aligned pairs, nats; None for raw), ``queries``,
-    ``items``, and ``values`` (Q,), each query's own score.
+    ``items``, and two arrays: ``values`` (Q,), each query's own score, and ``divergences`` (P,), each aligned pair's JSD (None for raw).
     """
     for view, array in vectors.items():
         require(
             view in corpus.views and len(array) == len(corpus.views[view]), f"view {view!r}: {len(array)} vectors do not fit corpus {corpus.name}", DataError
         )
     articles = {view: corpus.article_of_items(view) for view in vectors}
-    rows = []
+    rows, distances = [], {}
     for query, item in permutations(vectors, 2):
         if raw and vectors[query].shape[1] != vectors[item].shape[1]:
             continue
-        relevant = relevance(articles[query], articles[item])
-        found = retrieval(vectors[query], vectors[item], relevant, cosine_matrix if raw else jensen_shannon_matrix)
+        if (item, query) in distances:  # both distances are symmetric
+            matrix = distances.pop((item, query)).T
+        else:
+            blocks = (cosine_matrix if raw else jensen_shannon_matrix)(vectors[query], vectors[item])
+            matrix = distances[query, item] = np.concatenate([block for _, block in blocks])
+        found = retrieval_from(matrix, relevance(articles[query], articles[item]))
         metric = retrieval_metric(query, item, corpus)
         values = found["reciprocal_rank" if metric == "MRR" else "average_precision"]
         low, high = bootstrap(values, draws=draws)
+        a, b = aligned_pairs(corpus, query, item)
+        divergences = None if raw else jensen_shannon(vectors[query][a], vectors[item][b])
         rows.append(
             {
                 "query": query,
@@ -58,13 +64,44 @@ def evaluate(vectors: Mapping[str, np.ndarray], corpus: Corpus, raw: bool = Fals
                 "low": low,
                 "high": high,
                 "chance": found["chance_rr" if metric == "MRR" else "chance_ap"],
-                "jsd": None if raw else aligned_divergence(vectors, corpus, query, item),
+                "jsd": None if raw else float(divergences.mean()),
                 "queries": len(values),
                 "items": len(vectors[item]),
                 "values": values,
+                "divergences": divergences,
             }
         )
     return rows
+
+
+def assess(
+    theta: Mapping[str, np.ndarray], topics: Mapping[str, list[list[str]]], test: Corpus, tokens: Mapping[str, list[list[str]]], truth: Mapping[str, np.ndarray]
+) -> dict:
+    """Everything that is measured of a model: what a run's ``metrics.json`` holds and chapters compare.
+
+    Parameters
+    ----------
+    theta : view -> (M_v, K)
+        Of the test items.
+    topics : language -> K lists of words, best first
+    test : Corpus
+    tokens : language -> tokenised training documents, for coherence
+    truth : view -> (M_v, G)
+        Known topic proportions of the test items, if the source knows them.
+
+    Returns
+    -------
+    ``scores`` (of `evaluate`), ``npmi`` and ``diversity`` by language, ``npmi_of_topics`` (K) by language,
+    ``recovery`` by view.
+    """
+    coherence = {language: npmi(words, tokens[language]) for language, words in topics.items()}
+    return {
+        "scores": evaluate(theta, test),
+        "npmi": {language: float(values.mean()) for language, values in coherence.items()},
+        "npmi_of_topics": {language: values.round(6).tolist() for language, values in coherence.items()},
+        "diversity": {language: topic_diversity(words) for language, words in topics.items()},
+        "recovery": {view: float(topic_recovery(theta[view], truth[view])["correlation"].mean()) for view in theta if view in truth},
+    }
 
 
 def readers(model: M3L, corpus: Corpus, home: str) -> dict[str, str]:
@@ -86,9 +123,10 @@ def readers(model: M3L, corpus: Corpus, home: str) -> dict[str, str]:
     return found
 
 
-def aligned_divergence(theta: Mapping[str, np.ndarray], corpus: Corpus, a: str, b: str) -> float:
-    """Mean Jensen–Shannon divergence (nats) over the distinct pairs of items that stand in one tuple."""
+def aligned_pairs(corpus: Corpus, a: str, b: str) -> np.ndarray:
+    """The distinct pairs of items of views ``a`` and ``b`` that stand in one tuple: int (2, P), in the same order for (b, a)."""
     both = corpus.views[a].present & corpus.views[b].present
     require(bool(both.any()), f"no tuple has both {a!r} and {b!r}", DataError)
-    pairs = np.unique(np.stack([corpus.views[a].index[both], corpus.views[b].index[both]]), axis=1)
-    return float(jensen_shannon(theta[a][pairs[0]], theta[b][pairs[1]]).mean())
+    first, second = sorted((a, b))
+    pairs = np.unique(np.stack([corpus.views[first].index[both], corpus.views[second].index[both]]), axis=1)
+    return pairs if first == a else pairs[::-1]

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +94,17 @@ def read_array(path) -> np.ndarray:
         raise DataError(f"{path}: no such file") from None
     except (ValueError, EOFError, OSError) as error:
         raise DataError(f"{path}: not a whole .npy array ({error}); delete it and run again") from error
+
+
+def read_arrays(path) -> dict[str, np.ndarray]:
+    """The arrays in the .npz file ``path`` by name; `DataError` naming it if it is missing, truncated or pickled."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path}: not a whole .npz file ({error}); delete it and run again") from error
 
 
 def write_csv(path, rows: list[dict]) -> None:

@@ -73,7 +73,8 @@ class Objective:
     Attributes
     ----------
     kl : {"categorical", "gaussian", "prior"}
-        Between the sampled θ of each pair of views; between their posteriors; of each posterior to the prior.
+        Between the sampled θ of each pair of views; between their posteriors; of each posterior to the prior, which
+        is the model's or, for a student (Section 4.3, ZeroshotTM-KD), its teacher's posterior of the same tuple.
     kl_weight : float
     kl_order : {"both", "later_earlier"}
         Both orders of a pair, as Σ over a ≠ b prints; or KL(later view ‖ earlier view) alone.
@@ -135,7 +136,14 @@ class Objective:
             choose("objective field", field, [f.name for f in fields(cls)])
         return replace(PRESETS[name], **changes)
 
-    def __call__(self, model: M3L, x: Mapping[str, Tensor], bow: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def __call__(
+        self,
+        model: M3L,
+        x: Mapping[str, Tensor],
+        bow: Mapping[str, Tensor],
+        present: Mapping[str, Tensor],
+        prior: tuple[Tensor, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
         """The terms of the loss, weighted and summed over a batch; their sum is what is minimised.
 
         Parameters
@@ -148,16 +156,20 @@ class Objective:
         present : view -> bool (B,)
             Which tuples have the view; a view that all have may be left out. A term counts a tuple only
             where its views are there.
+        prior : two tensors (B, K), optional
+            Mean and log σ² of a teacher's posterior for each tuple, in place of the model's own prior.
 
         Returns
         -------
         ``{"reconstruction": scalar, "kl": scalar, "contrastive": scalar}``, those that apply.
         """
         posteriors = model(x)
-        terms = {"reconstruction": sum(reconstruction(model.decode(v, posteriors[v].log_theta.exp()), bow[v]).sum() for v in bow)}
+        terms = {}
+        if bow:
+            terms["reconstruction"] = sum(reconstruction(model.decode(v, posteriors[v].log_theta.exp()), bow[v]).sum() for v in bow)
         if self.kl == "prior":
-            prior = model.prior_mean, model.prior_log_variance
-            terms["kl"] = self.kl_weight * sum(gaussian_kl(q.mean, q.log_variance, *prior).sum() for q in posteriors.values())
+            rows = {v: tuple(t[present[v]] if v in present else t for t in prior) if prior else (model.prior_mean, model.prior_log_variance) for v in x}
+            terms["kl"] = self.kl_weight * sum(gaussian_kl(q.mean, q.log_variance, *rows[v]).sum() for v, q in posteriors.items())
         kl, nce = [], []
         for earlier, later in combinations(posteriors, 2):
             a, b = _both(posteriors[earlier], posteriors[later], present.get(earlier), present.get(later))

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 from scipy.special import gammaln, xlogy
 
-from .errors import DataError, require
+from .errors import DataError, choose, require
 
 
 def jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
@@ -21,22 +22,23 @@ def jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     return np.maximum((0.5 * (xlogy(p, p) + xlogy(q, q)) - xlogy(m, m)).sum(axis=-1), 0.0)
 
 
-def jensen_shannon_matrix(p: np.ndarray, q: np.ndarray, chunk_bytes: int = 32 << 20):
+def jensen_shannon_matrix(p: np.ndarray, q: np.ndarray, chunk_bytes: int = 4 << 20):
     """Jensen–Shannon divergence of every row of p (N, K) to every row of q (M, K), in chunks of memory.
 
     Yields
     ------
     (start, float64 (n, M)): the rows of p from ``start`` on.
     """
-    p, q = np.asarray(p, dtype=np.float64), np.asarray(q, dtype=np.float64)
-    require(p.ndim == q.ndim == 2 and p.shape[1] == q.shape[1], f"expected two arrays with as many topics, got {p.shape} and {q.shape}", DataError)
-    p_entropy, q_entropy = xlogy(p, p).sum(axis=1), xlogy(q, q).sum(axis=1)  # negated
-    step = max(1, chunk_bytes // (8 * q.size + 1))
+    p, q = (torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64)) for x in (p, q))  # torch: its logarithm is several times numpy's speed
+    require(p.ndim == q.ndim == 2 and p.shape[1] == q.shape[1], f"expected two arrays with as many topics, got {tuple(p.shape)} and {tuple(q.shape)}", DataError)
+    p_entropy, q_entropy = torch.xlogy(p, p).sum(1), torch.xlogy(q, q).sum(1)  # negated
+    step = max(1, chunk_bytes // (8 * q.numel() + 1))
     for start in range(0, len(p), step):
         m = p[start : start + step, None] + q[None]  # (n, M, K), twice the mean
         m *= 0.5
-        cross = np.einsum("nmk,nmk->nm", m, np.log(np.where(m > 0, m, 1.0)))
-        yield start, np.maximum(0.5 * (p_entropy[start : start + step, None] + q_entropy[None]) - cross, 0.0)
+        cross = torch.where(m > 0, m, 1.0).log_().mul_(m).sum(2)
+        distance = 0.5 * (p_entropy[start : start + step, None] + q_entropy[None]) - cross
+        yield start, distance.clamp_(min=0.0).numpy()
 
 
 def cosine_matrix(p: np.ndarray, q: np.ndarray):
@@ -112,33 +114,41 @@ def retrieval(queries: np.ndarray, items: np.ndarray, relevant: Sequence[set[int
 
     Returns
     -------
-    ``reciprocal_rank`` and ``average_precision`` (Q,) of the Q scored queries, ``query`` (Q,) their rows,
-    ``chance_rr`` and ``chance_ap``, means of what a random order scores, ``first`` (Q,) the nearest item of each.
+    As `retrieval_from`.
     """
     if relevant is None:
         require(len(queries) == len(items), f"{len(queries)} queries and {len(items)} items: say which are relevant", DataError)
         relevant = [{i} for i in range(len(queries))]
-    require(len(relevant) == len(queries), f"{len(relevant)} sets of relevant items for {len(queries)} queries", DataError)
     for what, x in (("queries", queries), ("items", items)):
         require(bool(np.isfinite(x).all()), f"{what}: row {int((~np.isfinite(x).all(axis=1)).argmax()) if x.ndim == 2 else 0} holds NaN or infinity", DataError)
-    scores, rows, first = [], [], []
-    for start, block in distance(queries, items):
-        for offset, row in enumerate(block):
-            if relevant[start + offset]:
-                mask = np.zeros(len(items), dtype=bool)
-                mask[list(relevant[start + offset])] = True
-                scores.append(rank_scores(row, mask))
-                rows.append(start + offset)
-                first.append(int(row.argmin()))
-    require(len(scores) > 0, "no query has a relevant item", DataError)
-    by_size = {size: chance(size, len(items)) for size in {len(relevant[row]) for row in rows}}
+    return retrieval_from(np.concatenate([block for _, block in distance(queries, items)]), relevant)
+
+
+def retrieval_from(distance: np.ndarray, relevant: Sequence[set[int]]) -> dict:
+    """`retrieval` from distances (N, M) that are there already.
+
+    Returns
+    -------
+    ``reciprocal_rank`` and ``average_precision`` (Q,) of the Q scored queries, ``query`` (Q,) their rows,
+    ``chance_rr`` and ``chance_ap``, means of what a random order scores, ``first`` (Q,) the nearest item of each.
+    """
+    require(len(relevant) == len(distance), f"{len(relevant)} sets of relevant items for {len(distance)} queries", DataError)
+    bad = np.flatnonzero(~np.isfinite(distance).all(axis=1))
+    require(len(bad) == 0, f"query {bad[:1]}: its distances hold NaN or infinity", DataError)
+    rows = [row for row, items in enumerate(relevant) if items]
+    require(len(rows) > 0, "no query has a relevant item", DataError)
+    scores, m = np.empty((len(rows), 2)), distance.shape[1]
+    for i, row in enumerate(rows):
+        mask = np.zeros(m, dtype=bool)
+        mask[list(relevant[row])] = True
+        scores[i] = rank_scores(distance[row], mask)
+    by_size = {size: chance(size, m) for size in {len(relevant[row]) for row in rows}}
     at_random = np.array([by_size[len(relevant[row])] for row in rows])
-    scores = np.array(scores)
     return {
         "reciprocal_rank": scores[:, 0],
         "average_precision": scores[:, 1],
         "query": np.array(rows),
-        "first": np.array(first),
+        "first": distance[rows].argmin(axis=1),
         "chance_rr": float(at_random[:, 0].mean()),
         "chance_ap": float(at_random[:, 1].mean()),
     }
@@ -148,31 +158,44 @@ def bootstrap(values: np.ndarray, level: float = 0.95, draws: int = 2000, seed: 
     """Percentile bootstrap interval of the mean of ``values`` (N,), resampled over the N units."""
     values = np.asarray(values, dtype=np.float64)
     require(values.ndim == 1 and len(values) > 0, f"expected values of shape (N,), got {values.shape}", DataError)
-    rng = np.random.default_rng(seed)
-    means = np.array([values[rng.integers(len(values), size=len(values))].mean() for _ in range(draws)])
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return bootstrap_combination([values[None]], [1.0], level=level, draws=draws, seed=seed)
 
 
-def bootstrap_difference(a: np.ndarray, b: np.ndarray, level: float = 0.95, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
-    """Percentile bootstrap interval of mean(a) − mean(b), where both the training seeds and the queries vary.
+def bootstrap_combination(
+    values: Sequence[np.ndarray], weights: Sequence[float], paired: bool = True, level: float = 0.95, draws: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of Σ weight · mean(values), where both the training seeds and the units vary.
 
-    a (S, N) and b (T, N) hold each seed's score of the same N queries. Each draw resamples the queries, the same for
-    both models, so that easy and hard ones cancel, and each model's seeds.
+    Parameters
+    ----------
+    values : arrays (S_i, N_i)
+        Each seed's value of each unit: a query, an aligned pair, a topic.
+    weights : as many floats
+        (1, −1) for a difference.
+    paired : bool
+        The units of all arrays are the same and are resampled together, so that easy and hard ones cancel; else each on its own.
     """
-    require(a.ndim == b.ndim == 2 and a.shape[1] == b.shape[1] > 0, f"expected (seeds, queries) of the same queries, got {a.shape} and {b.shape}", DataError)
+    require(len(values) == len(weights) > 0, f"{len(values)} arrays and {len(weights)} weights: expected as many", DataError)
+    shapes = [np.shape(x) for x in values]
+    require(all(len(s) == 2 and min(s) > 0 for s in shapes), f"expected arrays (seeds, units), got {shapes}", DataError)
+    require(not paired or len({s[1] for s in shapes}) == 1, f"expected (seeds, queries) of the same queries, got {' and '.join(map(str, shapes))}", DataError)
     rng = np.random.default_rng(seed)
-    differences = np.empty(draws)
-    for i in range(draws):
-        queries = rng.integers(a.shape[1], size=a.shape[1])
-        mean_a, mean_b = (x[:, queries].mean(axis=1)[rng.integers(len(x), size=len(x))].mean() for x in (a, b))
-        differences[i] = mean_a - mean_b
-    low, high = np.quantile(differences, [(1 - level) / 2, (1 + level) / 2])
+    total, times = np.zeros(draws), None
+    for x, weight in zip(values, weights, strict=True):
+        n = x.shape[1]
+        if times is None or not paired:
+            taken = rng.integers(n, size=(draws, n)) + n * np.arange(draws)[:, None]
+            times = np.bincount(taken.ravel(), minlength=draws * n).reshape(draws, n).astype(np.float64)  # how often a draw takes each unit
+        by_seed = times @ np.asarray(x, dtype=np.float64).T / n  # (draws, S)
+        total += weight * np.take_along_axis(by_seed, rng.integers(len(x), size=by_seed.shape), axis=1).mean(axis=1)
+    low, high = np.quantile(total, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
-def npmi(topics: Sequence[Sequence[str]], documents: Sequence[Sequence[str]], top_n: int = 10, processes: int = 1) -> np.ndarray:
-    """Normalised pointwise mutual information of each topic, by gensim's ``c_npmi`` (Röder et al. 2015; footnote 5).
+def npmi(topics: Sequence[Sequence[str]], documents: Sequence[Sequence[str]], top_n: int = 10, window: int = 10, counting: str = "gensim") -> np.ndarray:
+    """Normalised pointwise mutual information of each topic (Röder et al. 2015, C_NPMI; footnote 5).
+
+    Probabilities are shares of the sliding windows of ``window`` words, one window for a shorter document.
 
     Parameters
     ----------
@@ -180,20 +203,68 @@ def npmi(topics: Sequence[Sequence[str]], documents: Sequence[Sequence[str]], to
     documents : tokenised training documents, words in their order
     top_n : int
         How many words of a topic count.
+    window : int
+    counting : {"gensim", "windows"}
+        ``gensim`` gives the numbers of gensim's ``c_npmi``, with which the paper measured: there, once the first of two occurrences
+        leaves the window, a word counts as gone though the second is still in it. ``windows`` counts it.
 
     Returns
     -------
-    (T,), between -1 and 1. A word that no document holds is a `DataError`.
+    (T,), between -1 and 1: the mean over pairs of a topic's words; NaN for a topic of one word. A word that no document
+    holds is a `DataError`.
     """
-    from gensim.corpora import Dictionary
-    from gensim.models import CoherenceModel
-
-    dictionary = Dictionary(documents)
+    require(window >= 1, f"window={window}: expected 1 or more")
+    choose("counting", counting, ("gensim", "windows"))
     topics = [list(words[:top_n]) for words in topics]
-    missing = {word for words in topics for word in words} - set(dictionary.token2id)
+    column = {word: i for i, word in enumerate(dict.fromkeys(w for words in topics for w in words))}
+    together, windows = _cooccurrence(documents, column, window, counting == "gensim")
+    seen = together.diagonal()
+    missing = [word for word, i in column.items() if seen[i] == 0]
     require(not missing, f"topic words that stand in no document: {sorted(missing)[:5]}", DataError)
-    model = CoherenceModel(topics=topics, texts=documents, dictionary=dictionary, coherence="c_npmi", topn=top_n, processes=processes)
-    return np.array(model.get_coherence_per_topic())
+    tiny = 1e-12  # gensim's, so that a pair never seen together has a logarithm
+    found = []
+    for words in topics:
+        ids = [column[word] for word in words]
+        joint = together[np.ix_(ids, ids)] / windows + tiny
+        single = seen[ids] / windows
+        values = np.log(joint / np.outer(single, single)) / -np.log(joint)
+        pairs = ~np.eye(len(ids), dtype=bool)
+        found.append(values[pairs].mean() if pairs.any() else np.nan)
+    return np.array(found)
+
+
+def _cooccurrence(documents: Sequence[Sequence[str]], column: dict[str, int], window: int, forgetful: bool, chunk: int = 20_000) -> tuple[np.ndarray, int]:
+    """In how many windows two words stand together (W, W), a word alone on the diagonal; and how many windows there are.
+
+    An occurrence at position p of a document is in the windows that begin at p - window + 1 … p. ``forgetful``: the last of them is
+    the one that begins at the word's first occurrence among these positions (see `npmi`).
+    """
+    together, windows = np.zeros((len(column), len(column)), dtype=np.int64), 0
+    for first in range(0, len(documents), chunk):
+        part = documents[first : first + chunk]
+        lengths = np.array([len(document) for document in part])
+        word = np.fromiter((column.get(w, -1) for document in part for w in document), dtype=np.int64, count=int(lengths.sum()))
+        document = np.repeat(np.arange(len(part)), lengths)
+        position = np.arange(len(word)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        per_document = np.where(lengths > 0, np.maximum(lengths - window + 1, 1), 0)
+        first_window = np.cumsum(per_document) - per_document
+        known = word >= 0
+        word, document, position = word[known], document[known], position[known]
+        begin, end = np.maximum(position - window + 1, 0), position
+        if forgetful:
+            span = int(lengths.max(initial=0)) + 1
+            key = (document * (len(column) + 1) + word) * span
+            order = np.argsort(key + position)
+            ordered = (key + position)[order]
+            end = ordered[np.searchsorted(ordered, key + begin)] - key
+        end = np.minimum(end, per_document[document] - 1)
+        repeats = np.maximum(end - begin + 1, 0)
+        rows = np.repeat(first_window[document] + begin, repeats) + np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+        holds = sp.csr_matrix((np.ones(len(rows), dtype=np.int64), (rows, np.repeat(word, repeats))), shape=(int(per_document.sum()), len(column)))
+        holds.data[:] = 1  # a word that stands twice in a window is in it once
+        together += (holds.T @ holds).toarray()
+        windows += int(per_document.sum())
+    return together, windows
 
 
 def topic_diversity(topics: Sequence[Sequence[str]], top_n: int = 25) -> float:

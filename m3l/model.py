@@ -98,7 +98,7 @@ class M3L(nn.Module):
     Parameters
     ----------
     views : sequence of ViewSpec
-        At least one with words.
+        At least one. A model of views without words can be trained only towards a teacher's topics (`m3l.train.fit`).
     topics : int
         K.
     hidden : int
@@ -131,7 +131,6 @@ class M3L(nn.Module):
             "views: with share_text_network 'text' cannot be the name of a view without words",
         )
         require(len(set(names)) == len(names), f"views: names must differ, got {names}")
-        require(any(view.vocabulary_size for view in views), "views: expected at least one with words (vocabulary_size > 0)")
         require(topics >= 2, f"topics={topics}: expected 2 or more")
         require(hidden >= 1, f"hidden={hidden}: expected 1 or more")
         require(0 <= dropout < 1, f"dropout={dropout}: expected at least 0 and below 1")
@@ -192,8 +191,8 @@ class M3L(nn.Module):
         return posteriors
 
     @torch.no_grad()
-    def infer(self, embeddings: np.ndarray, view: str, samples: int = 20, seed: int = 0, batch_size: int = 1024, progress: bool = False) -> np.ndarray:
-        """Document–topic distributions of new documents or pictures: the mean of ``samples`` draws of θ (Appendix).
+    def posterior(self, embeddings: np.ndarray, view: str, batch_size: int = 1024, progress: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and log σ² of q(z | x) for documents or pictures, in evaluation mode: what a student takes as its prior.
 
         Parameters
         ----------
@@ -201,22 +200,21 @@ class M3L(nn.Module):
         view : str
             Whose inference network to use. For zero-shot use, that of the language the model was trained on:
             the input scaling is then that language's too.
-        samples, seed, batch_size : int
-            The result depends on ``seed`` and not on ``batch_size``.
+        batch_size : int
+            Changes nothing but memory.
 
         Returns
         -------
-        float32 (M, K), rows sum to 1.
+        Two arrays, float32 (M, K).
 
         Raises
         ------
         ParameterError
-            The view is unknown, or ``samples`` or ``batch_size`` is below 1.
+            The view is unknown, or ``batch_size`` is below 1.
         DataError
             The embeddings are not finite float32 of the dimension the view was built for.
         """
         choose("view", view, self.views)
-        require(samples >= 1, f"samples={samples}: expected 1 or more")
         require(batch_size >= 1, f"batch_size={batch_size}: expected 1 or more")
         size = self.views[view].embedding_size
         require(
@@ -225,21 +223,40 @@ class M3L(nn.Module):
             DataError,
         )
         require(bool(np.isfinite(embeddings).all()), f"view {view!r}: the embeddings hold NaN or infinity", DataError)
-        # numpy's generator is sequential, so the noise of a row is the same in any batch and on any device; the array's
-        # checksum keeps row i of two views from sharing its noise, which would align them and flatter retrieval
-        noise = np.random.default_rng([seed, zlib.crc32(np.ascontiguousarray(embeddings).data)])
         device, training = self.prior_mean.device, self.training
-        theta = np.empty((len(embeddings), self.topics), dtype=np.float32)
+        found = np.empty((2, len(embeddings), self.topics), dtype=np.float32)
         self.eval()
         try:
             for start in progress_bar(range(0, len(embeddings), batch_size), progress, desc=f"topics of {view}"):
                 batch = torch.from_numpy(np.ascontiguousarray(embeddings[start : start + batch_size])).to(device)
-                mean, log_variance = self.encode(view, batch)  # (B, K)
-                eps = torch.from_numpy(noise.standard_normal((len(batch), samples, self.topics), dtype=np.float32)).to(device)
-                z = mean[:, None] + eps * (0.5 * log_variance).exp()[:, None]  # (B, S, K)
-                theta[start : start + batch_size] = z.softmax(dim=2).mean(dim=1).cpu().numpy()
+                for out, value in zip(found, self.encode(view, batch), strict=True):
+                    out[start : start + batch_size] = value.cpu().numpy()
         finally:
             self.train(training)
+        return found[0], found[1]
+
+    @torch.no_grad()
+    def infer(self, embeddings: np.ndarray, view: str, samples: int = 20, seed: int = 0, batch_size: int = 1024, progress: bool = False) -> np.ndarray:
+        """Document–topic distributions of new documents or pictures: the mean of ``samples`` draws of θ (Appendix).
+
+        Parameters and errors are those of `posterior`, and ``samples``, 1 or more. The result depends on ``seed``
+        and not on ``batch_size``.
+
+        Returns
+        -------
+        float32 (M, K), rows sum to 1.
+        """
+        require(samples >= 1, f"samples={samples}: expected 1 or more")
+        mean, log_variance = (torch.from_numpy(array) for array in self.posterior(embeddings, view, batch_size, progress))
+        # numpy's generator is sequential, so the noise of a row is the same in any batch and on any device; the array's
+        # checksum keeps row i of two views from sharing its noise, which would align them and flatter retrieval
+        noise = np.random.default_rng([seed, zlib.crc32(np.ascontiguousarray(embeddings).data)])
+        theta = np.empty((len(embeddings), self.topics), dtype=np.float32)
+        for start in range(0, len(embeddings), batch_size):
+            rows = slice(start, start + batch_size)
+            eps = torch.from_numpy(noise.standard_normal((len(theta[rows]), samples, self.topics), dtype=np.float32))
+            z = mean[rows, None] + eps * (0.5 * log_variance[rows]).exp()[:, None]  # (B, S, K)
+            theta[rows] = z.softmax(dim=2).mean(dim=1).numpy()
         return theta
 
     @torch.no_grad()

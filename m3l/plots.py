@@ -117,6 +117,14 @@ def training_curves(history: Sequence[Mapping]) -> Figure:
     return figure
 
 
+def log_likelihood(history: Sequence[Mapping]) -> Figure:
+    """A Gibbs chain's joint log-likelihood a token against the sweep."""
+    figure, axes = plt.subplots(figsize=(6.2, 2.8))
+    axes.plot([row["epoch"] for row in history], [row["log_likelihood"] for row in history], "o-", markersize=4, color=PALETTE[0])
+    axes.set(xlabel="sweep", ylabel="log-likelihood\n(nats a token)")
+    return figure
+
+
 def retrieval_scores(table, corpus: str) -> Figure:
     """Score by direction and model: a point a seed, the mean as a bar of its own, chance dotted.
 

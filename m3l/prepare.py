@@ -1,6 +1,6 @@
 """From a source's tuples to files with a schema, and from files to a `Corpus`.
 
-``<prepared>/``: ``tuples.parquet`` (schema in `m3l.sources`), ``images/`` and ``images.json``, ``bow_<lang>.npz``,
+``<prepared>/``: ``tuples.parquet`` (schema in `m3l.sources`), ``images/``, ``images.json`` and ``images_sha256.json``, ``bow_<lang>.npz``,
 ``vocab_<lang>.txt`` and ``card.json``. ``<embeddings>/<encoder>/<view>.npy`` with a ``.json`` beside it.
 Rows of a bag of words and of an embedding are the view's items in order of first appearance.
 """
@@ -87,7 +87,9 @@ def prepare(
             (temporary / "images").mkdir()
             names = tuples.write_images(temporary / "images")
             used = set(frame["image_id"].dropna())
-            write_json(temporary / "images.json", {key: value for key, value in sorted(names.items()) if key in used})
+            names = {key: value for key, value in sorted(names.items()) if key in used}
+            write_json(temporary / "images.json", names)
+            write_json(temporary / "images_sha256.json", {key: digest_file(temporary / "images" / value) for key, value in names.items()})
         hashes = {p.name: digest_file(p) for p in sorted(temporary.iterdir()) if p.is_file() and p.suffix != ".parquet"}
         card = {
             "name": tuples.name,
@@ -179,8 +181,10 @@ def embed_view(
     model = get_encoder(encoder, "image" if view == "image" else "text", max_tokens, device)
     rows = items(read_tuples(folder), view)
     if view == "image":
-        names = read_json(Path(folder) / "images.json")
+        names, hashes = read_json(Path(folder) / "images.json"), read_json(Path(folder) / "images_sha256.json")
         content = [Path(folder) / "images" / names[image] for image in rows["image_id"]]
+        for image, path in zip(rows["image_id"], content, strict=True):
+            require(digest_file(path) == hashes.get(image), f"{path}: not the picture that was prepared; prepare the corpus again", DataError)
     else:
         content = rows[f"{view}_text"].tolist()
     embeddings = encode(model, content, cache, batch_size, progress)
@@ -212,8 +216,8 @@ def _item_ids(rows, view: str) -> list[str]:
 def _content(rows, view: str, folder) -> str:
     """SHA-256 of the ids and the content of a view's items: their texts, or the bytes of their pictures."""
     if view == "image":
-        names = read_json(Path(folder) / "images.json")
-        content = [digest_file(Path(folder) / "images" / names[image]) for image in rows["image_id"]]
+        hashes = read_json(Path(folder) / "images_sha256.json")
+        content = [hashes[image] for image in rows["image_id"]]
     else:
         content = rows[f"{view}_text"].tolist()
     return digest(*_item_ids(rows, view), *content)

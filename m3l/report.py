@@ -7,7 +7,7 @@ import numpy as np
 from . import metrics, prepare
 from .corpus import Corpus
 from .errors import DataError, require
-from .evaluation import evaluate
+from .evaluation import aligned_pairs, evaluate
 from .runs import Run
 
 MAIN = ("ZeroshotTM", "M3L-Contrast")
@@ -43,24 +43,82 @@ def test_corpora(runs: Sequence[Run], data: str) -> dict[tuple, Corpus]:
     return {key: corpus.part("test") for key, corpus in found.items()}
 
 
+def home_of(run: Run) -> str:
+    """The view whose network reads the others: a ZeroshotTM's own, of a student its teacher's; "" for a joint model."""
+    views, trained = list(run.params["encoders"]), run.params["train_views"]
+    if run.params.get("teacher"):
+        return next(v for v in views if v not in trained)
+    return trained[0] if len(trained) == 1 else ""
+
+
 def scores(runs: Sequence[Run], tests: Mapping[tuple, Corpus], draws: int = 2000):
-    """A row per run and direction: `evaluate`'s fields with corpus, model, seed and direction; a data frame."""
+    """A row per run and direction: `evaluate`'s fields with corpus, model, seed, direction, `home_of` and setting; a data frame.
+
+    ``setting`` is that of Section 4.2: a joint model is ``multilingual`` or, trained with pictures, ``multimodal``; others are both, "".
+    """
     import pandas as pd
 
     rows = []
     for run in runs:
-        about = {"corpus": run.params["corpus"], "model": run.params["model"], "seed": run.params["seed"]}
+        joint = "multimodal" if "image" in run.params["train_views"] else "multilingual"
+        about = {
+            **{"corpus": run.params["corpus"], "model": run.params["model"], "seed": run.params["seed"], "run": run.folder.name},
+            **{"home": home_of(run), "setting": "" if home_of(run) else joint, "seconds": run.metrics["seconds"]},
+        }
         rows += [{**about, "direction": f"{s['query']} → {s['item']}", **s} for s in evaluate(run.theta, tests[corpus_of(run)], draws=draws)]
     return pd.DataFrame(rows)
 
 
-def raw_scores(tests: Mapping[tuple, Corpus]) -> dict[tuple[str, str], float]:
-    """What the raw embeddings score, by corpus and direction (footnote 4)."""
+def as_in_the_paper(table, setting: str = ""):
+    """The rows of `scores` that stand for a model in the paper's tables, where several runs of it answer the same question.
+
+    In each direction a ZeroshotTM, or a student's teacher, is the one of the text's own language (the query's, if both are texts);
+    a joint model is the one trained without pictures between texts, and with them otherwise, or as ``setting`` says. Where there
+    is no such run the others stand in.
+    """
+    text = table["query"].where(table["query"] != "image", table["item"])
+    with_image = (table["query"] == "image") | (table["item"] == "image")
+    wanted = np.where(with_image, "multimodal", "multilingual") if not setting else setting
+    fits = table["home"].isin([""]) | (table["home"] == text)
+    fits &= (table["setting"] == "") | (table["setting"] == wanted)
+    chosen = fits | ~fits.groupby([table["corpus"], table["model"], table["direction"]]).transform("any")
+    return table[chosen]
+
+
+def raw_scores(tests: Mapping[tuple, Corpus]):
+    """What the raw embeddings score (footnote 4): `evaluate`'s rows with corpus and direction, one of each; a data frame."""
+    import pandas as pd
+
     found = {}
     for (corpus, _), test in tests.items():
-        for s in evaluate({v: view.embeddings for v, view in test.views.items()}, test, raw=True, draws=1):
-            found[corpus, f"{s['query']} → {s['item']}"] = s["score"]
-    return found
+        for s in evaluate({v: view.embeddings for v, view in test.views.items()}, test, raw=True):
+            found.setdefault((corpus, f"{s['query']} → {s['item']}"), {"corpus": corpus, "direction": f"{s['query']} → {s['item']}", **s})
+    return pd.DataFrame(list(found.values()))
+
+
+def score_table(rows: Sequence[Mapping]):
+    """One run's scores, ready to be shown."""
+    import pandas as pd
+
+    lines = [
+        {
+            "from → to": f"{s['query']} → {s['item']}",
+            "metric": s["metric"],
+            "score": s["score"],
+            "95 % interval": f"{s['low']:.3f} – {s['high']:.3f}",
+            "chance": s["chance"],
+            "JSD (nats)": s["jsd"],
+        }
+        for s in rows
+    ]
+    return pd.DataFrame(lines).style.hide(axis="index").format(precision=3)
+
+
+def quality_line(measured: Mapping) -> str:
+    """Coherence, diversity and recovery of one run in a sentence."""
+    parts = [("NPMI", "npmi", 3), ("diversity", "diversity", 2), ("mean correlation of the known topics with topics matched one to one", "recovery", 2)]
+    said = [f"{what} {', '.join(f'{v} {x:.{digits}f}' for v, x in measured[key].items())}" for what, key, digits in parts if measured[key]]
+    return "; ".join(said) + "." if said else "A student without words has no topics of its own: it uses its teacher's."
 
 
 def over_seeds(rows) -> np.ndarray:
@@ -94,7 +152,7 @@ def retrieval_table(table, raw: Mapping[tuple[str, str], float], draws: int = 20
 def comparisons(table, models: tuple[str, str] = MAIN, draws: int = 2000):
     """For each corpus and direction that both models ran: their scores, the difference with its 95 % interval, who is ahead.
 
-    The interval is `metrics.bootstrap_difference`'s, over queries and seeds; a model is ahead when it leaves out zero.
+    The interval is `metrics.bootstrap_combination`'s, over queries and seeds; a model is ahead when it leaves out zero.
     """
     import pandas as pd
 
@@ -104,7 +162,7 @@ def comparisons(table, models: tuple[str, str] = MAIN, draws: int = 2000):
         if len(by_model) < 2:
             continue
         a, b = by_model[models[0]], by_model[models[1]]
-        low, high = metrics.bootstrap_difference(a, b, draws=draws)
+        low, high = metrics.bootstrap_combination([a, b], [1.0, -1.0], draws=draws)
         ahead = models[0] if low > 0 else models[1] if high < 0 else "undecided"
         lines.append(
             {
@@ -186,3 +244,188 @@ def example_pictures(run: Run, test: Corpus, n: int, source: str, seed: int = 0,
             {"article": article, "own": own, "first": [pictures[i] for i in nearest], "topic": int(top_topics(run.theta["image"][nearest[0]][None], 1)[0, 0])}
         )
     return examples
+
+
+PAPER_MODELS = ("PLTM", "ZeroshotTM", "ZeroshotTM-KD", "M3L-Contrast")
+
+
+def roles(test: Corpus) -> dict[str, str]:
+    """The part each view plays in the paper's terms: the first language is its ``en``, the second its ``de``."""
+    return dict(zip(test.text_views, ("en", "de"), strict=False)) | {v: v for v in test.views if v == "image"}
+
+
+def roles_by_corpus(tests: Mapping[tuple, Corpus]) -> dict[str, dict[str, str]]:
+    """`roles` of each corpus, from the test corpus with most views."""
+    found = {}
+    for (corpus, _), test in sorted(tests.items(), key=lambda entry: len(entry[1].views)):
+        found[corpus] = roles(test)
+    return found
+
+
+def same_top_topic(run: Run, test: Corpus, a: str, b: str) -> np.ndarray:
+    """For each aligned pair of items of two views whether their most probable topics are the same: bool (P,)."""
+    first, second = aligned_pairs(test, a, b)
+    return run.theta[a].argmax(axis=1)[first] == run.theta[b].argmax(axis=1)[second]
+
+
+def measurements(runs: Sequence[Run], tests: Mapping[tuple, Corpus], table, raw) -> dict[tuple[str, str, str, str, str], np.ndarray]:
+    """Everything that claims are about: (corpus, setting, measure, pair in the paper's terms, model) -> (seeds, units).
+
+    ``table`` is `scores`' and ``raw`` `raw_scores`'; raw embeddings and chance are models of one seed.
+    """
+    by_name, part, found = {run.folder.name: run for run in runs}, roles_by_corpus(tests), {}
+    for setting in ("multilingual", "multimodal"):
+        chosen = as_in_the_paper(table, setting)
+        for (corpus, query, item), rows in chosen.groupby(["corpus", "query", "item"], sort=False):
+            role = part[corpus]
+            pair = f"{role.get(query)}-{role.get(item)}"
+            if pair not in ("en-de", "en-image", "de-image") or (setting == "multimodal") > ("image" in role) or (setting == "multilingual") < ("image" not in pair):
+                continue
+            metric = rows["metric"].iloc[0]
+            for model, seeds in rows.groupby("model", sort=False):
+                found[corpus, setting, metric, pair, model] = np.stack(seeds["values"].tolist())
+                found[corpus, setting, "JSD", pair, model] = np.stack(seeds["divergences"].tolist())
+                same = [same_top_topic(by_name[n], tests[corpus_of(by_name[n])], query, item) for n in seeds["run"]]
+                found[corpus, setting, "same top topic", pair, model] = np.stack(same).astype(float)
+            reference = raw[(raw["corpus"] == corpus) & (raw["query"] == query) & (raw["item"] == item)]
+            for _, row in reference.iterrows():
+                found[corpus, setting, metric, pair, "raw embeddings"] = row["values"][None]
+                found[corpus, setting, metric, pair, "chance"] = np.full((1, len(row["values"])), row["chance"])
+    for (corpus, setting, language, model), values in _coherences(runs).items():
+        if language in part[corpus]:
+            found[corpus, setting, "NPMI", part[corpus][language], model] = values
+    return found
+
+
+def _coherences(runs: Sequence[Run]) -> dict[tuple[str, str, str, str], np.ndarray]:
+    """(corpus, setting, language, model) -> NPMI of the topics (seeds, K); of a student, its own language's. As in Tables 1 and 2."""
+    found = {}
+    for run in runs:
+        joint = "multimodal" if "image" in run.params["train_views"] else "multilingual"
+        for language, values in run.metrics["npmi_of_topics"].items():
+            for setting in ("multilingual", "multimodal") if home_of(run) else (joint,):
+                found.setdefault((run.params["corpus"], setting, language, run.params["model"]), []).append(values)
+    return {key: np.array(values) for key, values in found.items()}
+
+
+def paper_table(table, raw, runs: Sequence[Run], corpus: str, languages: Sequence[str], setting: str, numbers: Sequence[Mapping], draws: int = 2000):
+    """Table 1 (``multilingual``) or Table 2 (``multimodal``) on a corpus, each cell with the paper's number where it prints one; a styled frame.
+
+    ``languages`` are the corpus's two, first and second; ``numbers`` are `claims.read_numbers`'.
+    """
+    import pandas as pd
+
+    a, b = languages
+    chosen = as_in_the_paper(table[table["corpus"] == corpus], setting)
+    coherence, teachers = _coherences(runs), {run.folder.name: run for run in runs}
+    pairs = [(a, b)] if setting == "multilingual" else [(a, "image"), (b, "image")]
+    models = [m for m in PAPER_MODELS if ((chosen["model"] == m) & (chosen["query"] == pairs[0][0]) & (chosen["item"] == pairs[0][1])).any()]
+
+    def printed(model, measure, pair):
+        return next((n["value"] for n in numbers if (n["model"], n["setting"], n["measure"], n["pair"]) == (model, setting, measure, pair) and n["table"] in "12"), None)
+
+    def cell(values, paper=None, interval=True):
+        mean = values.mean(axis=1)
+        spread = f" ± {mean.std(ddof=1):.3f}" if len(mean) > 1 else ""
+        low, high = metrics.bootstrap(values.mean(axis=0), draws=draws) if interval else (None, None)
+        lines = [f"<b>{mean.mean():.3f}</b>{spread}", *([f"{low:.3f} – {high:.3f}"] if interval else []), *([f"<i>paper {paper:.3f}</i>"] if paper is not None else [])]
+        return "<br>".join(lines)
+
+    def of(model, query, item):
+        return chosen[(chosen["model"] == model) & (chosen["query"] == query) & (chosen["item"] == item)]
+
+    role, lines = {a: "en", b: "de", "image": "image"}, {}
+    for model in models:
+        line = {}
+        for language in (a, b):
+            key = corpus, setting, language, model
+            line[f"NPMI {language}"] = cell(coherence[key], printed(model, "NPMI", role[language]), interval=False) if key in coherence else "–"
+        for query, item in pairs:
+            rows, pair = of(model, query, item), f"{role[query]}-{role[item]}"
+            metric = rows["metric"].iloc[0]
+            line[f"{metric} {query} → {item}"] = cell(np.stack(rows["values"].tolist()), printed(model, metric, pair))
+            line[f"JSD {query} – {item}"] = cell(np.stack(rows["divergences"].tolist()), printed(model, "JSD", pair))
+        for query, item in [(item, query) for query, item in pairs]:
+            rows = of(model, query, item)
+            line[f"{rows['metric'].iloc[0]} {query} → {item}"] = cell(np.stack(rows["values"].tolist()))
+        trained = [teachers[n] for n in of(model, *pairs[0])["run"]]
+        seconds = [r.metrics["seconds"] + (teachers[r.params["teacher"]].metrics["seconds"] if r.params.get("teacher") in teachers else 0) for r in trained]
+        line["seconds"] = f"{np.mean(seconds):,.0f}"
+        lines[model] = line
+    for name, column in (("raw embeddings", "score"), ("chance", "chance")):
+        rows = raw[raw["corpus"] == corpus]
+        lines[name] = {f"{r['metric']} {r['query']} → {r['item']}": f"{r[column]:.3f}" for _, r in rows.iterrows()}
+    columns = list(next(iter(lines.values()))) if models else []
+    frame = pd.DataFrame(lines).T.reindex(columns=columns).fillna("–")
+    return frame.style.set_table_attributes('class="paper-table"')
+
+
+MARKS = {"yes": "✔", "no": "✘", "undecided": "?"}
+
+
+def claim_lines(verdict, names: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """What was measured for a claim, a line per corpus and pair: each model's mean, and after it whether the comparison is right.
+
+    ``names`` maps each corpus to its views' `roles`.
+    """
+    lines = []
+    for corpus, pair in dict.fromkeys((case.corpus, case.pair) for case in verdict.cases):
+        cases = [case for case in verdict.cases if (case.corpus, case.pair) == (corpus, pair)]
+        marks = {[m for m in case.weights if m != "1"][-1]: MARKS[case.right] for case in cases}
+        models = dict.fromkeys([*verdict.claim.subject, *verdict.claim.others])
+        values = " · ".join(f"{m} {verdict.means[corpus, pair, m]:.3f}{f' {marks[m]}' if m in marks else ''}" for m in models if (corpus, pair, m) in verdict.means)
+        lines.append(f"{corpus} {spoken(pair, names[corpus])}: {values}")
+    return lines
+
+
+def spoken(pair: str, role: Mapping[str, str]) -> str:
+    """A pair in the paper's terms, said with a corpus's own view names: ``en-de`` -> ``en → fr``."""
+    name = {r: view for view, r in role.items()}
+    return " → ".join(name[part] for part in pair.split("-"))
+
+
+def paper_lines(verdict) -> list[str]:
+    """The paper's printed numbers for a claim, a line a pair."""
+    pairs = dict.fromkeys(pair for pair, _ in verdict.paper_means)
+    return [f"{pair.replace('-', ' → ')}: " + " · ".join(f"{m} {v:.3f}" for (p, m), v in verdict.paper_means.items() if p == pair) for pair in pairs]
+
+
+def verdict_table(verdicts: Sequence, names: Mapping[str, Mapping[str, str]]):
+    """Claim · paper · measured · rule · verdict, as a styled frame of HTML cells."""
+    import pandas as pd
+
+    rows = []
+    for v in verdicts:
+        own = {"yes": "", "no": "<br><b>its own numbers say otherwise</b>", "no number": ""}[v.paper_agrees]
+        rows.append(
+            {
+                "claim": f"{v.claim.claim} <small>(§ {v.claim.section})</small>",
+                "paper": "<br>".join(paper_lines(v)) + own or "in words only",
+                "measured": "<br>".join(claim_lines(v, names)) or f"not in this book: {v.claim.chapter}",
+                "rule": v.claim.rule,
+                "verdict": f'<span class="verdict {v.verdict.replace(" ", "-")}">{v.verdict}</span>',
+            }
+        )
+    return pd.DataFrame(rows).style.hide(axis="index").set_table_attributes('class="verdict-table"')
+
+
+def case_table(verdicts: Sequence, names: Mapping[str, Mapping[str, str]]):
+    """Every comparison behind the verdicts: the combination, its value with 95 % interval, and how it was decided."""
+    import pandas as pd
+
+    rows = []
+    for v in verdicts:
+        for case in v.cases:
+            parts = [f"{w:+g}" if m == "1" else f"{'+' if w > 0 else '−'} {'' if abs(w) == 1 else f'{abs(w):g} · '}{m}" for m, w in case.weights.items()]
+            where = f"{case.corpus}, {v.claim.measure} {spoken(case.pair, names[case.corpus])}"
+            rows.append(
+                {
+                    "claim": v.claim.id,
+                    "where": where,
+                    "above zero if right": " ".join(parts).removeprefix("+ "),
+                    "value": f"{case.value:+.3f}",
+                    "95 % interval": f"{case.low:+.3f} to {case.high:+.3f}",
+                    "right": case.right,
+                }
+            )
+    return pd.DataFrame(rows).style.hide(axis="index")

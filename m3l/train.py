@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .corpus import Corpus
-from .errors import DataError, ParameterError, TrainingDiverged, require
+from .errors import DataError, ParameterError, TrainingDiverged, choose, require
 from .files import atomic, digest
 from .loss import Objective
 from .model import M3L, ViewSpec
@@ -79,18 +79,33 @@ def model_for(corpus: Corpus, topics: int, input_scaling: str = "standardize", s
     return model
 
 
-class _Batches:
-    """A corpus laid out once on the device."""
+def teacher_prior(teacher: M3L, corpus: Corpus, view: str) -> tuple[np.ndarray, np.ndarray]:
+    """The prior of a ZeroshotTM-KD student (Section 4.3): the frozen teacher's posterior of each tuple's item of ``view``.
 
-    def __init__(self, corpus: Corpus, device: torch.device):
+    Returns
+    -------
+    Mean and log σ², float32 (N, K) each; `DataError` if a tuple lacks the view.
+    """
+    choose("view", view, corpus.views)
+    lacking = np.flatnonzero(~corpus.views[view].present)
+    require(len(lacking) == 0, f"corpus {corpus.name}: {len(lacking)} tuples lack view {view!r}, which the teacher reads, the first at row {lacking[:1]}", DataError)
+    mean, log_variance = teacher.posterior(corpus.views[view].embeddings, view)
+    return mean[corpus.views[view].index], log_variance[corpus.views[view].index]
+
+
+class _Batches:
+    """A corpus, and a teacher's prior of its tuples if there is one, laid out once on the device."""
+
+    def __init__(self, corpus: Corpus, device: torch.device, prior: tuple[np.ndarray, np.ndarray] | None):
+        self.prior = None if prior is None else tuple(torch.from_numpy(np.ascontiguousarray(p)).to(device) for p in prior)
         self.views = {}
         for name, view in corpus.views.items():
             bow = None if view.bow is None else torch.from_numpy(view.bow.astype(np.float32).toarray()).to(device)
             present = None if view.present.all() else torch.from_numpy(view.present).to(device)
             self.views[name] = torch.from_numpy(view.embeddings).to(device), torch.from_numpy(view.index).to(device), bow, present
 
-    def __call__(self, tuples: Tensor) -> tuple[dict, dict, dict]:
-        """The tuples' embeddings, bags of words and presence, as `Objective` takes them."""
+    def __call__(self, tuples: Tensor) -> tuple[dict, dict, dict, tuple | None]:
+        """The tuples' embeddings, bags of words, presence and prior, as `Objective` takes them."""
         x, bows, presence = {}, {}, {}
         for name, (embeddings, index, bow, present) in self.views.items():
             items = index[tuples]
@@ -100,10 +115,18 @@ class _Batches:
             x[name] = embeddings[items]
             if bow is not None:
                 bows[name] = bow[items]
-        return x, bows, presence
+        return x, bows, presence, None if self.prior is None else tuple(p[tuples] for p in self.prior)
 
 
-def fit(model: M3L, corpus: Corpus, objective: Objective, config: TrainConfig, checkpoint=None, progress: bool = True) -> list[dict]:
+def fit(
+    model: M3L,
+    corpus: Corpus,
+    objective: Objective,
+    config: TrainConfig,
+    checkpoint=None,
+    progress: bool = True,
+    prior: tuple[np.ndarray, np.ndarray] | None = None,
+) -> list[dict]:
     """Train ``model`` on ``corpus`` (the training part alone) and leave it in evaluation mode on the CPU.
 
     Parameters
@@ -118,6 +141,9 @@ def fit(model: M3L, corpus: Corpus, objective: Objective, config: TrainConfig, c
         A resumed run gives the same numbers as one that was not interrupted. Left in place at the end.
     progress : bool
         Show a progress bar.
+    prior : two arrays (N, K), optional
+        A prior of each tuple's own, from `teacher_prior`; the objective's ``kl`` must be ``"prior"``. A student without words
+        has no reconstruction term: all it learns is its teacher's topics.
 
     Returns
     -------
@@ -126,9 +152,9 @@ def fit(model: M3L, corpus: Corpus, objective: Objective, config: TrainConfig, c
     Raises
     ------
     ParameterError
-        The batch is larger than the corpus.
+        The batch is larger than the corpus, or the objective has no use for what it is given.
     DataError
-        Views do not match, or the checkpoint is broken or of another run.
+        Views do not match, no view has words and there is no teacher, the prior does not fit, or the checkpoint is broken or of another run.
     TrainingDiverged
         A loss term is no longer finite.
     """
@@ -140,22 +166,29 @@ def fit(model: M3L, corpus: Corpus, objective: Objective, config: TrainConfig, c
         objective.kl == "prior" or len(corpus.views) > 1,
         f"objective.kl={objective.kl!r} compares views and there is one; for a single view use the preset 'zeroshot'",
     )
+    require(prior is not None or len(corpus.text_views) > 0, f"corpus {corpus.name}: no view has words to learn from; add a text view, or give a teacher's prior", DataError)
+    if prior is not None:
+        require(objective.kl == "prior", f"objective.kl={objective.kl!r} has no use for a prior; with a teacher use the preset 'zeroshot'")
+        fits = all(isinstance(p, np.ndarray) and p.shape == (n, model.topics) and p.dtype == np.float32 and np.isfinite(p).all() for p in prior)
+        require(
+            fits, f"prior: expected finite float32 of shape {(n, model.topics)}, a row a tuple; the teacher must have the student's number of topics", DataError
+        )
     device = resolve_device(config.device)
     threads = torch.get_num_threads()
     torch.set_num_threads(config.threads)
     try:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            return _fit(model, corpus, objective, config, device, checkpoint, progress)
+            return _fit(model, corpus, objective, config, device, checkpoint, progress, prior)
     finally:
         torch.set_num_threads(threads)
         model.to("cpu").eval()
 
 
-def _fit(model, corpus, objective, config, device, checkpoint, progress) -> list[dict]:
+def _fit(model, corpus, objective, config, device, checkpoint, progress, prior) -> list[dict]:
     torch.manual_seed(config.seed)
     order = torch.Generator().manual_seed(config.seed)
     model.to(device).train()
-    batches, n = _Batches(corpus, device), len(corpus)
+    batches, n = _Batches(corpus, device, prior), len(corpus)
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=objective.learning_rate, betas=objective.betas, fused=True)
     identity, history = None, []
     if checkpoint is not None:
@@ -165,6 +198,7 @@ def _fit(model, corpus, objective, config, device, checkpoint, progress) -> list
             "config": run,
             "model": {**model.config, "views": [asdict(v) for v in model.views.values()]},
             "data": corpus.fingerprint(),
+            "prior": None if prior is None else digest(*prior),
         }
         history = _resume(checkpoint, identity, config.epochs, model, optimizer, order, device)
     spent, start = history[-1]["seconds"] if history else 0.0, time.perf_counter()
