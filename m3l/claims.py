@@ -112,7 +112,11 @@ def read_claims(path) -> list[Claim]:
         needs_others, needs_threshold = RELATIONS[claim.relation]
         require(bool(claim.others) == needs_others, f"{where}: relation {claim.relation!r} with others {row['others']!r}", DataError)
         require((threshold is not None) == needs_threshold, f"{where}: relation {claim.relation!r} with threshold {row['threshold']!r}", DataError)
-        require(claim.relation != "share at most" or (len(claim.subject), len(claim.others)) == (1, 2), f"{where}: 'share at most' needs one subject, two others", DataError)
+        require(
+            claim.relation != "share at most" or (len(claim.subject), len(claim.others)) == (1, 2),
+            f"{where}: 'share at most' needs one subject, two others",
+            DataError,
+        )
         claims.append(claim)
     return claims
 

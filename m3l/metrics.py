@@ -30,7 +30,9 @@ def jensen_shannon_matrix(p: np.ndarray, q: np.ndarray, chunk_bytes: int = 4 << 
     (start, float64 (n, M)): the rows of p from ``start`` on.
     """
     p, q = (torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64)) for x in (p, q))  # torch: its logarithm is several times numpy's speed
-    require(p.ndim == q.ndim == 2 and p.shape[1] == q.shape[1], f"expected two arrays with as many topics, got {tuple(p.shape)} and {tuple(q.shape)}", DataError)
+    require(
+        p.ndim == q.ndim == 2 and p.shape[1] == q.shape[1], f"expected two arrays with as many topics, got {tuple(p.shape)} and {tuple(q.shape)}", DataError
+    )
     p_entropy, q_entropy = torch.xlogy(p, p).sum(1), torch.xlogy(q, q).sum(1)  # negated
     step = max(1, chunk_bytes // (8 * q.numel() + 1))
     for start in range(0, len(p), step):

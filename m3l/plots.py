@@ -149,6 +149,26 @@ def retrieval_scores(table, corpus: str) -> Figure:
     return figure
 
 
+def coherence_against_diversity(table) -> Figure:
+    """Topic diversity against NPMI, a panel a corpus: colour and shape tell the model, filled or open the language.
+
+    ``table`` is a data frame with columns corpus, model, language, setting, NPMI, diversity.
+    """
+    corpora, models = list(dict.fromkeys(table["corpus"])), list(dict.fromkeys(table["model"]))
+    figure, panels = plt.subplots(1, len(corpora), figsize=(4.6 * len(corpora), 3.8), squeeze=False)
+    for axes, corpus in zip(panels[0], corpora, strict=True):
+        part = table[table["corpus"] == corpus]
+        languages = list(dict.fromkeys(part["language"]))
+        for (model, language), rows in part.groupby(["model", "language"], sort=False):
+            i, second = models.index(model), languages.index(language) > 0
+            face = "none" if second else PALETTE[i % 10]
+            axes.scatter(rows["NPMI"], rows["diversity"], s=42, marker="os^DvPX"[i % 7], facecolor=face, edgecolor=PALETTE[i % 10], linewidth=1.5)
+        axes.set(xlabel=f"NPMI (filled: {languages[0]}" + (f", open: {languages[1]})" if len(languages) > 1 else ")"), ylabel="topic diversity", title=corpus)
+    handles = [plt.Line2D([], [], marker="os^DvPX"[i % 7], linestyle="", color=PALETTE[i % 10], label=model) for i, model in enumerate(models)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(models), frameon=False)
+    return figure
+
+
 def cosine_histograms(aligned: Mapping[str, np.ndarray], random: Mapping[str, np.ndarray]) -> Figure:
     """For each pair of views, cosines of aligned items and of items drawn at random."""
     figure, panels = plt.subplots(1, len(aligned), figsize=(max(4.1, 2.9 * len(aligned)), 2.8), squeeze=False, sharex=True)

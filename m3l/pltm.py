@@ -347,7 +347,9 @@ def _resume(path, identity: dict, sampler: Sampler, sweeps: int) -> list[dict]:
             DataError,
         )
     require(
-        history[-1]["epoch"] <= sweeps, f"{path}: a checkpoint after {history[-1]['epoch']} sweeps, more than sweeps={sweeps}; delete it to start again", DataError
+        history[-1]["epoch"] <= sweeps,
+        f"{path}: a checkpoint after {history[-1]['epoch']} sweeps, more than sweeps={sweeps}; delete it to start again",
+        DataError,
     )
     sampler.z = np.array(state["z"])
     sampler._build()

@@ -1,6 +1,7 @@
 """Run records turned into the tables that chapters show; every figure in them comes from a record."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from . import metrics, prepare
 from .corpus import Corpus
 from .errors import DataError, require
 from .evaluation import aligned_pairs, evaluate
-from .runs import Run
+from .runs import Run, load_run
 
 MAIN = ("ZeroshotTM", "M3L-Contrast")
 
@@ -17,6 +18,13 @@ def shorten(text: str | None, n: int = 60) -> str:
     """The text cut at a word to about ``n`` characters, with an ellipsis if anything went."""
     text = text or ""
     return text if len(text) <= n else text[:n].rsplit(" ", 1)[0] + " …"
+
+
+def load_runs(folder, names: Sequence[str] = ()) -> list[Run]:
+    """The named run records in ``folder``, or all; `DataError` if there is none."""
+    names = list(names) or sorted(path.parent.name for path in Path(folder).glob("*/metrics.json"))
+    require(len(names) > 0, f"runs={str(folder)!r}: no run record there; train one with chapter 4", DataError)
+    return [load_run(f"{folder}/{name}") for name in names]
 
 
 def corpus_of(run: Run) -> tuple:
@@ -51,8 +59,8 @@ def home_of(run: Run) -> str:
     return trained[0] if len(trained) == 1 else ""
 
 
-def scores(runs: Sequence[Run], tests: Mapping[tuple, Corpus], draws: int = 2000):
-    """A row per run and direction: `evaluate`'s fields with corpus, model, seed, direction, `home_of` and setting; a data frame.
+def scores(runs: Sequence[Run]):
+    """A row per run and direction: `evaluate`'s fields with corpus, model, seed, run, direction, `home_of` and setting; a data frame.
 
     ``setting`` is that of Section 4.2: a joint model is ``multilingual`` or, trained with pictures, ``multimodal``; others are both, "".
     """
@@ -63,9 +71,9 @@ def scores(runs: Sequence[Run], tests: Mapping[tuple, Corpus], draws: int = 2000
         joint = "multimodal" if "image" in run.params["train_views"] else "multilingual"
         about = {
             **{"corpus": run.params["corpus"], "model": run.params["model"], "seed": run.params["seed"], "run": run.folder.name},
-            **{"home": home_of(run), "setting": "" if home_of(run) else joint, "seconds": run.metrics["seconds"]},
+            **{"home": home_of(run), "setting": "" if home_of(run) else joint},
         }
-        rows += [{**about, "direction": f"{s['query']} → {s['item']}", **s} for s in evaluate(run.theta, tests[corpus_of(run)], draws=draws)]
+        rows += [{**about, "direction": f"{s['query']} → {s['item']}", **s} for s in run.metrics["scores"]]
     return pd.DataFrame(rows)
 
 
@@ -121,32 +129,35 @@ def quality_line(measured: Mapping) -> str:
     return "; ".join(said) + "." if said else "A student without words has no topics of its own: it uses its teacher's."
 
 
-def over_seeds(rows) -> np.ndarray:
-    """Each query's score averaged over the seeds of ``rows``: (Q,)."""
-    return np.mean(np.stack(rows["values"].tolist()), axis=0)
-
-
-def retrieval_table(table, raw: Mapping[tuple[str, str], float], draws: int = 2000):
-    """Scores of one corpus by direction and model: mean and spread over seeds, interval over test articles, JSD, chance, raw."""
+def other_homes(table):
+    """Directions answered by the ZeroshotTM, or teacher, of another language than `as_in_the_paper` takes: its score beside the chosen one's."""
     import pandas as pd
 
+    table = table[table["model"].isin(PAPER_MODELS)]
+    main, lines = as_in_the_paper(table), []
+    left_out = table[(table["home"] != "") & ~table.index.isin(main.index)]
+    for (corpus, model, direction, home), rows in left_out.groupby(["corpus", "model", "direction", "home"], sort=False):
+        used = main[(main["corpus"] == corpus) & (main["model"] == model) & (main["direction"] == direction)]
+        about = {"corpus": corpus, "from → to": direction, "model": f"{model}, {home}", "metric": rows["metric"].iloc[0]}
+        lines.append({**about, "score": rows["score"].mean(), "in the tables": used["score"].mean()})
+    return pd.DataFrame(lines)
+
+
+def variants(table):
+    """Scores of runs with another choice in one place, after those of the model they vary; a data frame."""
+    import pandas as pd
+
+    base = table["model"].str.partition(",")[0]
     lines = []
-    for (corpus, direction, model), rows in table.groupby(["corpus", "direction", "model"], sort=False):
-        low, high = metrics.bootstrap(over_seeds(rows), draws=draws)
-        lines.append(
-            {
-                "from → to": direction,
-                "model": model,
-                "metric": rows["metric"].iloc[0],
-                "score": rows["score"].mean(),
-                "±": rows["score"].std(),
-                "95 % interval": f"{low:.3f} – {high:.3f}",
-                "JSD": rows["jsd"].mean(),
-                "chance": rows["chance"].iloc[0],
-                "raw": raw.get((corpus, direction), np.nan),
-            }
-        )
-    return pd.DataFrame(lines).sort_values("from → to", kind="stable", key=lambda c: c.map({d: i for i, d in enumerate(dict.fromkeys(table["direction"]))}))
+    for (corpus, direction), rows in table.groupby(["corpus", "direction"], sort=False):
+        varied = rows[~rows["model"].isin(PAPER_MODELS)]
+        for name in dict.fromkeys(base[varied.index]):
+            main = as_in_the_paper(rows[rows["model"] == name])
+            for model, part in [(name, main), *varied[base[varied.index] == name].groupby("model", sort=False)]:
+                if len(part):
+                    about = {"corpus": corpus, "from → to": direction, "model": model, "metric": part["metric"].iloc[0]}
+                    lines.append({**about, "seeds": part["seed"].nunique(), "score": part["score"].mean(), "±": part["score"].std(), "JSD": part["jsd"].mean()})
+    return pd.DataFrame(lines)
 
 
 def comparisons(table, models: tuple[str, str] = MAIN, draws: int = 2000):
@@ -176,27 +187,6 @@ def comparisons(table, models: tuple[str, str] = MAIN, draws: int = 2000):
             }
         )
     return pd.DataFrame(lines)
-
-
-def quality_table(runs: Sequence[Run], corpus: str, models: Sequence[str] = MAIN):
-    """Coherence, diversity, recovery of known topics, seconds and speed, a row each, by model: mean ± spread over seeds."""
-    import pandas as pd
-
-    lines = []
-    for run in runs:
-        m, p = run.metrics, run.params
-        if p["corpus"] == corpus and p["model"] in models:
-            columns = {f"{what} {view}": value for what in ("npmi", "diversity", "recovery") for view, value in m[what].items()}
-            lines.append({"model": p["model"], **columns, "seconds": m["seconds"], "tuples/s": m["tuples_per_second"]})
-    grouped = pd.DataFrame(lines).groupby("model", sort=False)
-    mean, spread = grouped.mean(), grouped.std()
-
-    def cell(column, model):
-        value, s, digits = mean.loc[model, column], spread.loc[model, column], 0 if column in ("seconds", "tuples/s") else 3
-        return "–" if np.isnan(value) else f"{value:,.{digits}f}" + ("" if np.isnan(s) else f" ± {s:,.{digits}f}")
-
-    rows = sorted(mean.columns, key=lambda c: [c.startswith(kind) for kind in ("npmi", "diversity", "recovery", "seconds", "tuples")].index(True))
-    return pd.DataFrame({model: [cell(column, model) for column in rows] for model in mean.index}, index=[row.replace("npmi", "NPMI") for row in rows])
 
 
 def titles(folder, test: Corpus) -> dict[str, dict[str, str]]:
@@ -279,7 +269,11 @@ def measurements(runs: Sequence[Run], tests: Mapping[tuple, Corpus], table, raw)
         for (corpus, query, item), rows in chosen.groupby(["corpus", "query", "item"], sort=False):
             role = part[corpus]
             pair = f"{role.get(query)}-{role.get(item)}"
-            if pair not in ("en-de", "en-image", "de-image") or (setting == "multimodal") > ("image" in role) or (setting == "multilingual") < ("image" not in pair):
+            if (
+                pair not in ("en-de", "en-image", "de-image")
+                or (setting == "multimodal") > ("image" in role)
+                or (setting == "multilingual") < ("image" not in pair)
+            ):
                 continue
             metric = rows["metric"].iloc[0]
             for model, seeds in rows.groupby("model", sort=False):
@@ -322,13 +316,19 @@ def paper_table(table, raw, runs: Sequence[Run], corpus: str, languages: Sequenc
     models = [m for m in PAPER_MODELS if ((chosen["model"] == m) & (chosen["query"] == pairs[0][0]) & (chosen["item"] == pairs[0][1])).any()]
 
     def printed(model, measure, pair):
-        return next((n["value"] for n in numbers if (n["model"], n["setting"], n["measure"], n["pair"]) == (model, setting, measure, pair) and n["table"] in "12"), None)
+        return next(
+            (n["value"] for n in numbers if (n["model"], n["setting"], n["measure"], n["pair"]) == (model, setting, measure, pair) and n["table"] in "12"), None
+        )
 
     def cell(values, paper=None, interval=True):
         mean = values.mean(axis=1)
         spread = f" ± {mean.std(ddof=1):.3f}" if len(mean) > 1 else ""
         low, high = metrics.bootstrap(values.mean(axis=0), draws=draws) if interval else (None, None)
-        lines = [f"<b>{mean.mean():.3f}</b>{spread}", *([f"{low:.3f} – {high:.3f}"] if interval else []), *([f"<i>paper {paper:.3f}</i>"] if paper is not None else [])]
+        lines = [
+            f"<b>{mean.mean():.3f}</b>{spread}",
+            *([f"{low:.3f} – {high:.3f}"] if interval else []),
+            *([f"<i>paper {paper:.3f}</i>"] if paper is not None else []),
+        ]
         return "<br>".join(lines)
 
     def of(model, query, item):
@@ -373,7 +373,9 @@ def claim_lines(verdict, names: Mapping[str, Mapping[str, str]]) -> list[str]:
         cases = [case for case in verdict.cases if (case.corpus, case.pair) == (corpus, pair)]
         marks = {[m for m in case.weights if m != "1"][-1]: MARKS[case.right] for case in cases}
         models = dict.fromkeys([*verdict.claim.subject, *verdict.claim.others])
-        values = " · ".join(f"{m} {verdict.means[corpus, pair, m]:.3f}{f' {marks[m]}' if m in marks else ''}" for m in models if (corpus, pair, m) in verdict.means)
+        values = " · ".join(
+            f"{m} {verdict.means[corpus, pair, m]:.3f}{f' {marks[m]}' if m in marks else ''}" for m in models if (corpus, pair, m) in verdict.means
+        )
         lines.append(f"{corpus} {spoken(pair, names[corpus])}: {values}")
     return lines
 
@@ -390,6 +392,36 @@ def paper_lines(verdict) -> list[str]:
     return [f"{pair.replace('-', ' → ')}: " + " · ".join(f"{m} {v:.3f}" for (p, m), v in verdict.paper_means.items() if p == pair) for pair in pairs]
 
 
+def summary(verdicts: Sequence, names: Mapping[str, Mapping[str, str]]) -> str:
+    """The verdicts in a few sentences of Markdown: how many of each, overall and on each corpus, and which do not hold."""
+    decided = [v for v in verdicts if v.verdict != "not measured"]
+
+    def count(outcomes):
+        return ", ".join(f"**{n}** {word}" for word, n in ((w, outcomes.count(w)) for w in ("holds", "does not hold", "undecided")) if n)
+
+    text = f"Of {len(decided)} claims that were put to the test here: {count([v.verdict for v in decided])}. "
+    for corpus in names:
+        outcomes = []
+        for v in decided:
+            right = [case.right for case in v.cases if case.corpus == corpus]
+            if right:
+                outcomes.append("does not hold" if "no" in right else "undecided" if "undecided" in right else "holds")
+        text += f"On `{corpus}` alone, of {len(outcomes)}: {count(outcomes)}. " if outcomes else ""
+    return text + f"Another {len(verdicts) - len(decided)} wait for runs that this build does not have." if len(decided) < len(verdicts) else text
+
+
+def short_table(verdicts: Sequence):
+    """Claim and verdict, for the front page."""
+    import pandas as pd
+
+    rows = [{"claim": v.claim.claim, "verdict": _chip(v.verdict)} for v in verdicts]
+    return pd.DataFrame(rows).style.hide(axis="index").set_table_attributes('class="verdict-table"')
+
+
+def _chip(verdict: str) -> str:
+    return f'<span class="verdict {verdict.replace(" ", "-")}">{verdict}</span>'
+
+
 def verdict_table(verdicts: Sequence, names: Mapping[str, Mapping[str, str]]):
     """Claim · paper · measured · rule · verdict, as a styled frame of HTML cells."""
     import pandas as pd
@@ -403,7 +435,7 @@ def verdict_table(verdicts: Sequence, names: Mapping[str, Mapping[str, str]]):
                 "paper": "<br>".join(paper_lines(v)) + own or "in words only",
                 "measured": "<br>".join(claim_lines(v, names)) or f"not in this book: {v.claim.chapter}",
                 "rule": v.claim.rule,
-                "verdict": f'<span class="verdict {v.verdict.replace(" ", "-")}">{v.verdict}</span>',
+                "verdict": _chip(v.verdict),
             }
         )
     return pd.DataFrame(rows).style.hide(axis="index").set_table_attributes('class="verdict-table"')

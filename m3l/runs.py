@@ -44,7 +44,9 @@ def save_model(path, model, vocabularies: Mapping[str, list[str]]) -> None:
         about, tensors = {"beta": model.beta}, {"alpha": model.alpha, **{f"counts.{name}": counts for name, counts in model.counts.items()}}
     about |= {"vocabularies": vocabularies}
     with atomic(path) as temporary:
-        save_file({k: torch.as_tensor(v).detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata={"m3l": json.dumps(about, ensure_ascii=False)})
+        save_file(
+            {k: torch.as_tensor(v).detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata={"m3l": json.dumps(about, ensure_ascii=False)}
+        )
 
 
 def load_model(path) -> tuple:

@@ -88,7 +88,9 @@ def teacher_prior(teacher: M3L, corpus: Corpus, view: str) -> tuple[np.ndarray, 
     """
     choose("view", view, corpus.views)
     lacking = np.flatnonzero(~corpus.views[view].present)
-    require(len(lacking) == 0, f"corpus {corpus.name}: {len(lacking)} tuples lack view {view!r}, which the teacher reads, the first at row {lacking[:1]}", DataError)
+    require(
+        len(lacking) == 0, f"corpus {corpus.name}: {len(lacking)} tuples lack view {view!r}, which the teacher reads, the first at row {lacking[:1]}", DataError
+    )
     mean, log_variance = teacher.posterior(corpus.views[view].embeddings, view)
     return mean[corpus.views[view].index], log_variance[corpus.views[view].index]
 
@@ -166,7 +168,11 @@ def fit(
         objective.kl == "prior" or len(corpus.views) > 1,
         f"objective.kl={objective.kl!r} compares views and there is one; for a single view use the preset 'zeroshot'",
     )
-    require(prior is not None or len(corpus.text_views) > 0, f"corpus {corpus.name}: no view has words to learn from; add a text view, or give a teacher's prior", DataError)
+    require(
+        prior is not None or len(corpus.text_views) > 0,
+        f"corpus {corpus.name}: no view has words to learn from; add a text view, or give a teacher's prior",
+        DataError,
+    )
     if prior is not None:
         require(objective.kl == "prior", f"objective.kl={objective.kl!r} has no use for a prior; with a teacher use the preset 'zeroshot'")
         fits = all(isinstance(p, np.ndarray) and p.shape == (n, model.topics) and p.dtype == np.float32 and np.isfinite(p).all() for p in prior)
