@@ -7,6 +7,7 @@ token and draws its topic anew given all others. A tuple without a language simp
 D tuples, K topics, V words of a language, T tokens in all.
 """
 
+import itertools
 import json
 import time
 import zlib
@@ -192,7 +193,7 @@ class Sampler:
         place = np.repeat(self.list_start[:-1], self.list_length) + np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1].astype(np.int64), self.list_length)
         self.list_topic[place], self.list_count[place] = matrix.indices, matrix.data
         bounds = self.first_word
-        self.totals = np.stack([np.asarray(matrix[a:b].sum(axis=0)).ravel() for a, b in zip(bounds, bounds[1:], strict=False)]).astype(np.int64)
+        self.totals = np.stack([np.asarray(matrix[a:b].sum(axis=0)).ravel() for a, b in itertools.pairwise(bounds)]).astype(np.int64)
 
     def word_topics(self) -> sp.csr_matrix:
         """Sparse counts (all languages' words, K), from the lists the sampler works on."""

@@ -86,7 +86,7 @@ def as_in_the_paper(table, setting: str = ""):
     """
     text = table["query"].where(table["query"] != "image", table["item"])
     with_image = (table["query"] == "image") | (table["item"] == "image")
-    wanted = np.where(with_image, "multimodal", "multilingual") if not setting else setting
+    wanted = setting if setting else np.where(with_image, "multimodal", "multilingual")
     fits = table["home"].isin([""]) | (table["home"] == text)
     fits &= (table["setting"] == "") | (table["setting"] == wanted)
     chosen = fits | ~fits.groupby([table["corpus"], table["model"], table["direction"]]).transform("any")

@@ -17,7 +17,6 @@ from .errors import DataError, require
 from .files import atomic, read_array, read_arrays, read_csv, read_json, write_csv, write_json
 from .model import M3L, ViewSpec
 
-
 ARRAYS = ("values", "divergences")  # of each row of scores, see `evaluation.evaluate`
 
 
