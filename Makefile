@@ -13,7 +13,7 @@ book: $(VENV)/ready
 test: $(VENV)/ready
 	$(RUN) -m pytest
 
-bench: $(VENV)/ready
+bench: $(VENV)/ready .venv.ctm/ready
 	$(RUN) workflow/bench.py
 
 lint: $(VENV)/ready
@@ -32,4 +32,11 @@ $(VENV)/ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement requirements.txt
 	$(VENV)/bin/pip install --quiet --no-deps --editable .
+	touch $@
+
+# contextualized-topic-models asks for packages of other years that its ZeroShotTM never imports: hence an environment of its own
+.venv.ctm/ready: requirements-ctm.txt
+	$(PYTHON) -m venv .venv.ctm
+	.venv.ctm/bin/pip install --quiet --requirement requirements-ctm.txt
+	.venv.ctm/bin/pip install --quiet --no-deps contextualized-topic-models==2.6.1
 	touch $@

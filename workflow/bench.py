@@ -1,13 +1,22 @@
-"""Training speed on this machine: tuples a second, and each row as a ratio to the first. ``make bench``"""
+"""Speed on this machine, each row as a ratio to the first of its table. ``make bench``
+
+Training of each model, tuples a second; the Gibbs sampler, tokens a second; and ZeroshotTM against contextualized-topic-models'
+on the same data, where a build has prepared it, in that package's own environment.
+"""
 
 import argparse
 import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 
 from m3l import Corpus, Objective, TrainConfig, View, fit, model_for
+from m3l.prepare import assemble
 
 
 def random_corpus(n: int, views: tuple[str, ...], dimension: int = 512, words: int = 2000) -> Corpus:
@@ -29,6 +38,53 @@ def random_corpus(n: int, views: tuple[str, ...], dimension: int = 512, words: i
     return Corpus("random", built, ids, ids, ["train"] * n)
 
 
+def tokens_a_second(corpus: Corpus, topics: int = 100, sweeps: int = 200) -> tuple[float, int]:
+    """Of the PLTM sampler on the text views, compiled beforehand; and how many tokens there are."""
+    from m3l import pltm
+
+    sampler = pltm.Sampler(pltm.PLTM({v: len(corpus.views[v].vocabulary) for v in corpus.text_views}, topics), pltm.documents(corpus))
+    sampler.sweep()
+    begun = time.perf_counter()
+    for _ in range(sweeps):
+        sampler.sweep()
+    return len(sampler.z) * sweeps / (time.perf_counter() - begun), len(sampler.z)
+
+
+def against_ctm(python: Path, corpus: Corpus, home: str, topics: int, epochs: int, batch_size: int, seeds: int) -> list[tuple[str, float, list[float]]]:
+    """Documents a second and MRR from ``home`` to the other language: CTM's ZeroshotTM, ours on the same inputs, and ours with them standardised."""
+    from m3l.metrics import relevance, retrieval
+
+    train, test = corpus.part("train").select([home]), corpus.part("test")
+    view, (a, b) = train.views[home], [home, next(v for v in test.text_views if v != home)]
+
+    def mrr(theta):
+        return float(retrieval(theta[a], theta[b], relevance(test.article_of_items(a), test.article_of_items(b)))["reciprocal_rank"].mean())
+
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        given, found = f"{folder}/in.npz", f"{folder}/out.npz"
+        bow = {"bow_data": view.bow.data, "bow_indices": view.bow.indices, "bow_indptr": view.bow.indptr, "bow_shape": np.array(view.bow.shape)}
+        tests = {f"test_{v}": test.views[v].embeddings for v in (a, b)}
+        np.savez(given, train_embeddings=view.embeddings, vocabulary=np.array(view.vocabulary), **bow, **tests)
+        rates, scores = [], []
+        for seed in range(seeds):
+            options = ["--topics", topics, "--epochs", epochs, "--batch-size", batch_size, "--seed", seed]
+            subprocess.run([python, Path(__file__).parent / "ctm.py", given, found, *map(str, options)], check=True, stdout=subprocess.DEVNULL)
+            with np.load(found, allow_pickle=False) as out:
+                rates.append(len(train) * epochs / float(out["seconds"]))
+                scores.append(mrr({v: out[f"theta_{v}"] for v in (a, b)}))
+        results.append(("contextualized-topic-models 2.6.1", statistics.median(rates), scores))
+    for scaling in ("none", "standardize"):
+        rates, scores = [], []
+        for seed in range(seeds):
+            model = model_for(train, topics, scaling, seed)
+            history = fit(model, train, Objective.preset("zeroshot"), TrainConfig(epochs=epochs, batch_size=batch_size, seed=seed, device="cpu"), progress=False)
+            rates.append(len(train) * epochs / history[-1]["seconds"])
+            scores.append(mrr({v: model.infer(test.views[v].embeddings, home, seed=seed) for v in (a, b)}))
+        results.append((f"m3l, input_scaling={scaling!r}", statistics.median(rates), scores))
+    return results
+
+
 def speed(corpus: Corpus, objective: str, device: str, threads: int, batch_size: int, topics: int = 100, repeats: int = 3) -> float:
     """Median tuples a second over ``repeats`` epochs, after one to warm up."""
     config = TrainConfig(epochs=repeats + 1, batch_size=batch_size, device=device, threads=threads)
@@ -40,6 +96,10 @@ def speed(corpus: Corpus, objective: str, device: str, threads: int, batch_size:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tuples", type=int, default=6400)
+    parser.add_argument("--data", default="data/laptop", help="folder with the prepared corpus vital and its embeddings")
+    parser.add_argument("--ctm", default=".venv.ctm/bin/python", help="Python of the environment that has contextualized-topic-models")
+    parser.add_argument("--epochs", type=int, default=20, help="of the comparison with it")
+    parser.add_argument("--seeds", type=int, default=2, help="of the comparison with it")
     options = parser.parse_args()
     views = random_corpus(options.tuples, ("en", "de", "image"))
     cases = [
@@ -55,6 +115,21 @@ def main() -> None:
             rate = speed(corpus, objective, device, threads, batch)
             first = first or rate
             print(f"{name:<16}{batch:>6}{device:>8}{threads:>9}{rate:>11,.0f}{rate / first:>8.2f}")
+    real = Path(options.data, "prepared", "vital", "card.json").is_file()
+    vital = None
+    if real:
+        vital = assemble(f"{options.data}/prepared/vital", f"{options.data}/embeddings/vital", {"en": "use-multilingual", "fr": "use-multilingual"})
+    print(f"\n{'PLTM, 100 topics, one core':<40}{'tokens':>10}{'tokens/s':>14}")
+    for name, corpus in [("random words", views), *([("vital", vital.part("train"))] if real else [])]:
+        rate, tokens = tokens_a_second(corpus)
+        print(f"{name:<40}{tokens:>10,}{rate:>14,.0f}")
+    if not real or not Path(options.ctm).exists():
+        print(f"\nno comparison with contextualized-topic-models: it needs {options.data}/prepared/vital (make book) and {options.ctm} (make bench makes it)")
+        return
+    print(f"\n{'ZeroshotTM on vital, 100 topics, batch 64, ' + str(options.epochs) + ' epochs':<56}{'documents/s':>12}{'ratio':>8}  MRR en → fr")
+    rows = against_ctm(Path(options.ctm).absolute(), vital, "en", 100, options.epochs, 64, options.seeds)
+    for name, rate, scores in rows:
+        print(f"{name:<56}{rate:>12,.0f}{rate / rows[0][1]:>8.2f}  {', '.join(f'{s:.3f}' for s in scores)}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage executed chapters and prose, and build them into HTML: ``python workflow/html.py PROFILE PAGES HTML``.
+"""Stage executed chapters and prose, and build them into HTML: ``python workflow/render.py PROFILE PAGES HTML``.
 
 Warnings are errors, and nothing is executed here: what the reader sees is what papermill left.
 """
