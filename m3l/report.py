@@ -342,12 +342,15 @@ def paper_table(table, raw, runs: Sequence[Run], corpus: str, languages: Sequenc
             line[f"NPMI {language}"] = cell(coherence[key], printed(model, "NPMI", role[language]), interval=False) if key in coherence else "–"
         for query, item in pairs:
             rows, pair = of(model, query, item), f"{role[query]}-{role[item]}"
+            if not len(rows):
+                continue
             metric = rows["metric"].iloc[0]
             line[f"{metric} {query} → {item}"] = cell(np.stack(rows["values"].tolist()), printed(model, metric, pair))
             line[f"JSD {query} – {item}"] = cell(np.stack(rows["divergences"].tolist()), printed(model, "JSD", pair))
         for query, item in [(item, query) for query, item in pairs]:
             rows = of(model, query, item)
-            line[f"{rows['metric'].iloc[0]} {query} → {item}"] = cell(np.stack(rows["values"].tolist()))
+            if len(rows):
+                line[f"{rows['metric'].iloc[0]} {query} → {item}"] = cell(np.stack(rows["values"].tolist()))
         trained = [teachers[n] for n in of(model, *pairs[0])["run"]]
         seconds = [r.metrics["seconds"] + (teachers[r.params["teacher"]].metrics["seconds"] if r.params.get("teacher") in teachers else 0) for r in trained]
         line["seconds"] = f"{np.mean(seconds):,.0f}"
@@ -355,7 +358,7 @@ def paper_table(table, raw, runs: Sequence[Run], corpus: str, languages: Sequenc
     for name, column in (("raw embeddings", "score"), ("chance", "chance")):
         rows = raw[raw["corpus"] == corpus]
         lines[name] = {f"{r['metric']} {r['query']} → {r['item']}": f"{r[column]:.3f}" for _, r in rows.iterrows()}
-    columns = list(next(iter(lines.values()))) if models else []
+    columns = max((list(line) for line in lines.values()), key=len)  # those of a model that answers every direction
     frame = pd.DataFrame(lines).T.reindex(columns=columns).fillna("–")
     return frame.style.set_table_attributes('class="paper-table"')
 

@@ -79,8 +79,12 @@ def model_for(corpus: Corpus, topics: int, input_scaling: str = "standardize", s
     return model
 
 
-def teacher_prior(teacher: M3L, corpus: Corpus, view: str) -> tuple[np.ndarray, np.ndarray]:
+def teacher_prior(teacher: M3L, corpus: Corpus, view: str, floor: float = -4.0) -> tuple[np.ndarray, np.ndarray]:
     """The prior of a ZeroshotTM-KD student (Section 4.3): the frozen teacher's posterior of each tuple's item of ``view``.
+
+    Batch normalisation gives log σ² unit spread a topic, so a topic that few documents have gets σ² of 1e-9 for them: a student's KL
+    to such a prior is millions of nats, and nothing else is learnt. ``floor`` is the least log σ² of the prior; the paper
+    has none, which is ``-inf``.
 
     Returns
     -------
@@ -91,8 +95,9 @@ def teacher_prior(teacher: M3L, corpus: Corpus, view: str) -> tuple[np.ndarray, 
     require(
         len(lacking) == 0, f"corpus {corpus.name}: {len(lacking)} tuples lack view {view!r}, which the teacher reads, the first at row {lacking[:1]}", DataError
     )
+    require(not np.isnan(floor), f"floor={floor}: expected a number")
     mean, log_variance = teacher.posterior(corpus.views[view].embeddings, view)
-    return mean[corpus.views[view].index], log_variance[corpus.views[view].index]
+    return mean[corpus.views[view].index], np.maximum(log_variance, np.float32(floor))[corpus.views[view].index]
 
 
 class _Batches:

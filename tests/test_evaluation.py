@@ -4,7 +4,10 @@ from conftest import make_corpus
 
 from m3l import Corpus, View, model_for, report
 from m3l.errors import DataError, ParameterError
-from m3l.evaluation import evaluate, readers
+from m3l.evaluation import aligned_pairs, assess, evaluate, readers
+from m3l.metrics import jensen_shannon, npmi, topic_diversity, topic_recovery
+from m3l.pltm import PLTM, GibbsConfig
+from m3l.pltm import fit as sample
 from m3l.runs import load_model, load_run, save_model, save_run
 
 
@@ -50,13 +53,123 @@ def test_vectors_that_do_not_fit_are_named():
         evaluate({"en": np.ones((3, 2))}, make_corpus())
 
 
+def assert_same_rows(found, expected):
+    assert [list(row) for row in found] == [list(row) for row in expected]
+    for row, other in zip(found, expected, strict=True):
+        for name, value in other.items():
+            np.testing.assert_array_equal(row[name], value)
+
+
+def shared_corpus():
+    """Three texts and six pictures in eight tuples, one pair of which stands there twice; one tuple has no picture, one no text."""
+    corpus = make_corpus(n=8, views=("en", "de", "image"))
+    text = {}
+    for name in ("en", "de"):
+        view = corpus.views[name]
+        text[name] = View(name, view.embeddings[:3], np.array([2, 0, 1, 1, 0, 1, 2, -1]), ["a", "b", "c"], view.bow[:3], view.vocabulary)
+    image = corpus.views["image"]
+    index = np.array([0, 3, 1, 2, 4, 1, -1, 5])
+    views = {**text, "image": View("image", image.embeddings[:6], index, image.item_ids[:6])}
+    return Corpus("shared", views, corpus.tuple_ids, ["c", "a", "b", "b", "a", "b", "c", "d"], ["test"] * 8)
+
+
+def test_aligned_pairs_are_distinct_and_in_one_order_in_both_directions():
+    corpus = shared_corpus()
+    there, back = aligned_pairs(corpus, "en", "image"), aligned_pairs(corpus, "image", "en")
+    np.testing.assert_array_equal(there, back[::-1])
+    assert list(zip(*there.tolist(), strict=True)) == [(0, 3), (0, 4), (1, 1), (1, 2), (2, 0)]
+    assert aligned_pairs(corpus, "de", "en").tolist() == [[0, 1, 2], [0, 1, 2]]
+    apart = make_corpus(n=4, views=("en", "de"))
+    index = {"en": np.array([0, 1, -1, -1]), "de": np.array([-1, -1, 2, 3])}
+    views = {v: View(v, view.embeddings, index[v], view.item_ids, view.bow, view.vocabulary) for v, view in apart.views.items()}
+    with pytest.raises(DataError, match="no tuple has both 'en' and 'de'"):
+        aligned_pairs(Corpus("apart", views, apart.tuple_ids, apart.article_ids, apart.split), "en", "de")
+
+
+def test_every_row_holds_the_values_behind_its_means():
+    corpus, rng = shared_corpus(), np.random.default_rng(0)
+    theta = {"en": rng.dirichlet(np.ones(4), 3), "de": rng.dirichlet(np.ones(4), 3), "image": rng.dirichlet(np.ones(4), 6)}
+    rows = {(r["query"], r["item"]): r for r in evaluate(theta, corpus, draws=50)}
+    assert list(rows) == [("en", "de"), ("en", "image"), ("de", "en"), ("de", "image"), ("image", "en"), ("image", "de")]
+    for (a, b), row in rows.items():
+        first, second = aligned_pairs(corpus, a, b)
+        np.testing.assert_allclose(row["divergences"], jensen_shannon(theta[a][first], theta[b][second]))
+        assert row["jsd"] == pytest.approx(row["divergences"].mean()) and row["score"] == pytest.approx(row["values"].mean())
+        assert row["low"] <= row["score"] <= row["high"] and row["queries"] == len(row["values"])
+        np.testing.assert_array_equal(row["divergences"], rows[b, a]["divergences"])
+    assert rows["en", "de"]["metric"] == "MRR" and {r["metric"] for (a, b), r in rows.items() if "image" in (a, b)} == {"UAP"}
+    assert rows["image", "en"]["queries"] == 5, "the picture of an article without a text has nothing to find"
+    # each direction alone says the same: the second of a pair reuses the distances of the first
+    for a, b in (("en", "image"), ("image", "de")):
+        for query, item in ((a, b), (b, a)):
+            alone = evaluate({query: theta[query], item: theta[item]}, corpus, draws=50)[0]
+            assert_same_rows([alone], [rows[query, item]])
+
+
+def test_raw_embeddings_are_compared_by_cosine_and_have_no_divergence(corpus):
+    rows = evaluate({v: view.embeddings for v, view in corpus.views.items()}, corpus, raw=True, draws=50)
+    assert len(rows) == 6 and all(row["jsd"] is None and row["divergences"] is None for row in rows)
+    same = {v: corpus.views["en"].embeddings * scale for v, scale in (("en", 1), ("de", 3))}
+    assert [row["score"] for row in evaluate(same, corpus, raw=True, draws=50)] == [1, 1]
+    wide = make_corpus(dimension=9)
+    assert evaluate({"en": corpus.views["en"].embeddings, "de": wide.views["de"].embeddings}, corpus, raw=True) == [], "other widths cannot be compared"
+
+
+def test_everything_measured_of_a_model_is_what_each_measure_says(corpus):
+    rng = np.random.default_rng(0)
+    words = {v: corpus.views[v].vocabulary for v in corpus.text_views}
+    topics = {v: [list(rng.permutation(words[v])[:12]) for _ in range(3)] for v in words}
+    tokens = {v: [list(rng.choice(words[v], size=25)) for _ in range(50)] for v in words}
+    theta = {v: rng.dirichlet(np.ones(3), len(view)) for v, view in corpus.views.items()}
+    truth = {v: rng.dirichlet(np.ones(2), len(corpus.views[v])) for v in ("en", "image")}
+    found = assess(theta, topics, corpus, tokens, truth)
+    assert set(found) == {"scores", "npmi", "npmi_of_topics", "diversity", "recovery"}
+    assert_same_rows(found["scores"], evaluate(theta, corpus))
+    assert list(found["npmi"]) == list(found["npmi_of_topics"]) == list(found["diversity"]) == ["en", "de"]
+    for v in topics:
+        coherence = npmi(topics[v], tokens[v])
+        assert found["npmi"][v] == pytest.approx(coherence.mean())
+        assert found["npmi_of_topics"][v] == pytest.approx(coherence, abs=1e-6)
+        assert found["diversity"][v] == topic_diversity(topics[v])
+    assert found["recovery"] == {v: pytest.approx(topic_recovery(theta[v], truth[v])["correlation"].mean()) for v in truth}
+
+
+def test_a_model_without_words_is_measured_by_its_topics_of_documents_alone(corpus):
+    theta = {v: np.random.default_rng(0).dirichlet(np.ones(3), len(view)) for v, view in corpus.views.items()}
+    found = assess(theta, {}, corpus, {}, {})
+    assert len(found["scores"]) == 6 and found["npmi"] == found["npmi_of_topics"] == found["diversity"] == found["recovery"] == {}
+
+
+def test_a_classical_model_is_recorded_as_others_are(tmp_path, corpus):
+    vocabularies = {v: corpus.views[v].vocabulary for v in corpus.text_views}
+    model = PLTM({v: len(words) for v, words in vocabularies.items()}, 4)
+    history = sample(model, corpus, GibbsConfig(sweeps=20, checkpoint_every=10), progress=False)
+    theta = {v: model.infer(corpus.views[v].bow, v) for v in vocabularies}
+    topics = {v: model.topic_words(v, words) for v, words in vocabularies.items()}
+    tokens = {v: [[words[w] for w in np.repeat(row.indices, row.data)] for row in corpus.views[v].bow] for v, words in vocabularies.items()}
+    metrics = assess(theta, topics, corpus, tokens, {})
+    for name in ("a", "b"):
+        save_run(tmp_path / name, model, vocabularies, {"encoders": dict.fromkeys(theta, "x")}, metrics, history, theta, topics)
+    run = load_run(tmp_path / "a")
+    assert_same_rows(run.metrics["scores"], metrics["scores"])
+    assert run.history == history and run.topics == topics and list(run.theta) == ["en", "de"]
+    loaded, _ = load_model(run.folder / "model.safetensors")
+    np.testing.assert_array_equal(loaded.infer(corpus.views["en"].bow, "en"), run.theta["en"])
+    assert all("values" in row for row in metrics["scores"]), "what was given is not changed"
+    names = sorted(p.name for p in run.folder.iterdir())
+    assert names == sorted([*("params.json", "metrics.json", "history.csv", "values.npz", "topics.json", "model.safetensors"), "theta_en.npy", "theta_de.npy"])
+    assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in names)
+
+
 def run_of(tmp_path, corpus, seed=0, model="M3L-Contrast"):
     network = model_for(corpus, topics=4, seed=seed)
     theta = {v: network.infer(view.embeddings, v) for v, view in corpus.views.items()}
     params = {"corpus": "small", "model": model, "seed": seed, "encoders": dict.fromkeys(corpus.views, "x")}
-    metrics = {"npmi": {"en": 0.1}, "diversity": {"en": 0.5}, "recovery": {}, "seconds": 2.0, "tuples_per_second": 10.0}
+    metrics = {"scores": evaluate(theta, corpus, draws=50), "npmi": {"en": 0.1}, "diversity": {"en": 0.5}, "recovery": {}}
+    metrics |= {"seconds": 2.0, "tuples_per_second": 10.0}
     vocabularies = {v: corpus.views[v].vocabulary for v in corpus.text_views}
-    save_run(tmp_path / f"{model}-{seed}", network, vocabularies, params, metrics, [{"epoch": 1, "loss": 2.5}], theta)
+    topics = {v: network.topic_words(v, words, 25) for v, words in vocabularies.items()}
+    save_run(tmp_path / f"{model}-{seed}", network, vocabularies, params, metrics, [{"epoch": 1, "loss": 2.5}], theta, topics)
     return network, load_run(tmp_path / f"{model}-{seed}")
 
 
@@ -68,6 +181,8 @@ def test_a_run_is_read_back_and_its_model_infers_the_same(tmp_path, corpus):
     assert run.topics["en"] == network.topic_words("en", vocabularies["en"], 25)
     assert list(run.theta) == list(corpus.views), "views come in the order of the run's encoders"
     assert run.history == [{"epoch": 1.0, "loss": 2.5}]
+    assert_same_rows(run.metrics["scores"], evaluate(run.theta, corpus, draws=50))
+    assert run.metrics["npmi"] == {"en": 0.1} and run.params["model"] == "M3L-Contrast"
 
 
 @pytest.mark.parametrize("damage", [b"", b"garbage" * 50])
@@ -79,6 +194,21 @@ def test_a_broken_model_is_named(tmp_path, corpus, damage):
         load_model(path)
     with pytest.raises(DataError, match="no such run"):
         load_run(tmp_path / "none")
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "garbage", "truncated", "flipped", "without an array"])
+def test_broken_values_are_named(tmp_path, corpus, damage):
+    _, run = run_of(tmp_path, corpus)
+    path = run.folder / "values.npz"
+    data = path.read_bytes()
+    path.unlink()
+    if damage == "without an array":
+        np.savez(path, **{"en>de.values": np.zeros(3)})
+    elif damage != "missing":
+        flipped = data[:2000] + bytes(b ^ 0x55 for b in data[2000:2010]) + data[2010:]
+        path.write_bytes({"empty": b"", "garbage": b"garbage" * 50, "truncated": data[: len(data) // 2], "flipped": flipped}[damage])
+    with pytest.raises(DataError, match=r"values\.npz"):
+        load_run(run.folder)
 
 
 def test_a_full_disk_leaves_the_earlier_run_whole(tmp_path, corpus, monkeypatch):

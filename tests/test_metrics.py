@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
 
-from m3l import DataError
+from m3l import DataError, ParameterError
 from m3l.metrics import (
+    _cooccurrence,
     bootstrap,
-    bootstrap_difference,
+    bootstrap_combination,
     chance,
     cosine_matrix,
     jensen_shannon,
@@ -131,6 +132,50 @@ def test_scores_without_ties_are_those_of_scikit_learn():
         assert rr == pytest.approx(1 / (1 + relevant[np.argsort(distance)].argmax()))
 
 
+def sklearn_scores(order, relevant):
+    """scikit-learn's average precision of a ranking, and its label ranking average precision: the reciprocal rank of one relevant item."""
+    from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
+
+    score = np.empty(len(order))
+    score[list(order)] = -np.arange(len(order))
+    return average_precision_score(relevant, score), label_ranking_average_precision_score([relevant], [score])
+
+
+def test_the_reciprocal_rank_of_one_relevant_item_is_that_of_scikit_learn():
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        n = int(rng.integers(2, 60))
+        distance, relevant = rng.permutation(n) / 7, np.zeros(n, dtype=bool)
+        relevant[rng.integers(n)] = True
+        ap, rr = sklearn_scores(np.argsort(distance), relevant)
+        assert rank_scores(distance, relevant) == pytest.approx((rr, ap), abs=1e-12)
+        assert rr == pytest.approx(ap), "with one relevant item both are the same"
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_scores_with_ties_are_those_of_scikit_learn_averaged_over_the_orders_of_ties(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 7))
+    distance, relevant = rng.integers(0, 3, n).astype(float), rng.random(n) < 0.4
+    relevant[rng.integers(n)] = True
+    one = np.arange(n) == rng.choice(np.flatnonzero(relevant))
+    orders = [order for order in permutations(range(n)) if (np.diff(distance[list(order)]) >= 0).all()]
+    assert rank_scores(distance, relevant)[1] == pytest.approx(np.mean([sklearn_scores(order, relevant)[0] for order in orders]), abs=1e-12)
+    assert rank_scores(distance, one) == pytest.approx([np.mean([sklearn_scores(order, one)[1] for order in orders])] * 2, abs=1e-12)
+
+
+def test_degenerate_rankings():
+    for n in (1, 2, 7, 300):
+        everything = np.ones(n, dtype=bool)
+        assert rank_scores(np.arange(n) / 3, everything) == pytest.approx((1, 1)), "all relevant"
+        assert rank_scores(np.zeros(n), everything) == pytest.approx((1, 1)), "all relevant and all tied"
+    assert rank_scores(np.array([0.3]), np.array([True])) == pytest.approx((1, 1)), "one item"
+    last = np.arange(9) == 8
+    assert rank_scores(np.arange(9.0), last) == pytest.approx((1 / 9, 1 / 9)), "the relevant item last"
+    by_hand = sum(1 / i for i in range(1, 10)) / 9
+    assert rank_scores(np.full(9, 0.25), last) == pytest.approx((by_hand, by_hand)), "all tied"
+
+
 def test_scores_of_large_tie_groups_are_finite():
     for relevant in (1, 3, 5000, 9999, 10000):
         rr, ap = chance(relevant, 10000)
@@ -175,6 +220,32 @@ def test_equal_topics_for_all_score_exactly_chance(distance):
                 np.testing.assert_allclose(scores["reciprocal_rank"], expected, rtol=1e-9)
                 np.testing.assert_allclose(scores["average_precision"], expected, rtol=1e-9)
                 assert scores["chance_rr"] == pytest.approx(expected) and scores["chance_ap"] == pytest.approx(expected)
+
+
+def test_random_topics_score_what_theory_says():
+    n, harmonic = 200, sum(1 / i for i in range(1, 201))
+    found = [retrieval(simplex(n, 10, seed), simplex(n, 10, 1000 + seed)) for seed in range(10)]
+    scores = np.concatenate([f["reciprocal_rank"] for f in found])
+    # one relevant item of n at rank R, uniform: E[1/R] = H_n / n
+    spread = np.std(1 / np.arange(1, n + 1)) / math.sqrt(len(scores))
+    assert abs(scores.mean() - harmonic / n) < 5 * spread < harmonic / n
+    assert all(f["chance_rr"] == pytest.approx(harmonic / n) == f["chance_ap"] for f in found)
+
+
+def test_random_topics_with_several_relevant_items_score_chance():
+    rng, n, r = np.random.default_rng(0), 60, 4
+    relevant = [set(rng.choice(n, r, replace=False).tolist()) for _ in range(3000)]
+    found = retrieval(simplex(3000, 8), simplex(n, 8, 1), relevant)
+    for name, expected in (("reciprocal_rank", found["chance_rr"]), ("average_precision", found["chance_ap"])):
+        assert found[name].mean() == pytest.approx(expected, rel=0.05)
+    assert (found["chance_rr"], found["chance_ap"]) == pytest.approx(chance(r, n))
+    # P(no relevant item before rank i) = C(n-i+1, r) / C(n, r)
+    first_at = [math.comb(n - i, r - 1) / math.comb(n, r) for i in range(1, n - r + 2)]
+    assert sum(first_at) == pytest.approx(1)
+    assert found["chance_rr"] == pytest.approx(sum(p / i for i, p in enumerate(first_at, 1)))
+    # AP of a random order: each rank i holds a relevant item with r/n, and then (r-1)/(n-1) of those before it
+    expected = sum((1 + (i - 1) * (r - 1) / (n - 1)) / i for i in range(1, n + 1)) / n
+    assert found["chance_ap"] == pytest.approx(expected)
 
 
 def test_several_relevant_items_by_hand():
@@ -251,6 +322,77 @@ def test_bootstrap_of_no_list_of_values_is_refused(values):
         bootstrap(values)
 
 
+def test_the_interval_of_a_difference_widens_with_the_spread_of_seeds_and_cancels_hard_queries():
+    rng = np.random.default_rng(0)
+    hard = rng.random(300)
+    a, b = hard + 0.1 + 0.01 * rng.standard_normal((3, 300)), hard + 0.01 * rng.standard_normal((3, 300))
+    low, high = bootstrap_combination([a, b], [1, -1])
+    assert low < a.mean() - b.mean() < high and high - low < 0.01
+    unpaired = bootstrap_combination([a, b], [1, -1], paired=False)
+    assert unpaired[1] - unpaired[0] > 10 * (high - low)
+    shaken = a + np.array([[-0.2], [0.0], [0.2]])
+    wide_low, wide_high = bootstrap_combination([shaken, b], [1, -1])
+    assert wide_low < 0 < wide_high and (wide_low, wide_high) == bootstrap_combination([shaken, b], [1, -1])
+    assert bootstrap_combination([shaken, b], [1, -1], seed=1) != (wide_low, wide_high)
+
+
+def simulated(rng, seeds, units, truth):
+    """A value of each seed and unit: the truth, and what the seed, the unit and both together add; units shared by all arrays."""
+    unit = rng.standard_normal(units)
+    return [mean + unit + 0.3 * rng.standard_normal((s, 1)) + 0.3 * rng.standard_normal((s, units)) for s, mean in zip(seeds, truth, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "weights"),
+    [((12, 12), (1.0, -1.0)), ((12, 9, 15), (1.0, -0.5, -0.5)), ((12,), (1.0,))],
+)
+def test_the_interval_of_a_combination_holds_the_truth_as_often_as_it_says(seeds, weights):
+    truth, trials = np.array([0.7, 0.4, -0.2])[: len(seeds)], 300
+    rng, hits = np.random.default_rng(3), 0
+    for trial in range(trials):
+        low, high = bootstrap_combination(simulated(rng, seeds, 80, truth), weights, draws=300, seed=trial)
+        hits += low < truth @ np.array(weights) < high
+    # 300 trials at 95 % have a standard error of 1.3 %; percentile intervals of a dozen seeds are a little narrow
+    assert 0.90 <= hits / trials <= 0.985
+
+
+def test_unpaired_arrays_may_be_of_different_units():
+    rng, hits = np.random.default_rng(5), 0
+    for trial in range(300):
+        a, b = 0.5 + rng.standard_normal((1, 50)), 0.1 + 2 * rng.standard_normal((1, 130))
+        low, high = bootstrap_combination([a, b], [1, -1], paired=False, draws=300, seed=trial)
+        hits += low < 0.4 < high
+    assert 0.90 <= hits / 300 <= 0.985
+    width = 2 * 1.96 * math.sqrt(1 / 50 + 4 / 130)
+    assert high - low == pytest.approx(width, rel=0.25)
+
+
+def test_a_combination_of_one_is_the_bootstrap_and_weights_scale_it():
+    values = np.random.default_rng(0).exponential(size=100)
+    low, high = bootstrap_combination([values[None]], [1.0])
+    assert (low, high) == bootstrap(values)
+    assert bootstrap_combination([values[None]], [3.0]) == pytest.approx((3 * low, 3 * high))
+    assert bootstrap_combination([values[None]], [-1.0]) == pytest.approx((-high, -low))
+    assert bootstrap_combination([values[None], values[None]], [1, -1]) == pytest.approx((0, 0)), "the same units are taken for both"
+    assert bootstrap_combination([np.full((3, 4), 0.25)], [2.0]) == pytest.approx((0.5, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("values", "weights", "options", "message"),
+    [
+        ([np.ones((2, 5)), np.ones((2, 4))], [1, -1], {}, "same queries"),
+        ([np.ones((2, 5))], [1, -1], {}, "1 arrays and 2 weights"),
+        ([], [], {}, "0 arrays and 0 weights"),
+        ([np.ones(5)], [1], {}, r"expected arrays \(seeds, units\)"),
+        ([np.ones((2, 0))], [1], {}, r"expected arrays \(seeds, units\)"),
+        ([np.ones((2, 5)), np.ones((0, 4))], [1, -1], {"paired": False}, r"expected arrays \(seeds, units\)"),
+    ],
+)
+def test_what_cannot_be_combined_is_refused(values, weights, options, message):
+    with pytest.raises(DataError, match=message):
+        bootstrap_combination(values, weights, **options)
+
+
 # topics
 
 
@@ -268,26 +410,95 @@ def npmi_by_hand(topic, documents, window=10):
 
 
 def text(n=40, length=25, words=30, seed=0):
-    """Documents in which no word stands twice (gensim's window forgets a repeated word too early)."""
+    """Documents in which no word stands twice."""
     rng = np.random.default_rng(seed)
     return [[f"w{i}" for i in rng.permutation(words)[: int(rng.integers(3, length))]] for _ in range(n)]
+
+
+def repetitive_text(n=60, length=60, words=8, seed=0):
+    """Documents of few words again and again, many of them shorter than a window, some of one word."""
+    rng = np.random.default_rng(seed)
+    short = [["w0"], ["w1"], ["other"], ["w0", "w0", "w0"], ["w1", "w2", "w1"], ["w3"] * 30, ["w4", *["other"] * 9, "w4"], [f"w{i}" for i in range(words)]]
+    return short + [[f"w{i}" for i in rng.integers(words + 3, size=rng.integers(1, length))] for _ in range(n)]
+
+
+REPEATED_TOPICS = [["w0", "w1", "w2"], ["w5", "w0", "w7", "w3"], ["w6", "w4"]]
+
+
+def npmi_of_gensim(topics, documents, window=10):
+    from gensim.corpora import Dictionary
+    from gensim.models import CoherenceModel
+
+    model = CoherenceModel(topics=topics, texts=documents, dictionary=Dictionary(documents), coherence="c_npmi", window_size=window, processes=1)
+    return model.get_coherence_per_topic()
 
 
 def test_npmi_is_that_of_windows_of_ten_words():
     documents = text()
     topics = [["w0", "w1", "w2"], ["w5", "w0", "w9", "w11"], ["w20", "w21", "w22"]]
     expected = [npmi_by_hand(t, documents) for t in topics]
-    np.testing.assert_allclose(npmi(topics, documents), expected, atol=1e-9)
-    np.testing.assert_allclose(npmi(topics, documents, top_n=2), [npmi_by_hand(t[:2], documents) for t in topics], atol=1e-9)
+    for counting in ("gensim", "windows"):
+        np.testing.assert_allclose(npmi(topics, documents, counting=counting), expected, atol=1e-9)
+        np.testing.assert_allclose(npmi(topics, documents, top_n=2, counting=counting), [npmi_by_hand(t[:2], documents) for t in topics], atol=1e-9)
 
 
-def test_npmi_is_that_of_gensim():
-    from gensim.corpora import Dictionary
-    from gensim.models import CoherenceModel
+@pytest.mark.parametrize("window", [1, 2, 3, 10, 45])
+@pytest.mark.parametrize("seed", range(4))
+def test_npmi_is_that_of_gensim_where_words_repeat(seed, window):
+    documents = repetitive_text(seed=seed)
+    np.testing.assert_allclose(npmi(REPEATED_TOPICS, documents, window=window), npmi_of_gensim(REPEATED_TOPICS, documents, window), atol=1e-9)
 
-    documents, topics = text(seed=1), [["w0", "w1", "w2"], ["w5", "w0", "w9"]]
-    model = CoherenceModel(topics=topics, texts=documents, dictionary=Dictionary(documents), coherence="c_npmi", window_size=10, processes=1)
-    np.testing.assert_allclose(npmi(topics, documents), model.get_coherence_per_topic(), atol=1e-12)
+
+def test_npmi_is_that_of_gensim_where_words_do_not_repeat():
+    documents = text(seed=1)
+    topics = [["w0", "w1", "w2"], ["w5", "w0", "w9"]]
+    np.testing.assert_allclose(npmi(topics, documents), npmi_of_gensim(topics, documents), atol=1e-9)
+
+
+def test_npmi_is_that_of_gensim_where_documents_are_empty():
+    documents = repetitive_text(n=10)
+    documents = [[], *documents[:9], [], [], *documents[9:], []]
+    np.testing.assert_allclose(npmi(REPEATED_TOPICS, documents), npmi_of_gensim(REPEATED_TOPICS, documents), atol=1e-9)
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 10, 45])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_word_that_stands_twice_in_a_window_is_in_it_until_the_second_has_left(seed, window):
+    documents = repetitive_text(n=25, seed=seed)
+    expected = [npmi_by_hand(t, documents, window) for t in REPEATED_TOPICS]
+    np.testing.assert_allclose(npmi(REPEATED_TOPICS, documents, window=window, counting="windows"), expected, atol=1e-9)
+
+
+def test_what_gensim_forgets_by_hand():
+    # windows of 3: {a b}, {a b c}, {a c}: gensim drops the second a with the first
+    documents, topics = [["a", "b", "a", "c", "c"]], [["a", "b"], ["a", "c"]]
+    together, windows = _cooccurrence(documents, {"a": 0, "b": 1, "c": 2}, 3, forgetful=False)
+    assert windows == 3 and together.tolist() == [[3, 2, 2], [2, 2, 1], [2, 1, 2]]
+    together, windows = _cooccurrence(documents, {"a": 0, "b": 1, "c": 2}, 3, forgetful=True)
+    assert windows == 3 and together.tolist() == [[1, 1, 0], [1, 2, 1], [0, 1, 2]]
+    for counting, scores in (("gensim", npmi_of_gensim(topics, documents, 3)), ("windows", [npmi_by_hand(t, documents, 3) for t in topics])):
+        np.testing.assert_allclose(npmi(topics, documents, window=3, counting=counting), scores, atol=1e-9)
+
+
+@pytest.mark.parametrize("forgetful", [False, True])
+def test_documents_counted_in_parts_give_the_same_windows(forgetful):
+    documents, column = repetitive_text(), {f"w{i}": i for i in range(8)}
+    together, windows = _cooccurrence(documents, column, 10, forgetful)
+    for chunk in (1, 7, len(documents)):
+        again = _cooccurrence(documents, column, 10, forgetful, chunk=chunk)
+        np.testing.assert_array_equal(again[0], together)
+        assert again[1] == windows
+
+
+@pytest.mark.parametrize(("options", "message"), [({"window": 0}, "window=0"), ({"counting": "fast"}, "counting='fast' is unknown; valid: gensim, windows")])
+def test_bad_parameters_of_npmi_are_named(options, message):
+    with pytest.raises(ParameterError, match=message):
+        npmi([["a", "b"]], [["a", "b"]], **options)
+
+
+def test_npmi_of_one_word_is_undefined():
+    scores = npmi([["a"], ["a", "b"]], [["a", "b"], ["a", "b"], ["c"]])
+    assert np.isnan(scores[0]) and scores[1] == pytest.approx(1)
 
 
 def test_npmi_is_1_for_words_always_together_and_near_minus_1_for_words_never():
@@ -334,16 +545,3 @@ def test_recovery_with_fewer_or_more_topics_than_known():
     assert np.isfinite(topic_recovery(np.full((100, 6), 1 / 6), truth)["correlation"]).all()
     with pytest.raises(DataError, match="99 inferred and 100 known"):
         topic_recovery(truth[1:], truth)
-
-
-def test_the_interval_of_a_difference_widens_with_the_spread_of_seeds_and_cancels_hard_queries():
-    rng = np.random.default_rng(0)
-    hard = rng.random(300)
-    a, b = hard + 0.1 + 0.01 * rng.standard_normal((3, 300)), hard + 0.01 * rng.standard_normal((3, 300))
-    low, high = bootstrap_difference(a, b)
-    assert low < a.mean() - b.mean() < high and high - low < 0.01
-    shaken = a + np.array([[-0.2], [0.0], [0.2]])
-    wide_low, wide_high = bootstrap_difference(shaken, b)
-    assert wide_low < 0 < wide_high and (wide_low, wide_high) == bootstrap_difference(shaken, b)
-    with pytest.raises(DataError, match="same queries"):
-        bootstrap_difference(a, b[:, 1:])

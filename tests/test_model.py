@@ -276,7 +276,6 @@ def test_scaling_reaches_encode_and_is_saved():
         (lambda: make_model(dropout=float("nan")), "dropout=nan"),
         (lambda: make_model([]), "views: expected at least one"),
         (lambda: make_model([VIEWS[0], VIEWS[0]]), r"views: names must differ, got \['en', 'en'\]"),
-        (lambda: make_model([VIEWS[2]]), "views: expected at least one with words"),
         (lambda: ViewSpec("en", 0), "embedding_size=0 of view 'en'"),
         (lambda: ViewSpec("en", 8, -1), "vocabulary_size=-1 of view 'en'"),
         (lambda: ViewSpec("en", 8, 10, "whiten"), "input_scaling='whiten' is unknown; valid: none, scale, standardize"),
@@ -285,6 +284,12 @@ def test_scaling_reaches_encode_and_is_saved():
 def test_bad_parameters_are_named(make, message):
     with pytest.raises(ParameterError, match=message):
         make()
+
+
+def test_views_may_all_be_without_words():
+    """Such a model learns from a teacher; `fit` refuses it without one (test_distillation)."""
+    model = make_model([VIEWS[2]])
+    assert len(model.beta) == 0 and model.infer(embed(size=6), "image").shape == (7, 5)
 
 
 @pytest.mark.parametrize("name", ["to", "type", "en.wiki", "en/wiki", "日本語", "text"])
