@@ -392,7 +392,12 @@ def spoken(pair: str, role: Mapping[str, str]) -> str:
 def paper_lines(verdict) -> list[str]:
     """The paper's printed numbers for a claim, a line a pair."""
     pairs = dict.fromkeys(pair for pair, _ in verdict.paper_means)
-    return [f"{pair.replace('-', ' → ')}: " + " · ".join(f"{m} {v:.3f}" for (p, m), v in verdict.paper_means.items() if p == pair) for pair in pairs]
+    return [f"<b>{pair.replace('-', ' → ')}</b> " + " · ".join(f"{short(m)} {v:.3f}" for (p, m), v in verdict.paper_means.items() if p == pair) for pair in pairs]
+
+
+def short(model: str) -> str:
+    """A model's name as a crowded cell has it."""
+    return model.replace("ZeroshotTM-KD", "KD").replace("ZeroshotTM", "Zeroshot").replace("M3L-Contrast, ", "").replace("M3L-Contrast", "M3L").replace("raw embeddings", "raw")
 
 
 def summary(verdicts: Sequence, names: Mapping[str, Mapping[str, str]]) -> str:
@@ -400,7 +405,8 @@ def summary(verdicts: Sequence, names: Mapping[str, Mapping[str, str]]) -> str:
     decided = [v for v in verdicts if v.verdict != "not measured"]
 
     def count(outcomes):
-        return ", ".join(f"**{n}** {word}" for word, n in ((w, outcomes.count(w)) for w in ("holds", "does not hold", "undecided")) if n)
+        said = (("holds", "hold"), ("does not hold", "do not hold"), ("undecided", "undecided"))
+        return ", ".join(f"**{outcomes.count(word)}** {plural}" for word, plural in said if word in outcomes)
 
     text = f"Of {len(decided)} claims that were put to the test here: {count([v.verdict for v in decided])}. "
     for corpus in names:

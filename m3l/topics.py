@@ -110,7 +110,7 @@ def reading(runs: Sequence[Run], test: Corpus, tuple_row: int, words: int = 5):
             k = int(run.theta[view][item].argmax())
             line[view] = f"<b>{k}</b> " + "<br>".join(f"{', '.join(topics[k][:words])} <small>({language})</small>" for language, topics in run.topics.items())
         rows.append({"model": run.params["model"] + (f"<br><small>from {home}</small>" if home else ""), **line})
-    return pd.DataFrame(rows).style.hide(axis="index").set_table_attributes('class="paper-table"')
+    return pd.DataFrame(rows).style.hide(axis="index").set_table_attributes('class="reading-table"')
 
 
 def comparable(runs: Sequence[Run], corpus: str, models: Sequence[str], seed: int) -> list[Run]:

@@ -13,7 +13,7 @@ from m3l.model import M3L
 from m3l.train import teacher_prior
 
 ZEROSHOT = PRESETS["zeroshot"]
-TOPICS = 6
+TOPICS = 4  # as many as make_corpus plants
 
 
 def config(epochs=3, **options):
@@ -56,12 +56,29 @@ def test_the_prior_is_the_teachers_posterior_of_each_tuples_document(lesson):
     index[:50] = np.arange(50)
     few = View("en", en.embeddings[:50], index, en.item_ids[:50], en.bow[:50], en.vocabulary)
     shared = Corpus("shared", {**corpus.views, "en": few}, corpus.tuple_ids, corpus.article_ids, corpus.split)
-    mean, log_variance = teacher_prior(teacher, shared, "en")
+    mean, log_variance = teacher_prior(teacher, shared, "en", floor=-np.inf)
     assert mean.shape == log_variance.shape == (200, TOPICS) and mean.dtype == log_variance.dtype == np.float32
     expected = teacher.posterior(en.embeddings[:50], "en")
     for row in range(200):
         np.testing.assert_array_equal(mean[row], expected[0][index[row]])
         np.testing.assert_array_equal(log_variance[row], expected[1][index[row]])
+
+
+@pytest.mark.parametrize("floor", [-0.5, 0, None])
+def test_a_floor_bounds_the_variance_of_the_prior_and_nothing_else(lesson, floor):
+    corpus, teacher = lesson
+    mean, log_variance = teacher.posterior(corpus.views["en"].embeddings, "en")
+    found = teacher_prior(teacher, corpus, "en") if floor is None else teacher_prior(teacher, corpus, "en", floor)
+    least = -4.0 if floor is None else floor
+    np.testing.assert_array_equal(found[0], mean)
+    np.testing.assert_array_equal(found[1], np.where(log_variance < least, np.float32(least), log_variance))
+    assert found[1].dtype == np.float32 and (floor is None or (log_variance < floor).any()) and (log_variance > least).any()
+
+
+def test_a_floor_that_is_no_number_is_refused(lesson):
+    corpus, teacher = lesson
+    with pytest.raises(ParameterError, match="floor=nan"):
+        teacher_prior(teacher, corpus, "en", floor=float("nan"))
 
 
 def test_the_posterior_is_what_the_network_says_of_a_document_in_evaluation(lesson):
@@ -200,7 +217,7 @@ def test_each_view_is_held_against_the_prior_of_its_own_tuples(weight):
     assert set(terms) == {"kl"}
     torch.testing.assert_close(terms["kl"], weight * expected)
     by_hand = sum(kl_by_hand(*encoded[name], *(p[rows[name]] for p in prior)) for name in x)
-    assert float(terms["kl"]) == pytest.approx(weight * by_hand, rel=1e-5)
+    assert terms["kl"].item() == pytest.approx(weight * by_hand, rel=1e-5)
     terms["kl"].backward()
     assert model.prior_mean.grad is None and model.prior_log_variance.grad is None
     assert model.networks["image"].posterior.weight.grad.abs().sum() > 0
@@ -222,7 +239,7 @@ def test_a_student_that_says_what_its_teacher_says_has_no_divergence():
     x = {"image": torch.randn(6, 3)}
     with torch.no_grad():
         itself = model.encode("image", x["image"])
-    assert float(ZEROSHOT(model, x, {}, {}, itself)["kl"]) == pytest.approx(0, abs=1e-5)
+    assert ZEROSHOT(model, x, {}, {}, itself)["kl"].item() == pytest.approx(0, abs=1e-5)
 
 
 # checkpoints

@@ -146,7 +146,7 @@ def test_a_classical_model_is_recorded_as_others_are(tmp_path, corpus):
     history = sample(model, corpus, GibbsConfig(sweeps=20, checkpoint_every=10), progress=False)
     theta = {v: model.infer(corpus.views[v].bow, v) for v in vocabularies}
     topics = {v: model.topic_words(v, words) for v, words in vocabularies.items()}
-    tokens = {v: [[words[w] for w in np.repeat(row.indices, row.data)] for row in corpus.views[v].bow] for v, words in vocabularies.items()}
+    tokens = {v: [words, *([words[w] for w in np.repeat(row.indices, row.data)] for row in corpus.views[v].bow)] for v, words in vocabularies.items()}
     metrics = assess(theta, topics, corpus, tokens, {})
     for name in ("a", "b"):
         save_run(tmp_path / name, model, vocabularies, {"encoders": dict.fromkeys(theta, "x")}, metrics, history, theta, topics)
@@ -251,11 +251,14 @@ def test_comparisons_say_who_is_ahead_and_when_it_is_open(tmp_path, corpus):
     assert len(report.comparisons(table(0.1)[:1])) == 0
 
 
-def test_quality_table_shows_mean_and_spread(tmp_path, corpus):
-    runs = [run_of(tmp_path, corpus, seed)[1] for seed in (0, 1)]
-    runs[1].metrics["npmi"]["en"] = 0.3
-    table = report.quality_table(runs, "small")
-    assert table.loc["NPMI en"].tolist() == ["0.200 ± 0.141"] and table.loc["seconds"].tolist() == ["2 ± 0"]
+def test_raw_scores_are_a_row_a_corpus_and_direction(corpus):
+    other = make_corpus(n=10, views=("en", "de"), seed=1)
+    frame = report.raw_scores({("small", "a"): corpus, ("small", "b"): other, ("other", "a"): other})
+    assert frame[["corpus", "direction"]].drop_duplicates().shape == (8, 2) == (len(frame), 2)
+    raw = evaluate({v: view.embeddings for v, view in corpus.views.items()}, corpus, raw=True)
+    assert frame["score"][:6].tolist() == [row["score"] for row in raw], "the first corpus of a name counts"
+    assert frame["corpus"].tolist() == ["small"] * 6 + ["other"] * 2 and frame["direction"][6:].tolist() == ["en → de", "de → en"]
+    np.testing.assert_array_equal(frame["values"][0], raw[0]["values"])
 
 
 def test_a_view_that_no_network_can_read_is_named_before_training():
