@@ -177,9 +177,12 @@ def bootstrap_combination(
     paired : bool
         The units of all arrays are the same and are resampled together, so that easy and hard ones cancel; else each on its own.
     """
+    values = [np.asarray(x, dtype=np.float64) for x in values]
+    require(draws >= 1, f"draws={draws}: expected 1 or more")
     require(len(values) == len(weights) > 0, f"{len(values)} arrays and {len(weights)} weights: expected as many", DataError)
     shapes = [np.shape(x) for x in values]
     require(all(len(s) == 2 and min(s) > 0 for s in shapes), f"expected arrays (seeds, units), got {shapes}", DataError)
+    require(all(np.isfinite(x).all() for x in values), "the values hold NaN or infinity", DataError)
     require(not paired or len({s[1] for s in shapes}) == 1, f"expected (seeds, queries) of the same queries, got {' and '.join(map(str, shapes))}", DataError)
     rng = np.random.default_rng(seed)
     total, times = np.zeros(draws), None
@@ -188,7 +191,7 @@ def bootstrap_combination(
         if times is None or not paired:
             taken = rng.integers(n, size=(draws, n)) + n * np.arange(draws)[:, None]
             times = np.bincount(taken.ravel(), minlength=draws * n).reshape(draws, n).astype(np.float64)  # how often a draw takes each unit
-        by_seed = times @ np.asarray(x, dtype=np.float64).T / n  # (draws, S)
+        by_seed = times @ x.T / n  # (draws, S)
         total += weight * np.take_along_axis(by_seed, rng.integers(len(x), size=by_seed.shape), axis=1).mean(axis=1)
     low, high = np.quantile(total, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
@@ -248,7 +251,7 @@ def _cooccurrence(documents: Sequence[Sequence[str]], column: dict[str, int], wi
         word = np.fromiter((column.get(w, -1) for document in part for w in document), dtype=np.int64, count=int(lengths.sum()))
         document = np.repeat(np.arange(len(part)), lengths)
         position = np.arange(len(word)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        per_document = np.where(lengths > 0, np.maximum(lengths - window + 1, 1), 0)
+        per_document = np.maximum(lengths - window + 1, 1)  # an empty document is a window too, as in gensim
         first_window = np.cumsum(per_document) - per_document
         known = word >= 0
         word, document, position = word[known], document[known], position[known]

@@ -140,6 +140,7 @@ class M3L(nn.Module):
         texts = [view for view in views if view.vocabulary_size]
         if share_text_network:
             sizes = {view.embedding_size for view in texts}
+            require(len(sizes) > 0, "share_text_network: no view has words")
             require(len(sizes) == 1, f"share_text_network: text views must have one embedding size, got {sorted(sizes)}")
         networks = {self._network_of(view.name): view.embedding_size for view in views}
         self.networks = nn.ModuleDict({key: InferenceNetwork(size, topics, hidden, dropout) for key, size in networks.items()})

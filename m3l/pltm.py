@@ -91,9 +91,9 @@ class PLTM:
         require(isinstance(topics, int) and not isinstance(topics, bool) and topics >= 2, f"topics={topics!r}: expected an integer, 2 or more")
         require(len(vocabulary_sizes) > 0, "vocabulary_sizes: expected at least one language")
         for name, size in vocabulary_sizes.items():
-            require(size >= 1, f"vocabulary_sizes: {size} words of {name!r}: expected 1 or more")
+            require(isinstance(size, int) and size >= 1, f"vocabulary_sizes: {size} words of {name!r}: expected 1 or more")
         for name, value in (("alpha", alpha), ("beta", beta)):
-            require(isinstance(value, (int, float)) and 0 < value < float("inf"), f"{name}={value!r}: expected a finite number above 0")
+            require(isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf"), f"{name}={value!r}: expected a finite number above 0")
         self.topics = topics
         self.alpha = np.full(topics, float(alpha))
         self.beta = dict.fromkeys(vocabulary_sizes, float(beta))
@@ -130,7 +130,9 @@ class PLTM:
         """
         phi = np.ascontiguousarray(self.phi(view).T)  # (V, K): a token reads one row
         require(sp.issparse(bow) and bow.shape[1] == len(phi), f"view {view!r}: expected a sparse bag of words with {len(phi)} columns", DataError)
-        require(0 <= burn_in < sweeps, f"burn_in={burn_in}: expected at least 0 and below sweeps={sweeps}")
+        for name, value in (("sweeps", sweeps), ("burn_in", burn_in), ("seed", seed)):
+            require(isinstance(value, int) and value >= 0, f"{name}={value!r}: expected an integer, 0 or more")
+        require(burn_in < sweeps, f"burn_in={burn_in}: expected at least 0 and below sweeps={sweeps}")
         words, starts = _tokens(bow)
         # as in M3L.infer: two languages' documents must not share their random numbers
         rng = np.random.default_rng([seed, zlib.crc32(words.tobytes()), zlib.crc32(view.encode())])
@@ -257,6 +259,7 @@ def documents(corpus: Corpus) -> dict[str, sp.csr_matrix]:
 
     Tuples that share all their documents, as those of an article with several pictures do, count once.
     """
+    require(len(corpus.text_views) > 0, f"corpus {corpus.name}: no view has words", DataError)
     index = np.stack([corpus.views[name].index for name in corpus.text_views], axis=1)  # (N, L)
     index = index[np.sort(np.unique(index, axis=0, return_index=True)[1])]
     found = {}
@@ -293,7 +296,8 @@ def fit(model: PLTM, corpus: Corpus, config: GibbsConfig, checkpoint=None, progr
     sampler = Sampler(model, documents(corpus), config.seed)
     begun = {"alpha": model.alpha.tolist(), "beta": dict(model.beta)}
     settings = {k: v for k, v in asdict(config).items() if k not in ("sweeps", "checkpoint_every")}
-    identity = {"config": settings, "prior": begun, "data": digest(sampler.words, sampler.starts)}
+    sizes = {name: counts.shape[1] for name, counts in model.counts.items()}
+    identity = {"config": settings, "prior": begun, "vocabulary_sizes": sizes, "data": digest(sampler.words, sampler.starts)}
     history = [] if checkpoint is None else _resume(checkpoint, identity, sampler, config.sweeps)
     spent, start = history[-1]["seconds"] if history else 0.0, time.perf_counter()
     done = history[-1]["epoch"] if history else 0
@@ -319,13 +323,13 @@ def _save(path, identity: dict, sampler: Sampler, history: list[dict]) -> None:
     state = {"alpha": model.alpha, "beta": np.array([model.beta[name] for name in sampler.languages])}
     # the order within a word's list steers which topic a random number picks, so the lists are part of the chain
     state |= {"z": sampler.z, "list_length": sampler.list_length, "list_topic": sampler.list_topic, "list_count": sampler.list_count}
-    about = {"identity": identity, "history": history, "rng": sampler.rng.bit_generator.state, "digest": _digest(state)}
+    about = {"identity": identity, "history": history, "rng": sampler.rng.bit_generator.state}
     with atomic(path) as temporary:
-        save_file(state, temporary, metadata={"pltm": json.dumps(about)})
+        save_file(state, temporary, metadata={"pltm": json.dumps({**about, "digest": _digest(state, about)})})
 
 
-def _digest(state: Mapping[str, np.ndarray]) -> str:
-    return digest(*(part for key in sorted(state) for part in (key, np.ascontiguousarray(state[key]))))
+def _digest(state: Mapping[str, np.ndarray], about: Mapping) -> str:
+    return digest(*(part for key in sorted(state) for part in (key, np.ascontiguousarray(state[key]))), json.dumps(about, sort_keys=True))
 
 
 def _resume(path, identity: dict, sampler: Sampler, sweeps: int) -> list[dict]:
@@ -337,7 +341,7 @@ def _resume(path, identity: dict, sampler: Sampler, sweeps: int) -> list[dict]:
     try:
         with safe_open(path, "np") as file:
             about, state = json.loads(file.metadata()["pltm"]), {key: file.get_tensor(key) for key in list(file.keys())}
-        require(about["digest"] == _digest(state), "its arrays are not those that were saved", DataError)
+        require(about.pop("digest") == _digest(state, about), "its arrays are not those that were saved", DataError)
         found, history, generator = about["identity"], about["history"], about["rng"]
     except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
         raise DataError(f"{path}: not a whole checkpoint ({error}); delete it to start again") from error
@@ -365,6 +369,7 @@ def _tokens(bow: sp.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
     """Word counts (M, V) -> the words of all tokens int32 (T,), and where each row's tokens begin, int64 (M + 1,)."""
     bow = sp.csr_matrix(bow)
     counts = bow.data.astype(np.int64)
+    require(bool((counts == bow.data).all() and (counts >= 0).all()), "a bag of words holds something other than counts, 0, 1, 2 …", DataError)
     words = np.repeat(bow.indices, counts).astype(np.int32)
     per_row = np.bincount(np.repeat(np.arange(bow.shape[0]), np.diff(bow.indptr)), counts, minlength=bow.shape[0])
     return words, np.concatenate([[0], np.cumsum(per_row)]).astype(np.int64)

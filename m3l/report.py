@@ -269,11 +269,9 @@ def measurements(runs: Sequence[Run], tests: Mapping[tuple, Corpus], table, raw)
         for (corpus, query, item), rows in chosen.groupby(["corpus", "query", "item"], sort=False):
             role = part[corpus]
             pair = f"{role.get(query)}-{role.get(item)}"
-            if (
-                pair not in ("en-de", "en-image", "de-image")
-                or (setting == "multimodal") > ("image" in role)
-                or (setting == "multilingual") < ("image" not in pair)
-            ):
+            # no multimodal setting without pictures, no pictures in the multilingual one
+            foreign = "image" not in role if setting == "multimodal" else "image" in pair
+            if foreign or pair not in ("en-de", "en-image", "de-image"):
                 continue
             metric = rows["metric"].iloc[0]
             for model, seeds in rows.groupby("model", sort=False):

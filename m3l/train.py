@@ -95,7 +95,7 @@ def teacher_prior(teacher: M3L, corpus: Corpus, view: str, floor: float = -4.0) 
     require(
         len(lacking) == 0, f"corpus {corpus.name}: {len(lacking)} tuples lack view {view!r}, which the teacher reads, the first at row {lacking[:1]}", DataError
     )
-    require(not np.isnan(floor), f"floor={floor}: expected a number")
+    require(isinstance(floor, (int, float)) and floor == floor, f"floor={floor!r}: expected a number")
     mean, log_variance = teacher.posterior(corpus.views[view].embeddings, view)
     return mean[corpus.views[view].index], np.maximum(log_variance, np.float32(floor))[corpus.views[view].index]
 
@@ -180,9 +180,9 @@ def fit(
     )
     if prior is not None:
         require(objective.kl == "prior", f"objective.kl={objective.kl!r} has no use for a prior; with a teacher use the preset 'zeroshot'")
-        fits = all(isinstance(p, np.ndarray) and p.shape == (n, model.topics) and p.dtype == np.float32 and np.isfinite(p).all() for p in prior)
+        fits = len(prior) == 2 and all(isinstance(p, np.ndarray) and p.shape == (n, model.topics) and p.dtype == np.float32 and np.isfinite(p).all() for p in prior)
         require(
-            fits, f"prior: expected finite float32 of shape {(n, model.topics)}, a row a tuple; the teacher must have the student's number of topics", DataError
+            fits, f"prior: expected mean and log-variance, finite float32 of shape {(n, model.topics)}, a row a tuple; the teacher must have the student's number of topics", DataError
         )
     device = resolve_device(config.device)
     threads = torch.get_num_threads()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["01-data", "02-encoders", "03-model", "04-training", "05-retrieval"]
+PAGES = ["01-data", "02-encoders", "03-model", "04-training", "04-pltm", "05-retrieval", "06-topics", "verdicts"]
 pytestmark = pytest.mark.book
 
 
@@ -100,7 +100,7 @@ def test_runs_hold_all_that_a_figure_needs(book, checkout):
     for folder in sorted((checkout / "runs/smoke").iterdir()):
         run = load_run(folder)
         assert run.history and run.metrics["scores"] and set(run.theta) == set(run.params["encoders"])
-        assert len(run.history) == run.params["epochs"]
+        assert run.history[-1]["epoch"] == run.params.get("epochs", run.params.get("sweeps"))
         model, vocabularies = load_model(folder / "model.safetensors")
         assert model.topics == run.params["topics"] and set(vocabularies) == {v for v in run.params["train_views"] if v != "image"}
 
@@ -110,6 +110,40 @@ def test_rendered_scores_are_the_recorded_ones(book, checkout):
     html = (book / "04-training.html").read_text(encoding="utf-8")
     for score in recorded:
         assert f"{score['score']:.3f}" in html and f"{score['low']:.3f} – {score['high']:.3f}" in html
+
+
+def cells(html, table_class):
+    """The text of every cell of the tables of a class, tags taken out."""
+    tables = re.findall(rf'<table[^>]*class="[^"]*{table_class}.*?</table>', html, re.S)
+    return [re.sub(r"<[^>]+>", " ", cell) for table in tables for cell in re.findall(r"<td.*?</td>", table, re.S)]
+
+
+def test_verdicts_and_tables_show_the_recorded_numbers(book, checkout):
+    from m3l import claims, report
+
+    runs = report.load_runs(checkout / "runs/smoke")
+    tests = report.test_corpora(runs, str(checkout / "data/smoke"))
+    scores = report.scores(runs)
+    measured = report.measurements(runs, tests, scores, report.raw_scores(tests))
+    find = claims.paper_lookup(claims.read_numbers(checkout / "data/paper/numbers.csv"))
+    verdicts = [claims.judge(c, measured, find) for c in claims.read_claims(checkout / "data/paper/claims.csv")]
+    page = (book / "verdicts.html").read_text(encoding="utf-8")
+    shown = " ".join(cells(page, "verdict-table")).replace("&#x27;", "'")
+    decided = [v for v in verdicts if v.verdict != "not measured"]
+    assert len(decided) >= 16
+    for v in verdicts:
+        assert v.claim.claim in shown and v.claim.rule in shown, v.claim.id
+    order = [shown.index(v.claim.claim) for v in decided] + [len(shown)]
+    for v, begin, end in zip(decided, order, order[1:], strict=False):
+        row = shown[begin:end]
+        assert v.verdict in row and all(f"{mean:.3f}" in row for mean in v.means.values()), v.claim.id
+    front = (book / "index.html").read_text(encoding="utf-8")
+    assert all(f">{word}<" in front for word in {v.verdict for v in decided}) and "not measured<" not in front
+    table = " ".join(cells((book / "05-retrieval.html").read_text(encoding="utf-8"), "paper-table"))
+    main = report.as_in_the_paper(scores[scores["model"].isin(report.PAPER_MODELS)])
+    for _, rows in main.groupby(["corpus", "model", "direction"]):
+        assert f"{rows['score'].mean():.3f}" in table
+    assert all(f"paper {x}" in table for x in ("0.997", "0.333", "0.125", "0.445"))
 
 
 def test_a_second_build_does_nothing(book, checkout):
@@ -145,7 +179,7 @@ def test_a_failing_chapter_fails_the_build_and_is_named(book, checkout, tmp_path
     profile.write_text(profile.read_text().replace(", topics: 10", ", topics: 1"))
     result = build(folder, "smoke")
     assert result.returncode != 0
-    assert "04-training" in result.stderr and "topics=1: expected 2 or more" in result.stderr
+    assert "book/04-" in result.stderr and "topics=1: expected" in result.stderr and "2 or more" in result.stderr
 
 
 def test_unknown_profile_lists_the_valid_ones(checkout):

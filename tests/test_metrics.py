@@ -455,7 +455,6 @@ def test_npmi_is_that_of_gensim_where_words_do_not_repeat():
     np.testing.assert_allclose(npmi(topics, documents), npmi_of_gensim(topics, documents), atol=1e-9)
 
 
-@pytest.mark.xfail(strict=True, reason="gensim counts an empty document as a window")
 def test_npmi_is_that_of_gensim_where_documents_are_empty():
     documents = repetitive_text(n=10)
     documents = [[], *documents[:9], [], [], *documents[9:], []]

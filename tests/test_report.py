@@ -43,11 +43,11 @@ def runs(test_part):
     found = []
     for seed in (0, 1, 2):
         for a, b in (("en", "fr"), ("fr", "en")):
-            found.append(record(test_part, "ZeroshotTM", [a], seed=seed, quality=3.0))
+            found.append(record(test_part, "ZeroshotTM", [a], seed=seed, quality=6.0))
             found.append(record(test_part, "ZeroshotTM-KD", [b], [a, b], seed, teacher=f"ZeroshotTM-{a}-s{seed}", quality=1.0))
             found.append(record(test_part, "ZeroshotTM-KD", ["image"], [a, "image"], seed, teacher=f"ZeroshotTM-{a}-s{seed}", quality=0.5))
         found.append(record(test_part, "M3L-Contrast", ["en", "fr"], ["en", "fr"], seed, quality=2.0))
-        found.append(record(test_part, "M3L-Contrast", list(VIEWS), seed=seed, quality=2.5))
+        found.append(record(test_part, "M3L-Contrast", list(VIEWS), seed=seed, quality=2.0))
         found.append(record(test_part, "PLTM", ["en", "fr"], ["en", "fr"], seed, quality=0.3))
     return found
 
