@@ -34,7 +34,7 @@ $(VENV)/ready: requirements.txt pyproject.toml
 	$(VENV)/bin/pip install --quiet --no-deps --editable .
 	touch $@
 
-# contextualized-topic-models asks for packages of other years that its ZeroShotTM never imports: hence an environment of its own
+# an environment of its own; --no-deps since the package asks for much that its ZeroShotTM never imports
 .venv.ctm/ready: requirements-ctm.txt
 	$(PYTHON) -m venv .venv.ctm
 	.venv.ctm/bin/pip install --quiet --requirement requirements-ctm.txt

@@ -158,3 +158,11 @@ def test_leftovers_of_killed_processes_are_swept_and_nothing_else(tmp_path, monk
         os.utime(tmp_path / name, (old, old))
     build.sweep("smoke")
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()) == ["data/smoke/.young", "data/smoke/card.json"]
+
+
+def test_a_program_that_runs_chapters_imports_no_torch():
+    import sys
+
+    code = "import sys, m3l.notebook; assert 'torch' not in sys.modules; import m3l; assert all(getattr(m3l, n) for n in m3l.__all__) and 'fit' in dir(m3l)"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr

@@ -5,6 +5,7 @@ on the same data, where a build has prepared it, in that package's own environme
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import tempfile
@@ -69,9 +70,11 @@ def against_ctm(python: Path, corpus: Corpus, home: str, topics: int, epochs: in
         rates, scores = [], []
         for seed in range(seeds):
             options = ["--topics", topics, "--epochs", epochs, "--batch-size", batch_size, "--seed", seed]
-            subprocess.run([python, Path(__file__).parent / "ctm.py", given, found, *map(str, options)], check=True, stdout=subprocess.DEVNULL)
+            # one thread and no GPU for both
+            command = [python, Path(__file__).parent / "ctm.py", given, found, *map(str, options), "--threads", "1"]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
             with np.load(found, allow_pickle=False) as out:
-                rates.append(len(train) * epochs / float(out["seconds"]))
+                rates.append(int(out["documents"]) * epochs / float(out["seconds"]))
                 scores.append(mrr({v: out[f"theta_{v}"] for v in (a, b)}))
         results.append(("contextualized-topic-models 2.6.1", statistics.median(rates), scores))
     for scaling in ("none", "standardize"):
