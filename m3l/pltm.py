@@ -93,7 +93,10 @@ class PLTM:
         for name, size in vocabulary_sizes.items():
             require(isinstance(size, int) and size >= 1, f"vocabulary_sizes: {size} words of {name!r}: expected 1 or more")
         for name, value in (("alpha", alpha), ("beta", beta)):
-            require(isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf"), f"{name}={value!r}: expected a finite number above 0")
+            require(
+                isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf"),
+                f"{name}={value!r}: expected a finite number above 0",
+            )
         self.topics = topics
         self.alpha = np.full(topics, float(alpha))
         self.beta = dict.fromkeys(vocabulary_sizes, float(beta))

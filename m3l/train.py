@@ -180,9 +180,13 @@ def fit(
     )
     if prior is not None:
         require(objective.kl == "prior", f"objective.kl={objective.kl!r} has no use for a prior; with a teacher use the preset 'zeroshot'")
-        fits = len(prior) == 2 and all(isinstance(p, np.ndarray) and p.shape == (n, model.topics) and p.dtype == np.float32 and np.isfinite(p).all() for p in prior)
+        fits = len(prior) == 2 and all(
+            isinstance(p, np.ndarray) and p.shape == (n, model.topics) and p.dtype == np.float32 and np.isfinite(p).all() for p in prior
+        )
         require(
-            fits, f"prior: expected mean and log-variance, finite float32 of shape {(n, model.topics)}, a row a tuple; the teacher must have the student's number of topics", DataError
+            fits,
+            f"prior: expected finite float32 of shape {(n, model.topics)}, mean and log-variance, a row a tuple; the teacher must have the student's number of topics",
+            DataError,
         )
     device = resolve_device(config.device)
     threads = torch.get_num_threads()

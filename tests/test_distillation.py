@@ -314,10 +314,12 @@ def spoilt(prior, how):
         "one for all": (mean[0], log_variance[0]),
         "float64": (mean.astype(np.float64), log_variance.astype(np.float64)),
         "lists": (mean.tolist(), log_variance.tolist()),
+        "nothing": (),
+        "three": (mean, log_variance, mean),
     }.get(how, (mean, log_variance))
 
 
-@pytest.mark.parametrize("how", ["NaN", "infinity", "a row short", "one row short", "a topic more", "one for all", "float64", "lists"])
+@pytest.mark.parametrize("how", ["NaN", "infinity", "a row short", "one row short", "a topic more", "one for all", "float64", "lists", "nothing", "three"])
 def test_a_prior_that_does_not_fit_is_refused(lesson, how):
     corpus, teacher = lesson
     with pytest.raises(DataError, match=rf"prior: expected finite float32 of shape \(200, {TOPICS}\), .*the student's number of topics"):

@@ -545,3 +545,11 @@ def test_recovery_with_fewer_or_more_topics_than_known():
     assert np.isfinite(topic_recovery(np.full((100, 6), 1 / 6), truth)["correlation"]).all()
     with pytest.raises(DataError, match="99 inferred and 100 known"):
         topic_recovery(truth[1:], truth)
+
+
+def test_values_and_draws_of_a_bootstrap_are_checked():
+    with pytest.raises(DataError, match="NaN"):
+        bootstrap_combination([np.array([[1.0, np.nan]])], [1.0])
+    with pytest.raises(ParameterError, match="draws=0"):
+        bootstrap_combination([np.ones((1, 3))], [1.0], draws=0)
+    assert bootstrap_combination([[[1.0, 1.0]]], [2.0]) == (2.0, 2.0)

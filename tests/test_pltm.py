@@ -2,6 +2,7 @@ import json
 import math
 import os
 import re
+from dataclasses import replace
 from itertools import pairwise, product
 from math import lgamma
 
@@ -737,3 +738,31 @@ def test_a_broken_model_is_named(tmp_path, damage):
         load_model(path)
     with pytest.raises(DataError, match="no such file"):
         load_model(tmp_path / "none")
+
+
+def test_a_corpus_of_pictures_and_bags_that_are_no_counts_are_refused(small):
+    pictures = make_corpus(views=("en", "image")).select(["image"])
+    with pytest.raises(DataError, match="no view has words"):
+        fit(PLTM({"en": 30}, 4), pictures, GibbsConfig(sweeps=1), progress=False)
+    model = PLTM({"en": 3}, 4)
+    for value in (0.5, -1.0):
+        with pytest.raises(DataError, match="other than counts"):
+            model.infer(sp.csr_matrix([[value, 1.0, 0.0]]), "en")
+
+
+def test_a_checkpoint_of_another_vocabulary_or_with_another_history_is_refused(tmp_path, small):
+    path, config = tmp_path / "c", GibbsConfig(sweeps=2, checkpoint_every=2)
+    sizes = {v: len(small.views[v].vocabulary) for v in small.text_views}
+    fit(PLTM(sizes, 4), small, config, path, progress=False)
+    last = small.text_views[-1]
+    view = small.views[last]
+    wider = replace(
+        view, bow=sp.csr_matrix((view.bow.data, view.bow.indices, view.bow.indptr), (len(view), sizes[last] + 5)), vocabulary=[*view.vocabulary, *"vwxyz"]
+    )
+    with pytest.raises(DataError, match="vocabulary_sizes"):
+        fit(PLTM({**sizes, last: sizes[last] + 5}, 4), replace(small, views={**small.views, last: wider}), config, path, progress=False)
+    content = path.read_bytes()
+    place = content.index(b"log_likelihood") + len(b'log_likelihood\\": -')
+    path.write_bytes(content[:place] + (b"9" if content[place : place + 1] != b"9" else b"8") + content[place + 1 :])
+    with pytest.raises(DataError, match=r"not a whole checkpoint|not those that were saved"):
+        fit(PLTM(sizes, 4), small, config, path, progress=False)
