@@ -373,11 +373,9 @@ def claim_lines(verdict, names: Mapping[str, Mapping[str, str]]) -> list[str]:
     for corpus, pair in dict.fromkeys((case.corpus, case.pair) for case in verdict.cases):
         cases = [case for case in verdict.cases if (case.corpus, case.pair) == (corpus, pair)]
         marks = {[m for m in case.weights if m != "1"][-1]: MARKS[case.right] for case in cases}
-        models = dict.fromkeys([*verdict.claim.subject, *verdict.claim.others])
-        values = " · ".join(
-            f"{m} {verdict.means[corpus, pair, m]:.3f}{f' {marks[m]}' if m in marks else ''}" for m in models if (corpus, pair, m) in verdict.means
-        )
-        lines.append(f"{corpus} {spoken(pair, names[corpus])}: {values}")
+        models = [m for m in dict.fromkeys([*verdict.claim.subject, *verdict.claim.others]) if (corpus, pair, m) in verdict.means]
+        values = [f"{short(m)} {verdict.means[corpus, pair, m]:.3f}" + (f"\u00a0{marks[m]}" if m in marks else "") for m in models]
+        lines.append(f"<b>{corpus} {spoken(pair, names[corpus])}</b> {' · '.join(values)}")
     return lines
 
 
@@ -390,12 +388,20 @@ def spoken(pair: str, role: Mapping[str, str]) -> str:
 def paper_lines(verdict) -> list[str]:
     """The paper's printed numbers for a claim, a line a pair."""
     pairs = dict.fromkeys(pair for pair, _ in verdict.paper_means)
-    return [f"<b>{pair.replace('-', ' → ')}</b> " + " · ".join(f"{short(m)} {v:.3f}" for (p, m), v in verdict.paper_means.items() if p == pair) for pair in pairs]
+    return [
+        f"<b>{pair.replace('-', ' → ')}</b> " + " · ".join(f"{short(m)} {v:.3f}" for (p, m), v in verdict.paper_means.items() if p == pair) for pair in pairs
+    ]
 
 
 def short(model: str) -> str:
     """A model's name as a crowded cell has it."""
-    return model.replace("ZeroshotTM-KD", "KD").replace("ZeroshotTM", "Zeroshot").replace("M3L-Contrast, ", "").replace("M3L-Contrast", "M3L").replace("raw embeddings", "raw")
+    return (
+        model.replace("ZeroshotTM-KD", "KD")
+        .replace("ZeroshotTM", "Zeroshot")
+        .replace("M3L-Contrast, ", "")
+        .replace("M3L-Contrast", "M3L")
+        .replace("raw embeddings", "raw")
+    )
 
 
 def summary(verdicts: Sequence, names: Mapping[str, Mapping[str, str]]) -> str:
