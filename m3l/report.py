@@ -405,12 +405,12 @@ def short(model: str) -> str:
 
 
 def summary(verdicts: Sequence, names: Mapping[str, Mapping[str, str]]) -> str:
-    """The verdicts in a few sentences of Markdown: how many of each, overall and on each corpus, and which do not hold."""
+    """The verdicts in a few sentences of HTML: how many of each, overall and on each corpus, and which do not hold."""
     decided = [v for v in verdicts if v.verdict != "not measured"]
 
     def count(outcomes):
         said = (("holds", "hold"), ("does not hold", "do not hold"), ("undecided", "undecided"))
-        return ", ".join(f"**{outcomes.count(word)}** {plural}" for word, plural in said if word in outcomes)
+        return ", ".join(f"<b>{outcomes.count(word)}</b> {plural}" for word, plural in said if word in outcomes)
 
     text = f"Of {len(decided)} claims that were put to the test here: {count([v.verdict for v in decided])}. "
     for corpus in names:
@@ -419,7 +419,7 @@ def summary(verdicts: Sequence, names: Mapping[str, Mapping[str, str]]) -> str:
             right = [case.right for case in v.cases if case.corpus == corpus]
             if right:
                 outcomes.append("does not hold" if "no" in right else "undecided" if "undecided" in right else "holds")
-        text += f"On `{corpus}` alone, of {len(outcomes)}: {count(outcomes)}. " if outcomes else ""
+        text += f"On <code>{corpus}</code> alone, of {len(outcomes)}: {count(outcomes)}. " if outcomes else ""
     return text + f"Another {len(verdicts) - len(decided)} wait for runs that this build does not have." if len(decided) < len(verdicts) else text
 
 
