@@ -12,6 +12,7 @@ from .evaluation import aligned_pairs, evaluate
 from .runs import Run, load_run
 
 MAIN = ("ZeroshotTM", "M3L-Contrast")
+PAPER_MODELS = ("PLTM", "ZeroshotTM", "ZeroshotTM-KD", "M3L-Contrast")
 
 
 def shorten(text: str | None, n: int = 60) -> str:
@@ -234,9 +235,6 @@ def example_pictures(run: Run, test: Corpus, n: int, source: str, seed: int = 0,
             {"article": article, "own": own, "first": [pictures[i] for i in nearest], "topic": int(top_topics(run.theta["image"][nearest[0]][None], 1)[0, 0])}
         )
     return examples
-
-
-PAPER_MODELS = ("PLTM", "ZeroshotTM", "ZeroshotTM-KD", "M3L-Contrast")
 
 
 def roles(test: Corpus) -> dict[str, str]:

@@ -82,8 +82,8 @@ def model_for(corpus: Corpus, topics: int, input_scaling: str = "standardize", s
 def teacher_prior(teacher: M3L, corpus: Corpus, view: str, floor: float = -4.0) -> tuple[np.ndarray, np.ndarray]:
     """The prior of a ZeroshotTM-KD student (Section 4.3): the frozen teacher's posterior of each tuple's item of ``view``.
 
-    Batch normalisation gives log σ² unit spread a topic, so a topic that few documents have gets σ² of 1e-9 for them: a student's KL
-    to such a prior is millions of nats, and nothing else is learnt. ``floor`` is the least log σ² of the prior; the paper
+    Batch normalisation gives log σ² unit spread a topic, so a topic that few documents have gets σ² of nearly zero for them: a student's KL
+    to such a prior is so large that nothing else is learnt. ``floor`` is the least log σ² of the prior; the paper
     has none, which is ``-inf``.
 
     Returns
