@@ -168,7 +168,9 @@ class Objective:
         if bow:
             terms["reconstruction"] = sum(reconstruction(model.decode(v, posteriors[v].log_theta.exp()), bow[v]).sum() for v in bow)
         if self.kl == "prior":
-            rows = {v: tuple(t[present[v]] if v in present else t for t in prior) if prior is not None else (model.prior_mean, model.prior_log_variance) for v in x}
+            rows = {
+                v: tuple(t[present[v]] if v in present else t for t in prior) if prior is not None else (model.prior_mean, model.prior_log_variance) for v in x
+            }
             terms["kl"] = self.kl_weight * sum(gaussian_kl(q.mean, q.log_variance, *rows[v]).sum() for v, q in posteriors.items())
         kl, nce = [], []
         for earlier, later in combinations(posteriors, 2):

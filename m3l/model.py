@@ -142,7 +142,7 @@ class M3L(nn.Module):
             sizes = {view.embedding_size for view in texts}
             require(len(sizes) > 0, "share_text_network: no view has words")
             require(len(sizes) == 1, f"share_text_network: text views must have one embedding size, got {sorted(sizes)}")
-        networks = {self._network_of(view.name): view.embedding_size for view in views}
+        networks = {self.network_of(view.name): view.embedding_size for view in views}
         self.networks = nn.ModuleDict({key: InferenceNetwork(size, topics, hidden, dropout) for key, size in networks.items()})
         self.beta = nn.ParameterDict({view.name: nn.Parameter(nn.init.xavier_uniform_(torch.empty(topics, view.vocabulary_size))) for view in texts})
         self.word_norm = nn.ModuleDict({view.name: BatchNorm(view.vocabulary_size) for view in texts})
@@ -153,7 +153,8 @@ class M3L(nn.Module):
         self.prior_mean = nn.Parameter(torch.zeros(topics))
         self.prior_log_variance = nn.Parameter(torch.full((topics,), 1.0 - 1.0 / topics).log())
 
-    def _network_of(self, name: str) -> str:
+    def network_of(self, name: str) -> str:
+        """The key in ``networks`` of the inference network that reads view ``name``."""
         return "text" if self.share_text_network and self.views[name].vocabulary_size else name
 
     def fit_input_scaling(self, embeddings: Mapping[str, np.ndarray]) -> None:
@@ -176,7 +177,7 @@ class M3L(nn.Module):
 
     def encode(self, name: str, x: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings (B, D) of view ``name`` -> mean (B, K), log σ² (B, K)."""
-        return self.networks[self._network_of(name)]((x - self.shift[name]) * self.factor[name])
+        return self.networks[self.network_of(name)]((x - self.shift[name]) * self.factor[name])
 
     def decode(self, name: str, theta: Tensor) -> Tensor:
         """θ (B, K) -> logits (B, V) of the words of language ``name``: BN(dropout(θ) β), ProdLDA's decoder."""

@@ -2,7 +2,9 @@
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,10 @@ class TrainConfig:
         CPU threads; small matrices gain little from more than one.
     checkpoint_every : int
         Epochs between checkpoints, if `fit` is given a place for them.
+    kernel : {"auto", "plain", "fused"}
+        How a step is computed: ``"plain"`` is autograd over `Objective`; ``"fused"``, the same in compiled loops (`m3l.fused`), needs a
+        CPU, numba and a corpus whose tuples have every view; ``"auto"`` takes the fused one where it can. From one seed
+        both give the same up to rounding.
 
     Raises
     ------
@@ -43,8 +49,10 @@ class TrainConfig:
     device: str = "auto"
     threads: int = 1
     checkpoint_every: int = 5
+    kernel: str = "auto"
 
     def __post_init__(self):
+        choose("kernel", self.kernel, ("auto", "plain", "fused"))
         for name in ("epochs", "batch_size", "threads", "checkpoint_every"):
             value = getattr(self, name)
             require(isinstance(value, int) and not isinstance(value, bool) and value >= 1, f"{name}={value!r}: expected an integer, 1 or more")
@@ -125,6 +133,23 @@ class _Batches:
         return x, bows, presence, None if self.prior is None else tuple(p[tuples] for p in self.prior)
 
 
+class _PlainStep:
+    """A step of training by autograd; `m3l.fused.FusedStep` is the same in compiled loops."""
+
+    def __init__(self, model: M3L, batches: _Batches, objective: Objective, optimizer: torch.optim.Adam):
+        self.model, self.batches, self.objective, self.optimizer = model, batches, objective, optimizer
+
+    def __call__(self, tuples: Tensor) -> dict[str, Tensor]:
+        """The terms of the loss of a batch of tuples, int64 (B,), before the step."""
+        terms = self.objective(self.model, *self.batches(tuples))
+        loss = sum(terms.values())
+        self.optimizer.zero_grad()
+        if loss.requires_grad:
+            loss.backward()
+            self.optimizer.step()
+        return {name: torch.as_tensor(value, device=tuples.device).detach().double() for name, value in terms.items()}
+
+
 def fit(
     model: M3L,
     corpus: Corpus,
@@ -189,21 +214,50 @@ def fit(
             DataError,
         )
     device = resolve_device(config.device)
-    threads = torch.get_num_threads()
+    kernel = _kernel(config.kernel, corpus, device)
+    threads, flushed = torch.get_num_threads(), float(torch.tensor(1e-39) * 1.0) == 0.0
     torch.set_num_threads(config.threads)
+    # topics that a document has none of give gradients below 1e-38, on which processors are ten times slower
+    torch.set_flush_denormal(True)
     try:
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            return _fit(model, corpus, objective, config, device, checkpoint, progress, prior)
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _blas_threads(kernel, config.threads):
+            return _fit(model, corpus, objective, replace(config, kernel=kernel), device, checkpoint, progress, prior)
     finally:
+        torch.set_flush_denormal(flushed)
         torch.set_num_threads(threads)
         model.to("cpu").eval()
+
+
+def _kernel(name: str, corpus: Corpus, device: torch.device) -> str:
+    """The kernel that ``name`` stands for here; `ParameterError` if the fused one is demanded and cannot be had."""
+    if name == "plain":
+        return name
+    obstacle = ""
+    if device.type != "cpu":
+        obstacle = f"it runs on a CPU, not on {device.type}"
+    elif not all(view.present.all() for view in corpus.views.values()):
+        obstacle = f"some tuples of corpus {corpus.name} lack a view"
+    elif find_spec("numba") is None or find_spec("threadpoolctl") is None:
+        obstacle = "it needs the packages numba and threadpoolctl"
+    require(not obstacle or name == "auto", f"kernel='fused': {obstacle}; use 'auto' or 'plain'")
+    return "plain" if obstacle else "fused"
+
+
+def _blas_threads(kernel: str, threads: int):
+    """Keeps the matrix products of compiled code to ``threads``; torch has a setting of its own."""
+    if kernel == "plain":
+        return nullcontext()
+    import scipy.linalg  # noqa: F401 - loads the library that is to be limited
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(threads, user_api="blas")
 
 
 def _fit(model, corpus, objective, config, device, checkpoint, progress, prior) -> list[dict]:
     torch.manual_seed(config.seed)
     order = torch.Generator().manual_seed(config.seed)
     model.to(device).train()
-    batches, n = _Batches(corpus, device, prior), len(corpus)
+    n = len(corpus)
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=objective.learning_rate, betas=objective.betas, fused=True)
     identity, history = None, []
     if checkpoint is not None:
@@ -216,19 +270,19 @@ def _fit(model, corpus, objective, config, device, checkpoint, progress, prior) 
             "prior": None if prior is None else digest(*prior),
         }
         history = _resume(checkpoint, identity, config.epochs, model, optimizer, order, device)
+    if config.kernel == "fused":
+        from .fused import FusedStep
+
+        step = FusedStep(model, corpus, objective, optimizer, prior)
+    else:
+        step = _PlainStep(model, _Batches(corpus, device, prior), objective, optimizer)
     spent, start = history[-1]["seconds"] if history else 0.0, time.perf_counter()
     with progress_bar(show=progress, total=config.epochs, initial=len(history), desc="training", unit="epoch") as bar:
         while len(history) < config.epochs:
             sums = {}
             for tuples in torch.randperm(n, generator=order).to(device).split(config.batch_size):
-                terms = objective(model, *batches(tuples))
-                loss = sum(terms.values())
-                optimizer.zero_grad()
-                if loss.requires_grad:
-                    loss.backward()
-                    optimizer.step()
-                for name, value in terms.items():
-                    sums[name] = sums.get(name, 0.0) + torch.as_tensor(value, device=device).detach().double()
+                for name, value in step(tuples).items():
+                    sums[name] = sums.get(name, 0.0) + value
             epoch = len(history) + 1
             means = {name: float(value) / n for name, value in sums.items()}
             _check_finite(means, epoch, objective)
@@ -270,7 +324,7 @@ def _save(path, identity, model, optimizer, order, device, history) -> None:
 
     tensors = {f"model.{k}": v.cpu().contiguous() for k, v in model.state_dict().items()}
     for i, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{i}.{k}": v.cpu().contiguous() for k, v in state.items()}
+        tensors |= {f"adam.{i}.{k}": v.cpu().clone() for k, v in state.items()}
     tensors |= {"rng.cpu": torch.get_rng_state(), "rng.order": order.get_state()}
     if device.type == "cuda":
         tensors["rng.cuda"] = torch.cuda.get_rng_state(device)

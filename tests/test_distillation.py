@@ -7,6 +7,7 @@ import torch
 from conftest import make_corpus
 
 from m3l import PRESETS, Corpus, DataError, Objective, ParameterError, TrainConfig, View, ViewSpec, fit, model_for
+from m3l.fused import FusedStep
 from m3l.loss import gaussian_kl
 from m3l.metrics import jensen_shannon
 from m3l.model import M3L
@@ -252,7 +253,7 @@ def test_a_resumed_student_is_bit_identical_to_one_never_interrupted(tmp_path, m
     options = {"epochs": 5, "checkpoint_every": 2}
     whole = untrained(corpus, view)
     history = train(whole, corpus, prior, **options)
-    real, calls = Objective.__call__, []
+    real, calls = FusedStep.__call__, []
 
     def failing(self, *arguments):
         calls.append(1)
@@ -262,7 +263,7 @@ def test_a_resumed_student_is_bit_identical_to_one_never_interrupted(tmp_path, m
 
     path = tmp_path / "c"
     with monkeypatch.context() as patch:
-        patch.setattr(Objective, "__call__", failing)
+        patch.setattr(FusedStep, "__call__", failing)
         with pytest.raises(KeyboardInterrupt):
             train(untrained(corpus, view), corpus, prior, path, **options)
     assert path.exists()

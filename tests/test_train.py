@@ -10,6 +10,7 @@ import pytest
 import torch
 from conftest import make_corpus
 
+import m3l.fused
 import m3l.train
 from m3l import PRESETS, DataError, Objective, ParameterError, TrainConfig, TrainingDiverged, fit, model_for
 from m3l.metrics import retrieval
@@ -128,7 +129,8 @@ def test_global_randomness_and_threads_are_untouched(corpus):
 
 def interrupted(monkeypatch, corpus, checkpoint, batches, **options):
     """Train until Ctrl-C after that many batches."""
-    real, calls = Objective.__call__, []
+    step = m3l.fused.FusedStep if options.get("kernel") == "fused" else m3l.train._PlainStep
+    real, calls = step.__call__, []
 
     def failing(self, *args):
         calls.append(1)
@@ -137,15 +139,16 @@ def interrupted(monkeypatch, corpus, checkpoint, batches, **options):
         return real(self, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Objective, "__call__", failing)
+        patch.setattr(step, "__call__", failing)
         with pytest.raises(KeyboardInterrupt):
             train(corpus, checkpoint=checkpoint, **options)
 
 
+@pytest.mark.parametrize("kernel", ["plain", "fused"])
 @pytest.mark.parametrize("batches", [1, 6, 10, 14])  # 3 an epoch, a checkpoint every 2 epochs
-def test_a_resumed_run_is_bit_identical_to_one_never_interrupted(tmp_path, monkeypatch, corpus, batches):
+def test_a_resumed_run_is_bit_identical_to_one_never_interrupted(tmp_path, monkeypatch, corpus, batches, kernel):
     path = tmp_path / "a b ü.safetensors"
-    options = {"epochs": 5, "checkpoint_every": 2}
+    options = {"epochs": 5, "checkpoint_every": 2, "kernel": kernel}
     whole, history = train(corpus, **options)
     interrupted(monkeypatch, corpus, path, batches, **options)
     assert path.exists() == (batches >= 6)

@@ -81,7 +81,9 @@ def against_ctm(python: Path, corpus: Corpus, home: str, topics: int, epochs: in
         rates, scores = [], []
         for seed in range(seeds):
             model = model_for(train, topics, scaling, seed)
-            history = fit(model, train, Objective.preset("zeroshot"), TrainConfig(epochs=epochs, batch_size=batch_size, seed=seed, device="cpu"), progress=False)
+            history = fit(
+                model, train, Objective.preset("zeroshot"), TrainConfig(epochs=epochs, batch_size=batch_size, seed=seed, device="cpu"), progress=False
+            )
             rates.append(len(train) * epochs / history[-1]["seconds"])
             scores.append(mrr({v: model.infer(test.views[v].embeddings, home, seed=seed) for v in (a, b)}))
         results.append((f"m3l, input_scaling={scaling!r}", statistics.median(rates), scores))
