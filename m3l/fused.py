@@ -2,7 +2,7 @@
 
 A small model spends most of a step of autograd on calling hundreds of small operations. Here a step is a dozen compiled loops:
 the same arithmetic in single precision, from the same random draws in the same order, so that a run differs from the plain loop's by rounding
-alone. `m3l.train.fit` takes it where it can: on a CPU, where every tuple has every view.
+alone. (One gradient is better than rounded: that of the bias before batch normalisation is set to the zero that it is.) `m3l.train.fit` takes it where it can: on a CPU, where every tuple has every view.
 
 B tuples in a batch, D dimensions of an embedding, H hidden units, K topics, V words, n views. ``d_x`` is the gradient of the
 loss with respect to ``x``.
@@ -152,6 +152,8 @@ def _encode_back(d, x, h1, slope1, h2, slope2, y, inverse, w2, w3, d_w1, d_b1, d
     """Gradients of the network's weights from d (B, 2K), with respect to mean and log σ²."""
     _normalise_back(d, y, inverse)
     _add_outer(d, h2, d_w3, d_b3, first)
+    if len(d) > 1:  # batch normalisation takes this bias out again; Adam would make whole steps, in one direction, of what rounding leaves
+        d_b3[:] = ZERO
     d2 = np.dot(d, w3)
     d2 *= slope2
     _add_outer(d2, h1, d_w2, d_b2, first)

@@ -90,9 +90,9 @@ def against_ctm(python: Path, corpus: Corpus, home: str, topics: int, epochs: in
     return results
 
 
-def speed(corpus: Corpus, objective: str, device: str, threads: int, batch_size: int, topics: int = 100, repeats: int = 3) -> float:
+def speed(corpus: Corpus, objective: str, device: str, threads: int, batch_size: int, kernel: str = "auto", topics: int = 100, repeats: int = 3) -> float:
     """Median tuples a second over ``repeats`` epochs, after one to warm up."""
-    config = TrainConfig(epochs=repeats + 1, batch_size=batch_size, device=device, threads=threads)
+    config = TrainConfig(epochs=repeats + 1, batch_size=batch_size, device=device, threads=threads, kernel=kernel)
     history = fit(model_for(corpus, topics), corpus, Objective.preset(objective), config, progress=False)
     seconds = np.diff([row["seconds"] for row in history])
     return len(corpus) / statistics.median(seconds)
@@ -112,14 +112,16 @@ def main() -> None:
         ("M3L, 2 views", views.select(["en", "de"]), "book", 32),
         ("ZeroshotTM", views.select(["en"]), "zeroshot", 64),
     ]
-    places = [("cpu", 1), ("cpu", torch.get_num_threads())] + ([("cuda", 1)] if torch.cuda.is_available() else [])
-    print(f"{'model':<16}{'batch':>6}{'device':>8}{'threads':>9}{'tuples/s':>11}{'ratio':>8}   (512 dimensions, 2,000 words, 100 topics)")
-    first = None
+    places = [("cpu", 1, "plain"), ("cpu", torch.get_num_threads(), "plain"), ("cpu", 1, "fused")] + (
+        [("cuda", 1, "plain")] if torch.cuda.is_available() else []
+    )
+    print(f"{'model':<16}{'batch':>6}{'device':>8}{'threads':>9}{'kernel':>8}{'tuples/s':>11}{'ratio':>8}   (512 dimensions, 2,000 words, 100 topics)")
     for name, corpus, objective, batch in cases:
-        for device, threads in dict.fromkeys(places):
-            rate = speed(corpus, objective, device, threads, batch)
+        first = None
+        for device, threads, kernel in dict.fromkeys(places):
+            rate = speed(corpus, objective, device, threads, batch, kernel)
             first = first or rate
-            print(f"{name:<16}{batch:>6}{device:>8}{threads:>9}{rate:>11,.0f}{rate / first:>8.2f}")
+            print(f"{name:<16}{batch:>6}{device:>8}{threads:>9}{kernel:>8}{rate:>11,.0f}{rate / first:>8.2f}")
     real = Path(options.data, "prepared", "vital", "card.json").is_file()
     vital = None
     if real:
