@@ -320,6 +320,10 @@ def _adam(parameter, gradient, first, second, rate, share1, share2, root2, eps):
         parameter[i] -= rate * first[i] / (np.sqrt(second[i]) / root2 + eps)
 
 
+def _statistics(norm):
+    return norm.running_mean.numpy(), norm.running_var.numpy(), F(norm.momentum), F(norm.eps)
+
+
 class _Room:
     """The arrays of a batch of b tuples; those that hold random draws are seen by torch too."""
 
@@ -329,9 +333,9 @@ class _Room:
         self.dropped = {v: torch.ones(b, hidden) for v in views}
         self.noise = {v: torch.empty(b, k) for v in views}
         self.dropped_theta = {v: torch.ones(b, k) for v in model.beta}
-        self.x = {v: np.empty((b, sizes[v]), F) for v in views}
-        self.h1, self.slope1, self.h2, self.slope2 = ({v: np.empty((b, hidden), F) for v in views} for _ in range(4))
-        self.y, self.inverse = {v: np.empty((b, 2 * k), F) for v in views}, {v: np.empty(2 * k, F) for v in views}
+        self.y = {v: np.empty((b, 2 * k), F) for v in views}
+        # x, h1, slope1, h2, slope2, y, inverse
+        self.of_view = {v: (np.empty((b, sizes[v]), F), *(np.empty((b, hidden), F) for _ in range(4)), self.y[v], np.empty(2 * k, F)) for v in views}
         self.theta, self.log_theta = np.empty((n, b, k), F), np.empty((n, b, k), F)
         self.d, self.d_theta, self.d_log_theta = np.empty((n, b, 2 * k), F), np.empty((n, b, k), F), np.empty((n, b, k), F)
         self.prior, self.d_prior = np.empty((b, 2 * k), F), np.empty((b, 2 * k), F)
@@ -370,6 +374,12 @@ class FusedStep:
         self.layers = {key: ([t.detach().numpy() for t in tensors], [self.gradient[t] for t in tensors]) for key, tensors in layers.items()}
         self.model_prior = (model.prior_mean.detach().numpy(), model.prior_log_variance.detach().numpy()) if learns_prior else ()
         self.d_model_prior = (self.gradient[model.prior_mean], self.gradient[model.prior_log_variance]) if learns_prior else ()
+        self.key = {v: model.network_of(v) for v in self.views}
+        networks = {v: model.networks[key] for v, key in self.key.items()}
+        self.encoders = {v: (1 - n.dropout.p, self.layers[self.key[v]][0], _statistics(n.norm)) for v, n in networks.items()}
+        self.decoders = {
+            v: (1 - model.dropout.p, model.beta[v].detach().numpy(), self.gradient[model.beta[v]], _statistics(model.word_norm[v])) for v in self.bows
+        }
         self.count = next((state["step"] for state in optimizer.state.values()), torch.tensor(0.0))
         self.updates = []
         for t in learnt:
@@ -406,10 +416,9 @@ class FusedStep:
         seen = set()
         for i, v in enumerate(self.views):
             _sample_back(room.d_theta[i], room.d_log_theta[i], room.theta[i], room.noise[v].numpy(), room.y[v], room.d[i])
-            key = self.model.network_of(v)
+            key = self.key[v]
             (_, _, w2, _, w3, _), gradients = self.layers[key]
-            room_of_view = (a[v] for a in (room.x, room.h1, room.slope1, room.h2, room.slope2, room.y, room.inverse))
-            _encode_back(room.d[i], *room_of_view, w2, w3, *gradients, key not in seen)
+            _encode_back(room.d[i], *room.of_view[v], w2, w3, *gradients, key not in seen)
             seen.add(key)
         return terms
 
@@ -425,22 +434,19 @@ class FusedStep:
         return terms
 
     def _encode(self, v, rows, room):
-        network = self.model.networks[self.model.network_of(v)]
-        keep, norm = 1 - network.dropout.p, network.norm
+        keep, layers, statistics = self.encoders[v]
         if keep < 1:
             room.dropped[v].bernoulli_(keep)
-        layers, _ = self.layers[self.model.network_of(v)]
-        statistics = norm.running_mean.numpy(), norm.running_var.numpy(), F(norm.momentum), F(norm.eps)
-        room_of_view = (a[v] for a in (room.x, room.h1, room.slope1, room.h2, room.slope2, room.y, room.inverse))
-        _encode(rows, self.index[v], self.x[v], *layers, F(keep), room.dropped[v].numpy(), *statistics, *room_of_view)
+        _encode(rows, self.index[v], self.x[v], *layers, F(keep), room.dropped[v].numpy(), *statistics, *room.of_view[v])
 
     def _reconstruct(self, v, rows, room):
-        keep, norm, i, beta = 1 - self.model.dropout.p, self.model.word_norm[v], self.views.index(v), self.model.beta[v]
+        keep, beta, gradient, statistics = self.decoders[v]
         if keep < 1:
             room.dropped_theta[v].bernoulli_(keep)
-        statistics = norm.running_mean.numpy(), norm.running_var.numpy(), F(norm.momentum), F(norm.eps)
-        dropped, arrays = room.dropped_theta[v].numpy(), (room.logits[v], room.d_logits[v], self.gradient[beta], room.d_theta[i])
-        return _reconstruct(rows, self.index[v], *self.bows[v], room.theta[i], dropped, F(keep), beta.detach().numpy(), *statistics, *arrays)
+        i, dropped = self.views.index(v), room.dropped_theta[v].numpy()
+        return _reconstruct(
+            rows, self.index[v], *self.bows[v], room.theta[i], dropped, F(keep), beta, *statistics, room.logits[v], room.d_logits[v], gradient, room.d_theta[i]
+        )
 
     def _kl(self, p, q, weight, room):
         if self.objective.kl == "categorical":
