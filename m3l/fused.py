@@ -1,8 +1,9 @@
 """The training step as fused loops on one CPU core: what `model` and `loss` say, with their gradients, and Adam.
 
-A small model spends most of a step of autograd on calling hundreds of small operations. Here a step is a dozen compiled loops:
-the same arithmetic in single precision, from the same random draws in the same order, so that a run differs from the plain loop's by rounding
-alone. (One gradient is better than rounded: that of the bias before batch normalisation is set to the zero that it is.) `m3l.train.fit` takes it where it can: on a CPU, where every tuple has every view.
+A small model spends much of a step of autograd on calling hundreds of small operations. Here a step is a dozen compiled
+loops: the same arithmetic in single precision, from the same random draws in the same order, so that a run differs from the
+plain loop's by rounding alone. (One gradient is better than rounded: that of the bias before batch normalisation is set to
+the zero that it is.) `m3l.train.fit` takes it where it can: on a CPU, where every tuple has every view.
 
 B tuples in a batch, D dimensions of an embedding, H hidden units, K topics, V words, n views. ``d_x`` is the gradient of the
 loss with respect to ``x``.
@@ -11,7 +12,6 @@ loss with respect to ``x``.
 from itertools import combinations
 
 import numpy as np
-import scipy.linalg  # noqa: F401 - the BLAS that compiled code calls
 import torch
 from llvmlite import ir
 from numba import njit, types
@@ -21,14 +21,14 @@ from .corpus import Corpus
 from .loss import Objective
 from .model import M3L
 
-F = np.float32
+f32 = np.float32
 # reassociated sums vectorise; NaN and infinity keep their meaning, since `fit` looks for them
 compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
 
-LOG2E, LN2_HIGH, LN2_LOW = F(1.44269504), F(0.693359375), F(-2.12194440e-4)
-E2, E3, E4, E5, E6, E7 = F(5.0000001201e-1), F(1.6666665459e-1), F(4.1665795894e-2), F(8.3334519073e-3), F(1.3981999507e-3), F(1.9875691500e-4)
-ZERO, HALF, ONE, TWO = F(0), F(0.5), F(1), F(2)
-A3, A5, A7, A9, A11, A13 = (F(1 / n) for n in (3, 5, 7, 9, 11, 13))
+LOG2E, LN2_HIGH, LN2_LOW = f32(1.44269504), f32(0.693359375), f32(-2.12194440e-4)
+E2, E3, E4, E5, E6, E7 = f32(5.0000001201e-1), f32(1.6666665459e-1), f32(4.1665795894e-2), f32(8.3334519073e-3), f32(1.3981999507e-3), f32(1.9875691500e-4)
+ZERO, HALF, ONE, TWO = f32(0), f32(0.5), f32(1), f32(2)
+A3, A5, A7, A9, A11, A13 = (f32(1 / n) for n in (3, 5, 7, 9, 11, 13))
 
 
 @intrinsic
@@ -38,8 +38,8 @@ def _float_of_bits(typing_context, bits):
 
 @compiled
 def _exp(x):
-    """exp of a float32 to its last bits, without a call, so that loops over it become vector instructions (Cephes, expf)."""
-    clipped = min(max(x, F(-87.0)), F(88.0))
+    """exp of a float32 to 4e-7 of it, without a call, so that loops over it become vector instructions (Cephes, expf)."""
+    clipped = min(max(x, f32(-87.0)), f32(88.0))
     k = np.floor(clipped * LOG2E + HALF)
     r = clipped - k * LN2_HIGH - k * LN2_LOW
     p = ((((E7 * r + E6) * r + E5) * r + E4) * r + E3) * r + E2
@@ -77,7 +77,7 @@ def _normalise(x, inverse, running_mean, running_variance, momentum, eps):
             inverse[j] = ONE / np.sqrt(running_variance[j] + eps)
             x[0, j] = (x[0, j] - running_mean[j]) * inverse[j]
         return
-    mean, variance, share = np.zeros(n, F), np.zeros(n, F), ONE / F(b)
+    mean, variance, share = np.zeros(n, f32), np.zeros(n, f32), ONE / f32(b)
     for i in range(b):
         for j in range(n):
             mean[j] += x[i, j]
@@ -89,7 +89,7 @@ def _normalise(x, inverse, running_mean, running_variance, momentum, eps):
             variance[j] += x[i, j] * x[i, j]
     for j in range(n):
         running_mean[j] += momentum * (mean[j] - running_mean[j])
-        running_variance[j] += momentum * (variance[j] / F(b - 1) - running_variance[j])
+        running_variance[j] += momentum * (variance[j] / f32(b - 1) - running_variance[j])
         inverse[j] = ONE / np.sqrt(variance[j] * share + eps)
     for i in range(b):
         for j in range(n):
@@ -100,7 +100,7 @@ def _normalise(x, inverse, running_mean, running_variance, momentum, eps):
 def _normalise_back(d, y, inverse):
     """The gradient ``d`` with respect to the normalised y (B, N) becomes that with respect to what was normalised."""
     b, n = d.shape
-    mean, along, share = np.zeros(n, F), np.zeros(n, F), ONE / F(b)
+    mean, along, share = np.zeros(n, f32), np.zeros(n, f32), ONE / f32(b)
     if b > 1:
         for i in range(b):
             for j in range(n):
@@ -167,7 +167,7 @@ def _sample(y, noise, log_theta, theta):
     """z = mean + σ noise; log θ = log softmax(z)."""
     k = theta.shape[1]
     for i in range(theta.shape[0]):
-        top = F(-np.inf)
+        top = f32(-np.inf)
         for j in range(k):
             log_theta[i, j] = y[i, j] + noise[i, j] * _exp(HALF * y[i, k + j])
         for j in range(k):
@@ -204,12 +204,12 @@ def _reconstruct(rows, index, counts, words, starts, theta, dropped, keep, beta,
     b, v = logits.shape
     kept = theta * dropped * (ONE / keep)
     np.dot(kept, beta, logits)
-    inverse = np.empty(v, F)
+    inverse = np.empty(v, f32)
     _normalise(logits, inverse, running_mean, running_variance, momentum, eps)
     loss = 0.0
     for i in range(b):
         document = index[rows[i]]
-        top, total, length = F(-np.inf), ZERO, ZERO
+        top, total, length = f32(-np.inf), ZERO, ZERO
         for j in range(v):
             top = max(top, logits[i, j])
         for j in range(v):
@@ -263,46 +263,44 @@ def _gaussian(p, q, weight, d_p, d_q):
 
 
 @compiled
+def _anchor(similarity, across, own, b, positive, both_views, weight, d):
+    """InfoNCE of one anchor: its positive among the b items that begin at ``across`` (and ``own``); adds the gradient to ``d``."""
+    top, mass, stride = f32(-1e30), ZERO, own - across
+    end = own + stride if both_views else own  # range(across, end, stride): across, and own if it counts
+    for start in range(across, end, stride):
+        for j in range(start, start + b):
+            top = max(top, similarity[j])
+    for start in range(across, end, stride):
+        for j in range(start, start + b):
+            mass += _exp(similarity[j] - top)
+    scale = weight / mass
+    for start in range(across, end, stride):
+        for j in range(start, start + b):
+            d[j] += scale * _exp(similarity[j] - top)
+    d[across + positive] -= weight
+    return top + np.log(mass) - similarity[across + positive]
+
+
+@compiled
 def _info_nce(theta, n, temperature, cosine, both_views, weight, d_theta):
     """Weighted `loss.info_nce` of all pairs of the n views in θ (n B, K), summed; adds the gradient of θ."""
     total, b = 0.0, len(theta) // n
-    unit, norm = theta.copy(), np.ones(len(theta), F)
+    unit, norm = theta.copy(), np.ones(len(theta), f32)
     if cosine:
         for i in range(len(theta)):
-            norm[i] = max(np.sqrt(np.sum(theta[i] * theta[i])), F(1e-12))
+            norm[i] = max(np.sqrt(np.sum(theta[i] * theta[i])), f32(1e-12))
             unit[i] = theta[i] / norm[i]
     similarity = np.dot(unit, unit.T)
     for i in range(len(theta)):
         for j in range(len(theta)):
             similarity[i, j] /= temperature
-        similarity[i, i] = F(-1e30)  # an anchor is not its own negative
+        similarity[i, i] = f32(-1e30)  # an anchor is not its own negative
     d = np.zeros_like(similarity)
-    for a in range(n):
-        for other in range(n):
-            if a == other:
-                continue
-            for r in range(b):
-                i = a * b + r
-                across, own = similarity[i, other * b : (other + 1) * b], similarity[i, a * b : (a + 1) * b]
-                d_across, d_own = d[i, other * b : (other + 1) * b], d[i, a * b : (a + 1) * b]
-                top, mass = F(-1e30), ZERO
-                for j in range(b):
-                    top = max(top, across[j])
-                if both_views:
-                    for j in range(b):
-                        top = max(top, own[j])
-                    for j in range(b):
-                        mass += _exp(own[j] - top)
-                for j in range(b):
-                    mass += _exp(across[j] - top)
-                scale = weight / mass
-                for j in range(b):
-                    d_across[j] += scale * _exp(across[j] - top)
-                d_across[r] -= weight
-                if both_views:
-                    for j in range(b):
-                        d_own[j] += scale * _exp(own[j] - top)
-                total += top + np.log(mass) - across[r]
+    for i in range(len(theta)):
+        own = (i // b) * b  # where the rows of the anchor's view begin
+        for across in range(0, len(theta), b):
+            if across != own:
+                total += _anchor(similarity[i], across, own, b, i - own, both_views, weight, d[i])
     d_unit = np.dot(d + d.T, unit)
     for i in range(len(theta)):
         along = np.sum(d_unit[i] * unit[i]) if cosine else ZERO
@@ -321,7 +319,7 @@ def _adam(parameter, gradient, first, second, rate, share1, share2, root2, eps):
 
 
 def _statistics(norm):
-    return norm.running_mean.numpy(), norm.running_var.numpy(), F(norm.momentum), F(norm.eps)
+    return norm.running_mean.numpy(), norm.running_var.numpy(), f32(norm.momentum), f32(norm.eps)
 
 
 class _Room:
@@ -333,13 +331,13 @@ class _Room:
         self.dropped = {v: torch.ones(b, hidden) for v in views}
         self.noise = {v: torch.empty(b, k) for v in views}
         self.dropped_theta = {v: torch.ones(b, k) for v in model.beta}
-        self.y = {v: np.empty((b, 2 * k), F) for v in views}
+        self.y = {v: np.empty((b, 2 * k), f32) for v in views}
         # x, h1, slope1, h2, slope2, y, inverse
-        self.of_view = {v: (np.empty((b, sizes[v]), F), *(np.empty((b, hidden), F) for _ in range(4)), self.y[v], np.empty(2 * k, F)) for v in views}
-        self.theta, self.log_theta = np.empty((n, b, k), F), np.empty((n, b, k), F)
-        self.d, self.d_theta, self.d_log_theta = np.empty((n, b, 2 * k), F), np.empty((n, b, k), F), np.empty((n, b, k), F)
-        self.prior, self.d_prior = np.empty((b, 2 * k), F), np.empty((b, 2 * k), F)
-        self.logits, self.d_logits = ({v: np.empty((b, model.views[v].vocabulary_size), F) for v in model.beta} for _ in range(2))
+        self.of_view = {v: (np.empty((b, sizes[v]), f32), *(np.empty((b, hidden), f32) for _ in range(4)), self.y[v], np.empty(2 * k, f32)) for v in views}
+        self.theta, self.log_theta = np.empty((n, b, k), f32), np.empty((n, b, k), f32)
+        self.d, self.d_theta, self.d_log_theta = np.empty((n, b, 2 * k), f32), np.empty((n, b, k), f32), np.empty((n, b, k), f32)
+        self.prior, self.d_prior = np.empty((b, 2 * k), f32), np.empty((b, 2 * k), f32)
+        self.logits, self.d_logits = ({v: np.empty((b, model.views[v].vocabulary_size), f32) for v in model.beta} for _ in range(2))
 
 
 class FusedStep:
@@ -363,14 +361,14 @@ class FusedStep:
         self.views = list(corpus.views)
         self.x = {v: ((torch.from_numpy(view.embeddings) - model.shift[v]) * model.factor[v]).detach().numpy() for v, view in corpus.views.items()}
         self.index = {v: view.index for v, view in corpus.views.items()}
-        self.bows = {v: (view.bow.data.astype(F), view.bow.indices, view.bow.indptr) for v, view in corpus.views.items() if view.bow is not None}
+        self.bows = {v: (view.bow.data.astype(f32), view.bow.indices, view.bow.indptr) for v, view in corpus.views.items() if view.bow is not None}
         self.prior = None if prior is None else np.concatenate(prior, axis=1)  # (N, 2K)
         self.rooms: dict[int, _Room] = {}
         layers = {key: [t for layer in (n.layer1, n.layer2, n.posterior) for t in (layer.weight, layer.bias)] for key, n in model.networks.items()}
         learns_prior = objective.kl == "prior" and prior is None
         learnt = [t for tensors in layers.values() for t in tensors] + [model.beta[v] for v in self.bows]
         learnt += [model.prior_mean, model.prior_log_variance] if learns_prior else []
-        self.gradient = {t: np.zeros(t.shape, F) for t in learnt}
+        self.gradient = {t: np.zeros(t.shape, f32) for t in learnt}
         self.layers = {key: ([t.detach().numpy() for t in tensors], [self.gradient[t] for t in tensors]) for key, tensors in layers.items()}
         self.model_prior = (model.prior_mean.detach().numpy(), model.prior_log_variance.detach().numpy()) if learns_prior else ()
         self.d_model_prior = (self.gradient[model.prior_mean], self.gradient[model.prior_log_variance]) if learns_prior else ()
@@ -396,7 +394,7 @@ class FusedStep:
         for i, v in enumerate(self.views):
             self._encode(v, rows, room)
             _sample(room.y[v], room.noise[v].normal_().numpy(), room.log_theta[i], room.theta[i])
-        for array in (room.d, room.d_theta, room.d_log_theta, *self.d_model_prior):
+        for array in (room.d, room.d_theta, room.d_log_theta):
             array.fill(0)
         terms = {}
         if self.bows:
@@ -405,14 +403,14 @@ class FusedStep:
         if objective.kl == "prior":
             terms["kl"] = self._kl_to_prior(rows, room)
         elif pairs:
-            weight = F(objective.kl_weight * (b if objective.kl_times_batch else 1))
+            weight = f32(objective.kl_weight * (b if objective.kl_times_batch else 1))
             ordered = [(later, earlier) for earlier, later in pairs] + (pairs if objective.kl_order == "both" else [])
             terms["kl"] = sum(self._kl(*pair, weight, room) for pair in ordered)
         if pairs and objective.contrastive_weight:
-            weight = F(objective.contrastive_weight * (0.5 if objective.directions == "mean" else 1.0))
+            weight = f32(objective.contrastive_weight * (0.5 if objective.directions == "mean" else 1.0))
             cosine, both = objective.similarity == "cosine", objective.negatives == "both_views"
-            flat = (a.reshape(-1, self.model.topics) for a in (room.theta, room.d_theta))
-            terms["contrastive"] = _info_nce(next(flat), len(self.views), F(objective.temperature), cosine, both, weight, next(flat))
+            theta, d_theta = (a.reshape(-1, self.model.topics) for a in (room.theta, room.d_theta))
+            terms["contrastive"] = _info_nce(theta, len(self.views), f32(objective.temperature), cosine, both, weight, d_theta)
         seen = set()
         for i, v in enumerate(self.views):
             _sample_back(room.d_theta[i], room.d_log_theta[i], room.theta[i], room.noise[v].numpy(), room.y[v], room.d[i])
@@ -427,17 +425,17 @@ class FusedStep:
         terms = self.gradients(tuples)
         self.count += 1
         group, count = self.optimizer.param_groups[0], int(self.count)
-        (beta1, beta2), eps = group["betas"], F(group["eps"])
-        rate, root2 = F(group["lr"] / (1 - beta1**count)), F((1 - beta2**count) ** 0.5)
+        (beta1, beta2), eps = group["betas"], f32(group["eps"])
+        rate, root2 = f32(group["lr"] / (1 - beta1**count)), f32((1 - beta2**count) ** 0.5)
         for update in self.updates:
-            _adam(*update, rate, F(1 - beta1), F(1 - beta2), root2, eps)
+            _adam(*update, rate, f32(1 - beta1), f32(1 - beta2), root2, eps)
         return terms
 
     def _encode(self, v, rows, room):
         keep, layers, statistics = self.encoders[v]
         if keep < 1:
             room.dropped[v].bernoulli_(keep)
-        _encode(rows, self.index[v], self.x[v], *layers, F(keep), room.dropped[v].numpy(), *statistics, *room.of_view[v])
+        _encode(rows, self.index[v], self.x[v], *layers, f32(keep), room.dropped[v].numpy(), *statistics, *room.of_view[v])
 
     def _reconstruct(self, v, rows, room):
         keep, beta, gradient, statistics = self.decoders[v]
@@ -445,7 +443,18 @@ class FusedStep:
             room.dropped_theta[v].bernoulli_(keep)
         i, dropped = self.views.index(v), room.dropped_theta[v].numpy()
         return _reconstruct(
-            rows, self.index[v], *self.bows[v], room.theta[i], dropped, F(keep), beta, *statistics, room.logits[v], room.d_logits[v], gradient, room.d_theta[i]
+            rows,
+            self.index[v],
+            *self.bows[v],
+            room.theta[i],
+            dropped,
+            f32(keep),
+            beta,
+            *statistics,
+            room.logits[v],
+            room.d_logits[v],
+            gradient,
+            room.d_theta[i],
         )
 
     def _kl(self, p, q, weight, room):
@@ -454,7 +463,7 @@ class FusedStep:
         return _gaussian(room.y[self.views[p]], room.y[self.views[q]], weight, room.d[p], room.d[q])
 
     def _kl_to_prior(self, rows, room):
-        k, weight = self.model.topics, F(self.objective.kl_weight)
+        k, weight = self.model.topics, f32(self.objective.kl_weight)
         if self.prior is not None:
             np.take(self.prior, rows, axis=0, out=room.prior)
         else:

@@ -1,13 +1,15 @@
 """The fused step against autograd over the plain model and objective, from the same random draws."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from conftest import make_corpus
 
 from m3l import Objective, TrainConfig, fit, model_for
-from m3l.errors import ParameterError
-from m3l.fused import FusedStep
+from m3l.errors import DataError, ParameterError
+from m3l.fused import FusedStep, _exp
 from m3l.train import _Batches, _PlainStep
 
 ALL = ("en", "de", "image")
@@ -60,6 +62,12 @@ def assert_same_gradients(corpus, objective, options, tuples, prior=None):
         np.testing.assert_allclose(fused.state_dict()[name].numpy(), value.numpy(), rtol=1e-5, atol=1e-6, err_msg=name)
 
 
+def test_exp_is_right_to_four_parts_in_ten_million():
+    x = np.linspace(-87, 88, 20_001, dtype=np.float32)
+    np.testing.assert_allclose([_exp(v) for v in x], np.exp(x.astype(np.float64)), rtol=4e-7)
+    assert np.isnan(_exp(np.float32("nan"))) and _exp(np.float32("-inf")) < 1e-37
+
+
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("size", [17, 5])
 def test_gradients_are_those_of_autograd(case, size):
@@ -74,6 +82,33 @@ def test_gradients_of_a_student_are_those_of_autograd(views):
     assert_same_gradients(corpus, Objective.preset("zeroshot"), {}, torch.arange(9, 20), prior)
 
 
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("size", [17, 2])
+def test_gradients_are_as_near_to_those_of_double_precision_as_autograds(case, size, monkeypatch):
+    """Batch normalisation of two rows cancels nearly everything, so there only the error against exact gradients tells right from wrong."""
+    views, objective, options = CASES[case]
+    (plain, autograd), (fused, step) = both_steps(make_corpus(views=views), objective, options)
+    tuples = torch.arange(5, 5 + size)
+    x, bow, present, _ = autograd.batches(tuples)
+    double = copy.deepcopy(plain).double()
+    torch.manual_seed(1)
+    sum(objective(plain, x, bow, present).values()).backward()
+    torch.manual_seed(1)
+    step.gradients(tuples)
+    room = step.rooms[size]
+    noise, masks = iter(room.noise.values()), iter([*room.dropped.values(), *room.dropped_theta.values()])
+    monkeypatch.setattr(torch, "randn_like", lambda _: next(noise).double())
+    monkeypatch.setattr(torch.nn.Dropout, "forward", lambda self, h: h * next(masks).double() / (1 - self.p))
+    sum(objective(double, *({v: t.double() for v, t in part.items()} for part in (x, bow)), present).values()).backward()
+    for (name, exact), rounded, p in zip(double.named_parameters(), plain.parameters(), fused.parameters(), strict=True):
+        if exact.grad is None:
+            assert p not in step.gradient, name
+            continue
+        ours, theirs = (np.linalg.norm(g - exact.grad.numpy()) for g in (step.gradient[p], rounded.grad.numpy()))
+        floor = 1e-6 * max(q.grad.abs().max().item() for q in double.parameters() if q.grad is not None)
+        assert ours <= 10 * theirs + 10 * floor, name
+
+
 def test_bias_before_batch_normalisation_stays_where_it_is(corpus):
     """Its gradient is zero; Adam would make steps of what rounding leaves of it, which running means follow late."""
     model = model_for(corpus, 6)
@@ -86,9 +121,9 @@ def test_batch_of_one_uses_the_running_statistics():
     assert_same_gradients(make_corpus(views=("en",)), Objective.preset("zeroshot"), {}, torch.tensor([4]))
 
 
-def test_views_with_shared_items_are_looked_up():
+def test_an_item_may_belong_to_several_tuples():
     corpus = make_corpus()
-    corpus.views["image"].index[:] = corpus.views["image"].index[::-1].copy()
+    corpus.views["image"].index[:] = np.arange(40) // 2
     assert_same_gradients(corpus, Objective.preset("book"), {}, torch.arange(16))
 
 
@@ -101,11 +136,11 @@ def test_steps_are_those_of_torchs_adam(corpus, betas):
     reference = torch.optim.Adam(copies.values(), lr=0.01, betas=betas)
     for start in (0, 10, 20, 30):
         step(torch.arange(start, start + 10))
-        for p, copy in copies.items():
-            copy.grad = torch.from_numpy(step.gradient[p].copy())
+        for p, twin in copies.items():
+            twin.grad = torch.from_numpy(step.gradient[p].copy())
         reference.step()
-        for p, copy in copies.items():
-            np.testing.assert_allclose(p.detach().numpy(), copy.detach().numpy(), rtol=1e-4, atol=1e-6)
+        for p, twin in copies.items():
+            np.testing.assert_allclose(p.detach().numpy(), twin.detach().numpy(), rtol=1e-4, atol=1e-6)
 
 
 def test_training_of_either_kernel_gives_the_same_history(corpus):
@@ -119,48 +154,26 @@ def test_training_of_either_kernel_gives_the_same_history(corpus):
             assert a[term] == pytest.approx(b[term], rel=2e-3), (a["epoch"], term)
 
 
-def test_fused_training_resumes_to_the_last_bit(corpus, tmp_path):
-    def trained(epochs, checkpoint=None):
-        model = model_for(corpus, 6)
-        config = TrainConfig(epochs=epochs, batch_size=9, device="cpu", checkpoint_every=2, kernel="fused")
-        fit(model, corpus, Objective.preset("book"), config, checkpoint, progress=False)
-        return model.state_dict()
-
-    whole = trained(6)
-    trained(4, tmp_path / "c.safetensors")
-    resumed = trained(6, tmp_path / "c.safetensors")
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-
-
 def test_checkpoint_of_the_other_kernel_is_refused(corpus, tmp_path):
-    for kernel in ("plain", "fused"):
+    def train(kernel):
         config = TrainConfig(epochs=2, batch_size=9, device="cpu", checkpoint_every=1, kernel=kernel)
-        if kernel == "fused":
-            with pytest.raises(Exception, match="another run: its config"):
-                fit(model_for(corpus, 6), corpus, Objective.preset("book"), config, tmp_path / "c", progress=False)
-        else:
-            fit(model_for(corpus, 6), corpus, Objective.preset("book"), config, tmp_path / "c", progress=False)
+        fit(model_for(corpus, 6), corpus, Objective.preset("book"), config, tmp_path / "c", progress=False)
+
+    train("plain")
+    with pytest.raises(DataError, match="another run: its config"):
+        train("fused")
 
 
 def test_incomplete_tuples_take_the_plain_kernel(corpus):
     corpus.views["image"].index[3] = -1
-    train = corpus
     with pytest.raises(ParameterError, match="kernel='fused': some tuples of corpus small lack a view"):
-        fit(model_for(train, 6), train, Objective.preset("book"), TrainConfig(epochs=1, batch_size=9, device="cpu", kernel="fused"), progress=False)
-    auto, plain = (model_for(train, 6) for _ in range(2))
+        fit(model_for(corpus, 6), corpus, Objective.preset("book"), TrainConfig(epochs=1, batch_size=9, device="cpu", kernel="fused"), progress=False)
+    auto, plain = (model_for(corpus, 6) for _ in range(2))
     for model, kernel in ((auto, "auto"), (plain, "plain")):
-        fit(model, train, Objective.preset("book"), TrainConfig(epochs=1, batch_size=9, device="cpu", kernel=kernel), progress=False)
+        fit(model, corpus, Objective.preset("book"), TrainConfig(epochs=1, batch_size=9, device="cpu", kernel=kernel), progress=False)
     assert all(torch.equal(value, plain.state_dict()[name]) for name, value in auto.state_dict().items())
 
 
 def test_unknown_kernel_is_refused():
     with pytest.raises(ParameterError, match="kernel='fast' is unknown; valid: auto, fused, plain"):
         TrainConfig(kernel="fast")
-
-
-def test_divergence_is_noticed(corpus):
-    from m3l.errors import TrainingDiverged
-
-    objective = Objective.preset("book", learning_rate=1e30)
-    with pytest.raises(TrainingDiverged):
-        fit(model_for(corpus, 6), corpus, objective, TrainConfig(epochs=5, batch_size=9, device="cpu", kernel="fused"), progress=False)

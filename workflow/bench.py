@@ -1,4 +1,4 @@
-"""Speed on this machine, each row as a ratio to the first of its table. ``make bench``
+"""Speed on this machine, each row as a ratio to the first of its model or table. ``make bench``
 
 Training of each model, tuples a second; the Gibbs sampler, tokens a second; and ZeroshotTM against contextualized-topic-models'
 on the same data, where a build has prepared it, in that package's own environment.
@@ -90,7 +90,7 @@ def against_ctm(python: Path, corpus: Corpus, home: str, topics: int, epochs: in
     return results
 
 
-def speed(corpus: Corpus, objective: str, device: str, threads: int, batch_size: int, kernel: str = "auto", topics: int = 100, repeats: int = 3) -> float:
+def speed(corpus: Corpus, objective: str, device: str, threads: int, batch_size: int, kernel: str, topics: int = 100, repeats: int = 3) -> float:
     """Median tuples a second over ``repeats`` epochs, after one to warm up."""
     config = TrainConfig(epochs=repeats + 1, batch_size=batch_size, device=device, threads=threads, kernel=kernel)
     history = fit(model_for(corpus, topics), corpus, Objective.preset(objective), config, progress=False)
