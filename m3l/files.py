@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import DataError
+from .errors import DataError, require
 
 
 @contextlib.contextmanager
@@ -148,3 +148,13 @@ def digest_file(path) -> str:
     """SHA-256 (hexadecimal) of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_same_run(path, found: dict, identity: dict) -> None:
+    """`DataError` naming the first part of a run's ``identity`` in which the checkpoint at ``path``, of the run ``found``, differs."""
+    for part, expected in json.loads(json.dumps(identity)).items():
+        require(
+            found.get(part) == expected,
+            f"{path}: a checkpoint of another run: its {part} is {found.get(part)}, this run's is {expected}; delete it to start again",
+            DataError,
+        )

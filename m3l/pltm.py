@@ -22,7 +22,7 @@ from scipy.special import digamma, gammaln
 
 from .corpus import Corpus
 from .errors import DataError, choose, require
-from .files import atomic, digest
+from .files import atomic, digest, require_same_run
 from .progress import progress_bar
 
 
@@ -348,12 +348,7 @@ def _resume(path, identity: dict, sampler: Sampler, sweeps: int) -> list[dict]:
         found, history, generator = about["identity"], about["history"], about["rng"]
     except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
         raise DataError(f"{path}: not a whole checkpoint ({error}); delete it to start again") from error
-    for part, expected in json.loads(json.dumps(identity)).items():
-        require(
-            found.get(part) == expected,
-            f"{path}: a checkpoint of another run: its {part} is {found.get(part)}, this run's is {expected}; delete it to start again",
-            DataError,
-        )
+    require_same_run(path, found, identity)
     require(
         history[-1]["epoch"] <= sweeps,
         f"{path}: a checkpoint after {history[-1]['epoch']} sweeps, more than sweeps={sweeps}; delete it to start again",

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .corpus import Corpus
 from .errors import DataError, ParameterError, TrainingDiverged, choose, require
-from .files import atomic, digest
+from .files import atomic, digest, require_same_run
 from .loss import Objective
 from .model import M3L, ViewSpec
 from .progress import progress_bar
@@ -349,14 +349,7 @@ def _resume(path, identity, epochs, model, optimizer, order, device) -> list[dic
         require(meta["digest"] == _digest(tensors), "its tensors are not those that were saved", DataError)
     except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
         raise DataError(f"{path}: not a whole checkpoint ({error}); delete it to start again") from error
-    expected = json.loads(json.dumps(identity))
-    for part in expected:
-        require(
-            found.get(part) == expected[part],
-            f"{path}: a checkpoint of another run: its {part} is {found.get(part)}, this run's is {expected[part]}; delete it to start again",
-            DataError,
-        )
-
+    require_same_run(path, found, identity)
     require(
         len(history) <= epochs, f"{path}: a checkpoint of {len(history)} epochs, more than the epochs={epochs} of this run; delete it to start again", DataError
     )
