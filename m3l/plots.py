@@ -169,6 +169,43 @@ def coherence_against_diversity(table) -> Figure:
     return figure
 
 
+def curves(rows, x: str, label: str, paper: Sequence[Mapping] = (), line: str = "base", note: str = "") -> Figure:
+    """Score against a parameter, a panel a direction, a line a model: the mean over seeds, ± their standard deviation, a dot a seed.
+
+    ``rows`` is a data frame with columns panel, ``line``, ``x``, score, chance; ``paper`` has ``panel``, ``base``, ``x`` and ``score``
+    of points that the paper prints, which are of other data and drawn as stars. The axis of ``x`` is logarithmic.
+    """
+    names, panels = list(dict.fromkeys(rows[line])), list(dict.fromkeys(rows["panel"]))
+    columns = min(2, len(panels))
+    figure, grid = plt.subplots(-(-len(panels) // columns), columns, figsize=(4.7 * columns, 3.3 * -(-len(panels) // columns)), squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.remove()
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        part = rows[rows["panel"] == panel]
+        for i, name in enumerate(names):
+            own = part[part[line] == name]
+            if len(own):
+                by_x = own.groupby(x)["score"]
+                mean, sd = by_x.mean(), by_x.std().fillna(0.0)
+                axes.errorbar(mean.index, mean, sd, color=PALETTE[i % 10], marker="os^DvPX"[i % 7], markersize=6, capsize=3, linewidth=1.8)
+                axes.plot(own[x], own["score"], ".", color=PALETTE[i % 10], markersize=3)
+            for point in paper:
+                if (point["panel"], point["base"]) == (panel, name):
+                    axes.plot(point["x"], point["score"], "*", markersize=13, markerfacecolor="none", markeredgecolor=PALETTE[i % 10], markeredgewidth=1.5)
+        axes.axhline(part["chance"].mean(), color="0.4", linestyle=":", linewidth=1.5)
+        ticks = sorted({*part[x], *(p["x"] for p in paper if p["panel"] == panel)})
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+        axes.minorticks_off()
+        axes.set(xlabel=label, ylabel=panel.rpartition(", ")[2], title=panel.rpartition(", ")[0], ylim=(0, None))
+    handles = [plt.Line2D([], [], marker="os^DvPX"[i % 7], color=PALETTE[i % 10], label=name) for i, name in enumerate(names)]
+    handles += [plt.Line2D([], [], color="0.4", linestyle=":", label="chance")]
+    if paper:
+        handles.append(plt.Line2D([], [], marker="*", linestyle="", color="0.3", markerfacecolor="none", markersize=13, label=note or "the paper's, on its own data"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)), frameon=False)
+    return figure
+
+
 def cosine_histograms(aligned: Mapping[str, np.ndarray], random: Mapping[str, np.ndarray]) -> Figure:
     """For each pair of views, cosines of aligned items and of items drawn at random."""
     figure, panels = plt.subplots(1, len(aligned), figsize=(max(4.1, 2.9 * len(aligned)), 2.8), squeeze=False, sharex=True)

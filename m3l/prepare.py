@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .corpus import Corpus, View, read_sparse
+from .corpus_encoders import corpus_encoder, is_corpus_encoder
 from .encoders import encode, get_encoder
 from .errors import DataError, choose, require
 from .files import atomic, digest, digest_file, read_array, read_json, write_array, write_json
@@ -176,10 +177,17 @@ def training_tokens(folder, language: str) -> list[list[str]]:
 def embed_view(
     folder, view: str, encoder: str, out, cache, max_tokens: int = 128, device: str = "auto", batch_size: int = 64, progress: bool = True
 ) -> np.ndarray:
-    """Encode a view of a prepared corpus into ``<out>/<encoder>/<view>.npy`` and ``.json``: float32 (M, D)."""
+    """Encode a view of a prepared corpus into ``<out>/<encoder>/<view>.npy`` and ``.json``: float32 (M, D).
+
+    An encoder named ``corpus-<kind>-<language>`` is trained on the view's training documents first (`m3l.corpus_encoders`).
+    """
     choose("view", view, views_of(folder))
-    model = get_encoder(encoder, "image" if view == "image" else "text", max_tokens, device)
-    rows = items(read_tuples(folder), view)
+    frame = read_tuples(folder)
+    if is_corpus_encoder(encoder) and view != "image":
+        model = corpus_encoder(encoder, view, items(frame[frame["split"] == "train"], view)[f"{view}_text"].tolist(), max_tokens)
+    else:
+        model = get_encoder(encoder, "image" if view == "image" else "text", max_tokens, device)
+    rows = items(frame, view)
     if view == "image":
         names, hashes = read_json(Path(folder) / "images.json"), read_json(Path(folder) / "images_sha256.json")
         content = [Path(folder) / "images" / names[image] for image in rows["image_id"]]

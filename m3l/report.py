@@ -1,6 +1,8 @@
 """Run records turned into the tables that chapters show; every figure in them comes from a record."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,13 @@ def load_runs(folder, names: Sequence[str] = ()) -> list[Run]:
     names = list(names) or sorted(path.parent.name for path in Path(folder).glob("*/metrics.json"))
     require(len(names) > 0, f"runs={str(folder)!r}: no run record there; train one with chapter 4", DataError)
     return [load_run(f"{folder}/{name}") for name in names]
+
+
+def with_labels(runs: Sequence[Run], labels: Mapping[str, Sequence[str]]) -> list[Run]:
+    """The runs, and each again under the other names that ``labels`` gives it: "M3L-Contrast, 100 topics" is M3L-Contrast as the tables have it."""
+    for name in labels:
+        require(any(run.folder.name == name for run in runs), f"labels: no run is called {name!r}")
+    return [*runs, *(replace(run, params={**run.params, "model": label}) for run in runs for label in labels.get(run.folder.name, []))]
 
 
 def corpus_of(run: Run) -> tuple:
@@ -100,6 +109,8 @@ def raw_scores(tests: Mapping[tuple, Corpus]):
 
     found = {}
     for (corpus, _), test in tests.items():
+        if all((corpus, f"{a} → {b}") in found for a, b in permutations(test.views, 2)):
+            continue  # of several encoders the first count: those of the main runs
         for s in evaluate({v: view.embeddings for v, view in test.views.items()}, test, raw=True):
             found.setdefault((corpus, f"{s['query']} → {s['item']}"), {"corpus": corpus, "direction": f"{s['query']} → {s['item']}", **s})
     return pd.DataFrame(list(found.values()))

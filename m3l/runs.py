@@ -6,6 +6,8 @@
 
 import json
 import platform
+import resource
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -103,6 +105,11 @@ def load_run(folder) -> Run:
             require(key in arrays, f"{folder / 'values.npz'}: no array {key!r}; train the run again", DataError)
             row[name] = arrays[key]
     return Run(folder, params, metrics, read_csv(folder / "history.csv"), theta, read_json(folder / "topics.json"))
+
+
+def peak_memory() -> float:
+    """The most memory that this process has had, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def environment() -> dict:

@@ -15,6 +15,8 @@ from m3l.metrics import (
     cosine_matrix,
     jensen_shannon,
     jensen_shannon_matrix,
+    modality_gap,
+    neighbour_overlap,
     npmi,
     rank_scores,
     relevance,
@@ -553,3 +555,33 @@ def test_values_and_draws_of_a_bootstrap_are_checked():
     with pytest.raises(ParameterError, match="draws=0"):
         bootstrap_combination([np.ones((1, 3))], [1.0], draws=0)
     assert bootstrap_combination([[[1.0, 1.0]]], [2.0]) == (2.0, 2.0)
+
+
+def test_modality_gap_is_the_distance_of_centres_of_unit_vectors():
+    a = np.array([[2.0, 0.0], [5.0, 0.0]])
+    assert modality_gap(a, 3 * a) == pytest.approx(0.0)
+    assert modality_gap(a, -a) == pytest.approx(2.0)
+    assert modality_gap(a, a[:, ::-1]) == pytest.approx(2**0.5)
+    rng = np.random.default_rng(0)
+    assert modality_gap(rng.standard_normal((4000, 8)), rng.standard_normal((3000, 8))) < 0.05
+    with pytest.raises(DataError, match="of one dimension"):
+        modality_gap(a, np.zeros((2, 3)))
+
+
+def test_neighbour_overlap_is_one_for_one_geometry_and_chance_for_none():
+    rng = np.random.default_rng(0)
+    x, rotation = rng.standard_normal((300, 6)), np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    assert neighbour_overlap(x, 3 * x @ rotation, 10) == pytest.approx(1.0, abs=0.01)
+    assert neighbour_overlap(x, rng.standard_normal((300, 9)), 10) == pytest.approx(10 / 299, abs=0.02)
+    with pytest.raises(DataError, match="more than k"):
+        neighbour_overlap(x[:10], x[:10], 10)
+
+
+def test_neighbour_overlap_is_what_scikit_learn_finds():
+    from sklearn.neighbors import NearestNeighbors
+
+    rng = np.random.default_rng(1)
+    a = rng.standard_normal((80, 5))
+    b = a + 0.7 * rng.standard_normal((80, 5))
+    found = [NearestNeighbors(n_neighbors=4, metric="cosine").fit(x).kneighbors(return_distance=False) for x in (a, b)]
+    assert neighbour_overlap(a, b, 4) == pytest.approx(np.mean([len(set(p) & set(q)) / 4 for p, q in zip(*found, strict=True)]))

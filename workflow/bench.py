@@ -1,13 +1,15 @@
 """Speed on this machine, each row as a ratio to the first of its model or table. ``make bench``
 
-Training of each model, tuples a second; the Gibbs sampler, tokens a second; and ZeroshotTM against contextualized-topic-models'
-on the same data, where a build has prepared it, in that package's own environment.
+Training step by step of what makes it fast, beside a loop put together as the released code is; training of each model, tuples a second; the
+Gibbs sampler, tokens a second; and ZeroshotTM against contextualized-topic-models' on the same data, where a build has prepared it, in
+that package's own environment. ``--steps FILE`` measures the first alone and writes it, for the book.
 """
 
 import argparse
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,8 +19,11 @@ import scipy.sparse as sp
 import torch
 
 from m3l import Corpus, Objective, TrainConfig, View, fit, model_for
+from m3l.files import write_json
 from m3l.prepare import assemble
+from m3l.runs import environment
 
+VIEWS = ("en", "de", "image")
 
 def random_corpus(n: int, views: tuple[str, ...], dimension: int = 512, words: int = 2000) -> Corpus:
     """A corpus of the paper's shape with random content; random, since zeros would flatter."""
@@ -98,6 +103,45 @@ def speed(corpus: Corpus, objective: str, device: str, threads: int, batch_size:
     return len(corpus) / statistics.median(seconds)
 
 
+def at_once(jobs: int, tuples: int) -> float:
+    """Tuples a second of ``jobs`` trainings in processes of their own at the same time, together; each has one thread."""
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import bench; bench.job({tuples})"
+    processes = [subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(jobs)]
+    for process in processes:
+        process.stdout.readline()  # it has warmed up
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return sum(float(process.communicate()[0]) for process in processes)
+
+
+def job(tuples: int) -> None:
+    """What `at_once` starts: warm up, say so, wait, train, say how fast."""
+    corpus = random_corpus(tuples, VIEWS)
+    speed(corpus, "book", "cpu", 1, 32, "fused", repeats=1)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print(speed(corpus, "book", "cpu", 1, 32, "fused", repeats=4), flush=True)
+
+
+def steps(tuples: int = 3200) -> list[dict]:
+    """What makes training fast, step by step: name, tuples a second, threads or jobs; of a model of three views."""
+    import released_loop
+
+    corpus = random_corpus(tuples, VIEWS)
+    cores = os.cpu_count() or 1
+    rows = [("put together as the released code is", cores, lambda: released_loop.tuples_a_second(corpus, epochs=1))]
+    rows += [(f"this book's plain loop, {cores} threads", cores, lambda: speed(corpus, "book", "cpu", cores, 32, "plain", repeats=2))]
+    rows += [("one thread", 1, lambda: speed(corpus, "book", "cpu", 1, 32, "plain", repeats=2))]
+    rows += [("the step in compiled loops, one thread", 1, lambda: speed(corpus, "book", "cpu", 1, 32, "fused", repeats=3))]
+    rows += [(f"{jobs} jobs at once, one thread each", jobs, lambda jobs=jobs: at_once(jobs, tuples)) for jobs in dict.fromkeys((1, 2, cores))]
+    found = [{"what": what, "cores": used, "tuples_per_second": measure(), "views": 3} for what, used, measure in rows]
+    for views, objective, batch in ((["en", "de"], "book", 32), (["en"], "zeroshot", 64)):
+        rate = speed(corpus.select(views), objective, "cpu", 1, batch, "fused", repeats=3)
+        found.append({"what": f"{len(views)} view{'s' * (len(views) > 1)}, compiled loops", "cores": 1, "tuples_per_second": rate, "views": len(views)})
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tuples", type=int, default=6400)
@@ -105,8 +149,17 @@ def main() -> None:
     parser.add_argument("--ctm", default=".venv.ctm/bin/python", help="Python of the environment that has contextualized-topic-models")
     parser.add_argument("--epochs", type=int, default=20, help="of the comparison with it")
     parser.add_argument("--seeds", type=int, default=2, help="of the comparison with it")
+    parser.add_argument("--steps", type=Path, metavar="FILE", help="measure what makes training fast, write it as JSON, and no more")
     options = parser.parse_args()
-    views = random_corpus(options.tuples, ("en", "de", "image"))
+    measured = steps()
+    print(f"{'M3L-Contrast, 3 views of 512 dimensions, batch 32':<52}{'cores':>6}{'tuples/s':>11}{'ratio':>8}   (2,000 words, 100 topics)")
+    for row in measured:
+        print(f"{row['what']:<52}{row['cores']:>6}{row['tuples_per_second']:>11,.0f}{row['tuples_per_second'] / measured[0]['tuples_per_second']:>8.1f}")
+    if options.steps:
+        write_json(options.steps, {"shape": "512 dimensions, 2,000 words, 100 topics, batches of 32", "rows": measured, "environment": environment()})
+        return
+    print()
+    views = random_corpus(options.tuples, VIEWS)
     cases = [
         ("M3L, 3 views", views, "book", 32),
         ("M3L, 2 views", views.select(["en", "de"]), "book", 32),

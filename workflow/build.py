@@ -1,25 +1,52 @@
-"""Build the book for a profile: ``python workflow/build.py laptop [TARGET ...] [--cores N]``.
+"""Build the book for a profile: ``python workflow/build.py laptop [TARGET ...] [--cores N] [-- SNAKEMAKE OPTIONS]``.
 
-One build at a time runs in a checkout; the lock goes with the process, so a killed build leaves none behind.
+One build of the whole book at a time runs in a checkout. Several people may make run records at once, ``--runs 'vital-*'``: each run
+is claimed by one of them. Locks go with the process, so a killed build leaves none behind.
 """
 
 import argparse
+import contextlib
 import fcntl
+import fnmatch
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "workflow"))
+import warm  # noqa: E402
+
+from m3l import grid  # noqa: E402
+from m3l.errors import M3LError  # noqa: E402
+
+
+class Refused(Exception):
+    """The build cannot start; the message says why."""
 
 
 def profiles() -> list[str]:
     """The names of the profiles there are."""
     return sorted(path.stem for path in (ROOT / "workflow" / "profiles").glob("*.yaml"))
+
+
+def read_profile(name: str) -> dict:
+    """A profile's YAML; `Refused` if there is none of that name, or it calls itself another."""
+    if name not in profiles():
+        raise Refused(f"PROFILE={name!r} is unknown; valid: {', '.join(profiles())}")
+    profile = yaml.safe_load((ROOT / "workflow" / "profiles" / f"{name}.yaml").read_text(encoding="utf-8"))
+    if profile.get("profile") != name:
+        raise Refused(
+            f"workflow/profiles/{name}.yaml says profile: {profile.get('profile')}; its data, runs and book would replace that profile's. Write profile: {name}"
+        )
+    return profile
 
 
 def sweep(profile: str, older_than: float = 3600) -> None:
@@ -30,48 +57,120 @@ def sweep(profile: str, older_than: float = 3600) -> None:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+@contextlib.contextmanager
+def locked(path: Path, shared: bool = False, wait: bool = False):
+    """Hold the lock of a file; `BlockingIOError`, with who holds it as its text, if another process does and ``wait`` is not set."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            file.seek(0)
+            raise BlockingIOError(file.read().strip() or "?") from None
+        if not shared:
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {os.uname().nodename}")
+            file.flush()
+        yield
+
+
+@contextlib.contextmanager
+def server():
+    """Environment variables that make chapters run in forks of one process, for as long as the block lasts; see `warm`."""
+    with tempfile.TemporaryDirectory(prefix="m3l-") as folder:
+        process = subprocess.Popen([sys.executable, str(ROOT / "workflow" / "warm.py"), "--serve", f"{folder}/s"], cwd=ROOT, env=environment())
+        try:
+            while not os.path.exists(f"{folder}/s.starting") and not os.path.exists(f"{folder}/s") and process.poll() is None:
+                time.sleep(0.01)
+            yield {warm.SOCKET: f"{folder}/s", "JUPYTER_PATH": warm.kernel_path(folder)}
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def environment() -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
+
+
+def snakemake(profile: str, targets: list[str], options: list[str], more: dict[str, str]) -> int:
+    """Run Snakemake for targets; its exit status."""
+    command = [
+        *(sys.executable, "-m", "snakemake", *targets, "--snakefile", "workflow/Snakefile", "--configfile", f"workflow/profiles/{profile}.yaml"),
+        *("--nolock", "--rerun-incomplete", "--keep-going", "--show-failed-logs", "--quiet", "rules", *options),
+    ]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment() | more)
+    try:
+        return process.wait()
+    except BaseException:  # interrupted or told to end: so are its jobs, and what they were making is made again
+        process.terminate()
+        process.wait()
+        raise
+
+
+def claim(stack: contextlib.ExitStack, profile: str, plan: grid.Plan, patterns: list[str]) -> list[str]:
+    """The runs that match and are nobody else's now, locked; a student comes with its teacher."""
+    wanted = [run for run in plan.runs if any(fnmatch.fnmatchcase(run, pattern) for pattern in patterns)]
+    if not wanted:
+        raise Refused(f"--runs {' '.join(patterns)}: no run of the profile is called that; there are: {', '.join(list(plan.runs)[:8])}, …")
+    mine, others = [], {}
+    for run in [r for name in wanted for r in (*([plan.runs[name]["teacher"]] if "teacher" in plan.runs[name] else []), name)]:
+        teacher = plan.runs[run].get("teacher")
+        if run in mine or run in others:
+            continue
+        if teacher in others:
+            others[run] = f"its teacher {teacher} is being made by {others[teacher]}"
+            print(f"left out: {run}: {others[run]}", file=sys.stderr)
+            continue
+        try:
+            stack.enter_context(locked(ROOT / "runs" / profile / "locks" / run))
+            mine.append(run)
+        except BlockingIOError as holder:
+            others[run] = str(holder)
+            print(f"left out: {run}: {holder} is making it", file=sys.stderr)
+    return mine
+
+
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    given, passed = (given[: given.index("--")], given[given.index("--") + 1 :]) if "--" in given else (given, [])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], epilog="What follows -- is given to Snakemake, such as --executor slurm --jobs 8.")
     parser.add_argument("profile")
     parser.add_argument("--cores", default="all")
     parser.add_argument("--dry-run", action="store_true", help="say what would run and why")
+    parser.add_argument("--add", nargs=2, metavar=("CHAPTER", "POINT"), help="a point of a chapter's figure to add for good, such as 08-topic-numbers '{topics: 75}'")
+    parser.add_argument("--runs", nargs="+", metavar="PATTERN", help="make the records of these runs alone; others may make other runs at the same time")
     parser.add_argument("targets", nargs="*", help="files to make, by default the HTML book")
-    options = parser.parse_args(arguments)
-    if options.profile not in profiles():
-        print(f"PROFILE={options.profile!r} is unknown; valid: {', '.join(profiles())}", file=sys.stderr)
-        return 2
-    named = yaml.safe_load((ROOT / "workflow" / "profiles" / f"{options.profile}.yaml").read_text(encoding="utf-8")).get("profile")
-    if named != options.profile:
-        print(
-            f"workflow/profiles/{options.profile}.yaml says profile: {named}; its data, runs and book would replace that profile's. Write profile: {options.profile}",
-            file=sys.stderr,
-        )
-        return 2
-    (ROOT / "build").mkdir(exist_ok=True)
-    with open(ROOT / "build" / "lock", "a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            print(f"another build (process {lock.read().strip() or '?'}) is running in {ROOT}; wait for it to end", file=sys.stderr)
-            return 3
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+    options = parser.parse_args(given)
+    elsewhere = any(option.split("=")[0] in ("--executor", "--profile", "--workflow-profile") for option in passed)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    flags = passed + ([] if elsewhere else ["--cores", options.cores]) + (["--dry-run"] if options.dry_run else [])
+    try:
+        profile = read_profile(options.profile)
+        records = ROOT / "runs" / options.profile
+        if options.add:
+            grid.add_point(profile, records, options.add[0], yaml.safe_load(options.add[1]))
+        plan = grid.plan(profile, grid.added_points(records))
         sweep(options.profile)
-        command = [
-            *(sys.executable, "-m", "snakemake", *options.targets, "--snakefile", "workflow/Snakefile"),
-            *("--configfile", f"workflow/profiles/{options.profile}.yaml"),
-            *("--cores", options.cores, "--nolock", "--rerun-incomplete", "--quiet", "rules"),
-            *(["--dry-run"] if options.dry_run else []),
-        ]
-        environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-            "PYTHONPATH": str(ROOT),
-            "PYTHONHASHSEED": "0",
-        }
-        code = subprocess.run(command, cwd=ROOT, env=environment).returncode
-    if code == 0 and not options.dry_run and not options.targets:
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locked(ROOT / "build" / "lock", shared=bool(options.runs)))
+            except BlockingIOError as holder:
+                raise Refused(f"another build ({holder}) is running in {ROOT}; wait for it to end") from None
+            more = {} if elsewhere or options.dry_run else stack.enter_context(server())
+            if not options.runs:
+                code = snakemake(options.profile, options.targets, flags, more)
+            else:
+                mine = claim(stack, options.profile, plan, options.runs)
+                with locked(records / "locks" / "data", wait=True):
+                    code = snakemake(options.profile, ["embeddings"], flags, more)
+                targets = [f"runs/{options.profile}/{run}/metrics.json" for run in mine]
+                if code == 0 and targets:
+                    code = snakemake(options.profile, targets, ["--allowed-rules", "train", "speed", *flags], more)
+    except (Refused, M3LError, yaml.YAMLError) as error:
+        print(error, file=sys.stderr)
+        return 3 if "another build" in str(error) else 2
+    if code == 0 and not options.dry_run and not options.targets and not options.runs:
         print(f"the book: build/{options.profile}/html/index.html")
     return code
 
