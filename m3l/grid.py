@@ -33,6 +33,7 @@ class Plan:
     runs: dict[str, dict] = field(default_factory=dict)
     shown: dict[str, list[str]] = field(default_factory=dict)
     labels: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    known: dict[str, str] = field(default_factory=dict, repr=False)  # parameters as text -> run name
 
 
 def points_file(runs) -> Path:
@@ -124,28 +125,32 @@ def _expand(found: Plan, grid: Mapping, base: Mapping) -> None:
         for name in grid["of"]:
             run, model = base[name], f"{base[name]['model']}, {label}"
             itself = all(run.get(key) == value for key, value in changes.items())
+            varied = {**run, **changes, "model": model}
+            if "teacher" in run and run["teacher"] in grid["of"] and any(base[run["teacher"]].get(k) != v for k, v in changes.items()):
+                varied["teacher"] = f"{run['teacher']}-{suffix}"
             seeds = [*(run["seeds"] if itself else grid.get("seeds", run["seeds"])), *grid.get("more_seeds", [])]
             for seed in dict.fromkeys(seeds):
-                if itself:
-                    whole = _add(found, name, run, seed)
+                whole = _add(found, name, run, seed) if itself else _add(found, f"{name}-{suffix}", varied, seed)
+                if found.runs[whole]["model"] != model:
                     labels.setdefault(whole, []).append(model)
-                else:
-                    varied = {**run, **changes, "model": model}
-                    if "teacher" in run and run["teacher"] in grid["of"] and any(base[run["teacher"]].get(k) != v for k, v in changes.items()):
-                        varied["teacher"] = f"{run['teacher']}-{suffix}"
-                    whole = _add(found, f"{name}-{suffix}", varied, seed)
                 if whole not in shown:
                     shown.append(whole)
 
 
 def _add(found: Plan, name: str, run: Mapping, seed: int) -> str:
-    """Put a run of one seed into the plan; its name."""
+    """Put a run of one seed into the plan, unless one with the same parameters is there under whatever name; the name it has."""
     whole = f"{name}-s{seed}"
     values = {key: value for key, value in run.items() if key not in ("name", "seeds")} | {"seed": seed}
     if "teacher" in run:  # a student learns from the teacher of its own seed
         values["teacher"] = f"{run['teacher']}-s{seed}"
-    if found.runs.setdefault(whole, values) != values:
-        raise ParameterError(f"two points make a run called {whole!r}, with {values} and {found.runs[whole]}; give one another name")
+    if whole in found.runs:
+        if {**found.runs[whole], "model": ""} != {**values, "model": ""}:
+            raise ParameterError(f"two points make a run called {whole!r}, with {values} and {found.runs[whole]}; give one another name")
+        return whole
+    what = json.dumps({**values, "model": ""}, sort_keys=True)
+    if what in found.known:
+        return found.known[what]
+    found.known[what], found.runs[whole] = whole, values
     return whole
 
 

@@ -112,3 +112,12 @@ def test_every_profile_can_be_planned_and_shows_something_in_each_chapter_of_gri
         if "teacher" in values:
             teacher = found.runs[values["teacher"]]
             assert (teacher["topics"], teacher["corpus"], teacher["seed"]) == (values["topics"], values["corpus"], values["seed"]), run
+
+
+def test_a_point_of_two_grids_is_run_once_and_has_both_names():
+    given = profile(of=["joint"], points=[{"batch_size": 64}], name="b{batch_size}", label="batch {batch_size}")
+    equal = {"chapter": "09", "of": ["joint"], "points": [{"batch_size": 64, "epochs": 60}, {"batch_size": 64, "epochs": 90}]}
+    given["grids"].append({**equal, "name": "b{batch_size}-e{epochs}", "label": "batch {batch_size}, equal updates"})
+    found = grid.plan(given)
+    assert "joint-b64-e60-s0" not in found.runs and "joint-b64-e90-s0" in found.runs
+    assert found.labels["09"]["joint-b64-s0"] == ["M3L-Contrast, batch 64, equal updates"] and "joint-b64-s0" in found.shown["09"]
