@@ -8,7 +8,7 @@ from . import prepare
 from .corpus import Corpus
 from .evaluation import aligned_pairs, evaluate
 from .metrics import modality_gap, neighbour_overlap
-from .report import as_in_the_paper, scores
+from .report import PAPER_MODELS, as_in_the_paper, scores
 from .runs import Run
 
 
@@ -28,6 +28,7 @@ def points(runs: Sequence[Run], axes: Sequence[str]):
     forward = chosen["query"].map(order) < chosen["item"].map(order)
     chosen = chosen[forward].copy()
     chosen["base"] = chosen["model"].str.partition(",")[0]
+    chosen = chosen.sort_values("base", key=lambda names: names.map({m: i for i, m in enumerate(PAPER_MODELS)}), kind="stable")  # colours as in other figures
     chosen["panel"] = chosen["corpus"] + ": " + chosen["direction"] + ", " + chosen["metric"]
     about = {
         name: {
@@ -117,12 +118,9 @@ def paper_row(run: Run, data: str) -> tuple[str, str]:
     """
     spaces = spaces_of(run, data)
     texts = {space for view, space in spaces.items() if view != "image"}
-    mapped = run.params["encoders"]["image"] in ("pocket-clip",) or run.params["encoders"]["image"].startswith("clip")
-    if len(texts) > 1:
-        text = "all-mpnet-base-v2"
-    else:
-        text = "clip" if spaces["image"] in texts else "paraphrase-multilingual"
-    return text, "clip" if mapped else "ResNet"
+    mapped = run.params["encoders"]["image"].startswith(("pocket-clip", "clip"))
+    aligned = "clip" if spaces["image"] in texts else "paraphrase-multilingual"
+    return "all-mpnet-base-v2" if len(texts) > 1 else aligned, "clip" if mapped else "ResNet"
 
 
 def table4(runs: Sequence[Run], languages: Sequence[str], data: str, numbers: Sequence[Mapping], draws: int = 2000):

@@ -46,7 +46,7 @@ def corpus_encoder(name: str, language: str, documents: Sequence[str], max_token
     DataError
         There are fewer than two documents to learn from.
     """
-    _, kind, of = (name.split("-", 2) + ["", ""])[:3]
+    _, kind, of = [*name.split("-", 2), "", ""][:3]
     choose(f"encoder={name!r}: kind", kind, KINDS)
     require(of == language, f"encoder={name!r} is of language {of!r}, the view is {language!r}; expected corpus-{kind}-{language}")
     require(len(documents) >= 2, f"encoder {name}: {len(documents)} training documents, expected 2 or more", DataError)

@@ -104,7 +104,7 @@ def _take(grids: list[dict], chapter: str, point: Mapping) -> None:
             grid.setdefault("more_seeds", []).extend(point["seeds"])
         return
     fits = [grid for grid in there if _changes(point) == _changes(grid["points"][0])]
-    known = " or ".join(str(sorted(_changes(grid["points"][0]))) for grid in there)
+    known = " or ".join(dict.fromkeys(" and ".join(sorted(_changes(grid["points"][0]))) for grid in there))
     require(bool(fits), f"point={json.dumps(point)}: the grids of {chapter} change {known}, or seeds")
     for grid in fits:
         if point not in grid["points"]:
@@ -112,7 +112,9 @@ def _take(grids: list[dict], chapter: str, point: Mapping) -> None:
 
 
 def _changes(point: Mapping) -> set[str]:
-    return set(point) - {"name", "label"}
+    """The parameters that a point sets; of one that is set for each view, with the views."""
+    changed = {key: value for key, value in point.items() if key not in ("name", "label")}
+    return {f"{key} of {', '.join(value)}" if isinstance(value, Mapping) else key for key, value in changed.items()}
 
 
 def _expand(found: Plan, grid: Mapping, base: Mapping) -> None:

@@ -201,7 +201,9 @@ def curves(rows, x: str, label: str, paper: Sequence[Mapping] = (), line: str = 
     handles = [plt.Line2D([], [], marker="os^DvPX"[i % 7], color=PALETTE[i % 10], label=name) for i, name in enumerate(names)]
     handles += [plt.Line2D([], [], color="0.4", linestyle=":", label="chance")]
     if paper:
-        handles.append(plt.Line2D([], [], marker="*", linestyle="", color="0.3", markerfacecolor="none", markersize=13, label=note or "the paper's, on its own data"))
+        handles.append(
+            plt.Line2D([], [], marker="*", linestyle="", color="0.3", markerfacecolor="none", markersize=13, label=note or "the paper's, on its own data")
+        )
     figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)), frameon=False)
     return figure
 

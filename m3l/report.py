@@ -410,6 +410,7 @@ def short(model: str) -> str:
         .replace("M3L-Contrast, ", "")
         .replace("M3L-Contrast", "M3L")
         .replace("raw embeddings", "raw")
+        .replace("multilingual texts, ", "")
     )
 
 

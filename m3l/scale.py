@@ -53,10 +53,7 @@ def efficiency(speed: Mapping):
     require(len(rows) > 0 and rows[0]["cores"] == 1, "speed: no measurement of one job alone", DataError)
     one = rows[0]["tuples_per_second"]
     return pd.DataFrame(
-        [
-            {"jobs at once": r["cores"], "tuples a second": r["tuples_per_second"], "efficiency": r["tuples_per_second"] / (r["cores"] * one)}
-            for r in rows
-        ]
+        [{"jobs at once": r["cores"], "tuples a second": r["tuples_per_second"], "efficiency": r["tuples_per_second"] / (r["cores"] * one)} for r in rows]
     )
 
 

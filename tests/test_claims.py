@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from m3l import DataError
+from m3l import DataError, grid
 from m3l.claims import RELATIONS, VERDICTS, Claim, judge, numbers_within, paper_lookup, read_claims, read_numbers
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,7 +51,9 @@ def test_settings_name_their_section():
 
 
 def test_models_of_the_claims_of_chapters_that_exist_are_run_by_the_default_profile():
-    labels = {run["model"] for run in yaml.safe_load((ROOT / "workflow/profiles/laptop.yaml").read_text())["runs"]} | {"raw embeddings", "chance"}
+    plan = grid.plan(yaml.safe_load((ROOT / "workflow/profiles/laptop.yaml").read_text()))
+    labels = {run["model"] for run in plan.runs.values()} | {n for runs in plan.labels.values() for names in runs.values() for n in names}
+    labels |= {"raw embeddings", "chance"}
     for c in read_claims(PAPER / "claims.csv"):
         if (ROOT / "book" / f"{c.chapter}.ipynb").is_file():
             assert set(c.subject) | set(c.others) <= labels, c.id

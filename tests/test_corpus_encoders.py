@@ -7,7 +7,7 @@ from m3l import DataError, ParameterError
 from m3l.corpus_encoders import DIMENSIONS, corpus_encoder, is_corpus_encoder
 from m3l.encoders import encode
 
-ANIMALS, TOOLS = "horse cow sheep goat pig hen duck".split(), "hammer saw drill plane chisel file vice".split()
+ANIMALS, TOOLS = ["horse", "cow", "sheep", "goat", "pig", "hen", "duck"], ["hammer", "saw", "drill", "plane", "chisel", "file", "vice"]
 
 
 def documents(n=60, seed=0):

@@ -72,6 +72,7 @@ def test_added_points_are_kept_and_added_once(tmp_path):
     [
         ("09", {"topics": 75}, "chapter='09' has no grid in this profile; there are: 08"),
         ("08", {"epochs": 3}, "the grids of 08 change"),
+        ("08", {"topics": 75, "epochs": 3}, "change topics, or seeds"),
         ("08", {"seeds": 3}, "seeds=3: expected a list of integers"),
         ("08", {"seeds": [-1]}, "expected a list of integers"),
     ],
@@ -121,3 +122,13 @@ def test_a_point_of_two_grids_is_run_once_and_has_both_names():
     found = grid.plan(given)
     assert "joint-b64-e60-s0" not in found.runs and "joint-b64-e90-s0" in found.runs
     assert found.labels["09"]["joint-b64-s0"] == ["M3L-Contrast, batch 64, equal updates"] and "joint-b64-s0" in found.shown["09"]
+
+
+def test_a_point_of_encoders_goes_to_grids_of_the_same_views(tmp_path):
+    given = profile(of=["joint"], points=[{"encoders": {"en": "a", "image": "b"}}], name="", label="")
+    given["grids"].append({"chapter": "08", "of": ["teacher"], "points": [{"encoders": {"en": "a"}}]})
+    grid.add_point(given, tmp_path, "08", {"encoders": {"en": "x", "image": "y"}})
+    found = grid.plan(given, grid.added_points(tmp_path))
+    assert "joint-x-y-s0" in found.runs and "teacher-x-y-s0" not in found.runs
+    with pytest.raises(ParameterError, match="encoders of en, image or encoders of en, or seeds"):
+        grid.add_point(given, tmp_path, "08", {"encoders": {"de": "x"}})

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 import yaml
 
-from m3l import notebook
+from m3l import grid, notebook
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
@@ -90,6 +90,7 @@ def test_profiles_set_only_parameters_that_chapters_have():
                 teacher = next(other for other in profile["runs"] if other["name"] == run["teacher"])
                 assert set(run["seeds"]) <= set(teacher["seeds"]) and run["topics"] == teacher["topics"] and run["corpus"] == teacher["corpus"]
                 assert set(run["encoders"]) == {*teacher["train_views"], *run["train_views"]}
+        for run in grid.plan(profile).runs.values():
             for view, encoder in run["encoders"].items():
                 assert encoder in profile["corpora"][run["corpus"]]["encoders"][view]
 

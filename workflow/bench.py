@@ -25,6 +25,7 @@ from m3l.runs import environment
 
 VIEWS = ("en", "de", "image")
 
+
 def random_corpus(n: int, views: tuple[str, ...], dimension: int = 512, words: int = 2000) -> Corpus:
     """A corpus of the paper's shape with random content; random, since zeros would flatter."""
     rng = np.random.default_rng(0)

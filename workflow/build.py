@@ -138,10 +138,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("profile")
     parser.add_argument("--cores", default="all")
     parser.add_argument("--dry-run", action="store_true", help="say what would run and why")
-    parser.add_argument("--add", nargs=2, metavar=("CHAPTER", "POINT"), help="a point of a chapter's figure to add for good, such as 08-topic-numbers '{topics: 75}'")
+    parser.add_argument(
+        "--add", nargs=2, metavar=("CHAPTER", "POINT"), help="a point of a chapter's figure to add for good, such as 08-topic-numbers '{topics: 75}'"
+    )
     parser.add_argument("--runs", nargs="+", metavar="PATTERN", help="make the records of these runs alone; others may make other runs at the same time")
     parser.add_argument("targets", nargs="*", help="files to make, by default the HTML book")
     options = parser.parse_args(given)
+    if options.add and options.dry_run:
+        parser.error("--add keeps the point for good: not with --dry-run")
     elsewhere = any(option.split("=")[0] in ("--executor", "--profile", "--workflow-profile") for option in passed)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     flags = passed + ([] if elsewhere else ["--cores", options.cores]) + (["--dry-run"] if options.dry_run else [])
