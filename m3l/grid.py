@@ -132,15 +132,15 @@ def _expand(found: Plan, grid: Mapping, base: Mapping) -> None:
                 varied["teacher"] = f"{run['teacher']}-{suffix}"
             seeds = [*(run["seeds"] if itself else grid.get("seeds", run["seeds"])), *grid.get("more_seeds", [])]
             for seed in dict.fromkeys(seeds):
-                whole = _add(found, name, run, seed) if itself else _add(found, f"{name}-{suffix}", varied, seed)
+                whole = _add(found, name, run, seed) if itself else _add(found, f"{name}-{suffix}", varied, seed, varied=True)
                 if found.runs[whole]["model"] != model:
                     labels.setdefault(whole, []).append(model)
                 if whole not in shown:
                     shown.append(whole)
 
 
-def _add(found: Plan, name: str, run: Mapping, seed: int) -> str:
-    """Put a run of one seed into the plan, unless one with the same parameters is there under whatever name; the name it has."""
+def _add(found: Plan, name: str, run: Mapping, seed: int, varied: bool = False) -> str:
+    """Put a run of one seed into the plan; its name. A ``varied`` one is not put there twice: the name of one of that model with the same parameters."""
     whole = f"{name}-s{seed}"
     values = {key: value for key, value in run.items() if key not in ("name", "seeds")} | {"seed": seed}
     if "teacher" in run:  # a student learns from the teacher of its own seed
@@ -149,10 +149,11 @@ def _add(found: Plan, name: str, run: Mapping, seed: int) -> str:
         if {**found.runs[whole], "model": ""} != {**values, "model": ""}:
             raise ParameterError(f"two points make a run called {whole!r}, with {values} and {found.runs[whole]}; give one another name")
         return whole
-    what = json.dumps({**values, "model": ""}, sort_keys=True)
-    if what in found.known:
+    what = json.dumps({**values, "model": run["model"].partition(",")[0]}, sort_keys=True)
+    if varied and what in found.known:
         return found.known[what]
-    found.known[what], found.runs[whole] = whole, values
+    found.runs[whole] = values
+    found.known.setdefault(what, whole)
     return whole
 
 

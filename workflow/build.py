@@ -148,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--add keeps the point for good: not with --dry-run")
     elsewhere = any(option.split("=")[0] in ("--executor", "--profile", "--workflow-profile") for option in passed)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    flags = passed + ([] if elsewhere else ["--cores", options.cores]) + (["--dry-run"] if options.dry_run else [])
+    flags = ["--cores", options.cores, *passed] + (["--dry-run"] if options.dry_run else [])
     try:
         profile = read_profile(options.profile)
         records = ROOT / "runs" / options.profile
