@@ -79,6 +79,21 @@ def test_a_failing_chapter_says_so_and_fails(warm, tmp_path):
     assert result.returncode == 1 and "topics='none'" in result.stderr and not (tmp_path / "x.ipynb").exists()
 
 
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_a_fork_has_as_many_threads_as_a_process_of_its_own_would(warm, cold, tmp_path, threads):
+    code = "import torch, threadpoolctl, scipy.linalg\nprint(torch.get_num_threads(), sorted({i['num_threads'] for i in threadpoolctl.threadpool_info() if i['user_api'] == 'blas'}))"
+    book = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "", "language": "python"}})
+    book.cells = [nbformat.v4.new_code_cell('profile: str = ""  # nothing', metadata={"tags": ["parameters"]}), nbformat.v4.new_code_cell(code)]
+    nbformat.write(book, tmp_path / "ask.ipynb")
+    limits = {f"{library}_NUM_THREADS": threads for library in ("OMP", "OPENBLAS", "MKL")}
+    said = []
+    for name, environment in (("warm", warm), ("cold", cold)):
+        result = run(["m3l.notebook", tmp_path / "ask.ipynb", tmp_path / f"{name}.ipynb"], environment | limits)
+        assert result.returncode == 0, result.stderr
+        said.append(outputs(tmp_path / f"{name}.ipynb")[-1][0])
+    assert said[0] == said[1] == f"{threads} [{threads}]\n"
+
+
 def test_a_killed_client_takes_its_work_with_it(warm, tmp_path):
     slow = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "", "language": "python"}})
     parameters = nbformat.v4.new_code_cell('profile: str = ""  # nothing', metadata={"tags": ["parameters"]})

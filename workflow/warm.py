@@ -95,12 +95,23 @@ def _work(channel: socket.socket) -> None:
     for target, stream in enumerate(streams):
         os.dup2(stream, target)
         os.close(stream)
+    _limit_threads(os.environ.get("OMP_NUM_THREADS", ""))
     _end_with_the_client(channel)
     status = _run(*request["arguments"])
     sys.stdout.flush()
     sys.stderr.flush()
     channel.sendall(status.to_bytes(4, "big"))
     os._exit(status)
+
+
+def _limit_threads(number: str) -> None:
+    """What a fresh process would read from its environment: libraries that are loaded already must be told. Sums of more threads round otherwise."""
+    import threadpoolctl
+    import torch
+
+    threads = int(number) if number.isdigit() and int(number) else os.cpu_count() or 1
+    torch.set_num_threads(threads)
+    threadpoolctl.threadpool_limits(threads)
 
 
 def _end_with_the_client(channel: socket.socket) -> None:
