@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from matplotlib import patheffects
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
@@ -206,6 +207,46 @@ def curves(rows, x: str, label: str, paper: Sequence[Mapping] = (), line: str = 
         )
     figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)), frameon=False)
     return figure
+
+
+def topic_space(panels: Sequence[Mapping]) -> Figure:
+    """Items of all views in two dimensions, a panel a model: colour and shape tell the view, words the themes.
+
+    A panel has ``title``, ``place`` (N, 2), ``view`` (N,) and ``themes``, (x, y, words) each; themes that would cover one another are left out.
+    """
+    figure, grid = plt.subplots(1, len(panels), figsize=(5.6 * len(panels), 5.6), squeeze=False)
+    for axes, panel in zip(grid[0], panels, strict=True):
+        for view in dict.fromkeys(np.asarray(panel["view"]).tolist()):
+            own = panel["place"][np.asarray(panel["view"]) == view]
+            axes.scatter(*own.T, s=13, alpha=0.55, color=view_colour(view), marker=VIEW_MARKERS.get(view, "o"), label=view, linewidths=0)
+        axes.set(title=panel["title"], xticks=[], yticks=[])
+        axes.grid(False)
+        figure.canvas.draw()
+        taken = []
+        for x, y, words in panel["themes"]:
+            text = axes.text(x, y, words, fontsize=9.5, ha="center", va="center", fontweight="bold", color="0.1")
+            text.set_path_effects([patheffects.withStroke(linewidth=3, foreground="white")])
+            box = text.get_window_extent()
+            if any(box.overlaps(other) for other in taken):
+                text.remove()
+            else:
+                taken.append(box)
+    handles, names = grid[0][0].get_legend_handles_labels()
+    legend = figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False, markerscale=2)
+    for handle in legend.legend_handles:
+        handle.set_alpha(1.0)
+    return figure
+
+
+def vector(figure: Figure):
+    """The figure as a vector image, for a page and for print; its text stays text."""
+    from io import StringIO
+
+    from IPython.display import SVG
+
+    out = StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None})
+    return SVG(out.getvalue())
 
 
 def cosine_histograms(aligned: Mapping[str, np.ndarray], random: Mapping[str, np.ndarray]) -> Figure:

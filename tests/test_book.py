@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["01-data", "02-encoders", "03-model", "04-training", "04-pltm", "05-retrieval", "06-topics", "verdicts"]
+PAGES = ["01-data", "02-encoders", "03-model", "04-training", "04-pltm", "05-retrieval", "06-topics", "07-topic-space"]
+PAGES += ["08-topic-numbers", "09-batch-sizes", "10-encoder-combinations", "11-scale", "verdicts"]
 pytestmark = pytest.mark.book
 
 
@@ -204,3 +205,118 @@ def test_a_run_of_other_data_is_not_scored(book, checkout):
     run.metrics["data"] = "of yesterday"
     with pytest.raises(DataError, match=r"emoji-m3l-s0.*other data"):
         report.test_corpora([run], str(checkout / "data/smoke"))
+
+
+@pytest.fixture(scope="module")
+def running(book):
+    import browsing
+
+    with browsing.browser() as found:
+        yield found
+
+
+def all_pages(book):
+    return [book / f"{page}.html" for page in ["index", *PAGES, "references"]]
+
+
+@pytest.mark.parametrize("width, scheme", [(1280, "light"), (1280, "dark"), (360, "light")])
+def test_pages_open_in_a_browser_without_a_network_and_without_complaint(book, running, width, scheme):
+    import browsing
+
+    wrong, formulas = {}, 0
+    for path in all_pages(book):
+        with browsing.opened(running, path, width, scheme) as tab:
+            if tab.page.locator(".math").count():
+                tab.page.wait_for_function("() => document.querySelectorAll('mjx-container').length > 0", timeout=20_000)
+            tab.page.wait_for_timeout(300)
+            facts = tab.page.evaluate(browsing.FACTS)
+            formulas += facts["formulas"]
+            faults = [*tab.faults, *(f"broken image {name}" for name in facts["broken"])]
+            faults += [f"{facts['untypeset']} formulas are not typeset"] if facts["untypeset"] else []
+            faults += [f"scrolls sideways by {facts['wide']} px"] if width == 360 and facts["wide"] > 0 else []
+            if faults:
+                wrong[path.name] = faults
+    assert not wrong and formulas > 10
+
+
+def test_pages_are_accessible_to_those_who_cannot_see_them(book, running):
+    import browsing
+    from axe_playwright_python.sync_playwright import Axe
+
+    wrong = {}
+    browsers = sorted((book / "topics").glob("*/index.html"))
+    for path in [*all_pages(book), *browsers]:
+        with browsing.opened(running, path) as tab:
+            tab.page.wait_for_timeout(500)
+            found = Axe().run(tab.page).response["violations"]
+            serious = [f"{v['id']}: {n['target']}" for v in found if v["impact"] in ("serious", "critical") for n in v["nodes"][:3]]
+            if serious:
+                wrong[str(path.relative_to(book))] = serious
+    assert not wrong, json.dumps(wrong, indent=1)
+
+
+def test_the_search_finds_words_of_chapters(book, running):
+    import browsing
+
+    with browsing.opened(running, book / "search.html", fragment="?q=divergence") as tab:
+        tab.page.wait_for_selector("#search-results li", timeout=20_000)
+        assert "retrieval" in " ".join(tab.page.locator("#search-results li a").evaluate_all("links => links.map(a => a.href)")) and not tab.faults
+
+
+def test_the_topic_space_is_drawn_and_a_chosen_item_shows_its_tuple(book, running):
+    import browsing
+
+    with browsing.opened(running, book / "07-topic-space.html") as tab:
+        page = tab.page
+        page.wait_for_selector(".topic-space canvas", timeout=20_000)
+        page.wait_for_timeout(1000)
+        assert browsing.colours(page, ".topic-space .bk-Figure") >= 4, "points of three colours on a ground"
+        field = page.locator(".topic-space input").first
+        field.fill("(en, ")
+        option = page.locator(".topic-space .bk-menu > *").first
+        option.wait_for(timeout=5000)
+        before = page.locator(".topic-space .bk-Figure").first.screenshot()
+        option.click()
+        page.wait_for_timeout(700)
+        said = page.locator(".topic-space .bk-Div").last.inner_text()
+        assert "Its tuple:" in said and "image:" in said and "topic" in said
+        assert page.locator(".topic-space .bk-Figure").first.screenshot() != before and not tab.faults
+
+
+def test_the_topic_browser_answers_a_search_and_a_shared_address_on_a_phone_too(book, running, checkout):
+    import browsing
+
+    topics = json.loads((checkout / "runs/smoke/emoji-m3l-s0/topics.json").read_text(encoding="utf-8"))
+    word = topics["en"][3][0]
+    page_file = book / "topics/emoji-m3l-s0/index.html"
+    for width, touch in ((1280, False), (360, True)):
+        with browsing.opened(running, page_file, width, fragment="#/topic/3", touch=touch) as tab:
+            page = tab.page
+            assert page.locator("h2").inner_text() == "Topic 3" and word in page.locator("main").inner_text()
+            assert page.title().startswith("Topic 3")
+            page.locator("#query").fill(word.upper())
+            page.keyboard.press("Enter")
+            page.wait_for_function("() => location.hash.startsWith('#/find/')")
+            assert page.locator("main mark").count() >= 1 and "topic 3" in page.locator("main").inner_text()
+            with browsing.opened(running, page_file, width, fragment="#/item/image/0") as shared:
+                assert shared.page.locator("main img").first.evaluate("i => i.complete && i.naturalWidth > 0")
+                assert "Nearest documents (en)" in shared.page.locator("main").inner_text() and not shared.faults
+            page.evaluate("location.hash = '#/topic/99'")
+            page.wait_for_function("() => document.title.startsWith('Not found')")
+            assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+            assert not tab.faults
+
+
+def test_the_topic_browser_is_walked_by_keyboard_alone(book, running):
+    import browsing
+
+    with browsing.opened(running, book / "topics/vital-m3l-s0/index.html") as tab:
+        page = tab.page
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        for _ in range(5):
+            page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.getAttribute('href')").startswith("#/topic/")
+        page.keyboard.press("Enter")
+        page.wait_for_function("() => location.hash.startsWith('#/topic/')")
+        assert page.evaluate("document.activeElement.id") == "main", "focus goes to what is new"

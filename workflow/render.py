@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from m3l.explorer import bokeh_scripts
 from m3l.files import atomic, digest_file
 from m3l.notebook import provenance_text
 from m3l.runs import environment
@@ -25,6 +26,13 @@ def stage(profile: str, pages: Path, source: Path) -> None:
     made = {page.stem: digest_file(page) for page in sorted(pages.glob("*.ipynb"))}
     for page in sorted(pages.glob("*.ipynb")):
         shutil.copyfile(page, source / page.name)
+    extra = source / "_extra"  # goes beside the pages as it is
+    for folder in ("assets", "topics"):
+        if (pages.parent / folder).is_dir():
+            shutil.copytree(pages.parent / folder, extra / folder)
+    (extra / "bokeh").mkdir(parents=True)
+    for script in bokeh_scripts():
+        shutil.copyfile(script, extra / "bokeh" / script.name)
     for page in sorted(source.glob("*.md")):
         begun = time.perf_counter()
         text = page.read_text(encoding="utf-8")
@@ -40,6 +48,7 @@ def main() -> int:
     stage(profile, pages, work / "source")
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     config["sphinx"]["config"]["bibtex_bibfiles"] = ["references.bib"]
+    config["sphinx"]["config"]["html_extra_path"] = ["_extra"]
     config["sphinx"]["local_extensions"] = {name: str(ROOT / folder) for name, folder in config["sphinx"]["local_extensions"].items()}
     (work / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
     command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(work / "source"), "--path-output", str(work)]

@@ -1,0 +1,142 @@
+"""A topic browser: one page that opens without a server or a network, from any run record.
+
+``python -m m3l.browser RUN OUT`` writes ``OUT/index.html``, ``OUT/data.js`` and ``OUT/pictures/``.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from . import prepare, report
+from .corpus import Corpus
+from .errors import DataError, M3LError, require
+from .explorer import thumbnails
+from .files import atomic, read_json
+from .metrics import jensen_shannon_matrix
+from .runs import Run, load_run
+from .topics import topic_faults
+
+PAGE = Path(__file__).with_name("browser.html")
+
+
+def topic_entries(run: Run, typical: int = 8, words: int = 15) -> list[dict]:
+    """What is shown of each topic: words by language, share of the test items, coherence, faults, and its most typical items by view."""
+    share = np.mean([theta.mean(axis=0) for theta in run.theta.values()], axis=0)
+    faults = {row["topic"]: row["junk"] for row in topic_faults(run)}
+    coherence = run.metrics["npmi_of_topics"]
+    entries = []
+    for k in range(len(share)):
+        best = {view: np.argsort(-theta[:, k], kind="stable")[:typical] for view, theta in run.theta.items()}
+        entries.append(
+            {
+                "words": {language: w[k][:words] for language, w in run.topics.items()},
+                "share": round(float(share[k]), 5),
+                "npmi": {language: round(float(values[k]), 3) for language, values in coherence.items()},
+                "junk": faults[k],
+                "items": {view: [[int(i), round(float(run.theta[view][i, k]), 3)] for i in items] for view, items in best.items()},
+            }
+        )
+    return entries
+
+
+def item_entries(run: Run, test: Corpus, titles: dict, texts: dict, topics: int = 5, near: int = 5) -> dict[str, list[dict]]:
+    """What is shown of each test item, by view: title, text, its largest topics, its nearest items of every other view, and its tuple's."""
+    found, articles = {}, {view: test.article_of_items(view) for view in run.theta}
+    language = test.text_views[0]
+    nearest = {view: _nearest(run, view, near) for view in run.theta}
+    place = {view: {a: i for i, own in reversed(list(enumerate(articles[view]))) for a in own} for view in run.theta}
+    for view, theta in run.theta.items():
+        found[view] = []
+        for i, own in enumerate(articles[view]):
+            article = min(own)
+            order = np.argsort(-theta[i], kind="stable")[:topics]
+            found[view].append(
+                {
+                    "title": titles.get(view, titles[language])[article] or article,
+                    "article": article,
+                    "text": texts.get(view, {}).get(article, ""),
+                    "topics": [[int(k), round(float(theta[i, k]), 3)] for k in order],
+                    "near": {other: rows[i] for other, rows in nearest[view].items()},
+                    "tuple": {other: place[other][article] for other in run.theta if other != view and article in place[other]},
+                }
+            )
+    return found
+
+
+def _nearest(run: Run, view: str, n: int) -> dict[str, list[list[int]]]:
+    """The ``n`` nearest items of each other view, for each item of ``view``."""
+    found = {}
+    for other, theta in run.theta.items():
+        if other != view:
+            blocks = [np.argsort(block, axis=1, kind="stable")[:, :n] for _, block in jensen_shannon_matrix(run.theta[view], theta)]
+            found[other] = np.concatenate(blocks).tolist()
+    return found
+
+
+def browse(run: Run, test: Corpus, prepared, out, snippet: int = 240) -> Path:
+    """Write the browser of a run into the folder ``out``, atomically; the page's path.
+
+    Parameters
+    ----------
+    run : Run
+    test : Corpus
+        The test part of the corpus that the run was made on.
+    prepared : path
+        The prepared corpus: its titles, texts and pictures.
+    snippet : int
+        Characters of a text that are shown.
+    """
+    for view, theta in run.theta.items():
+        require(
+            view in test.views and len(theta) == len(test.views[view]), f"{run.folder}: its items of view {view!r} are not those of the test part", DataError
+        )
+    frame = prepare.read_tuples(prepared)
+    frame = frame[frame["split"] == "test"]
+    ids = frame["article_id"].astype(str)
+    texts = {v: {a: report.shorten(t, snippet) for a, t in zip(ids, frame[f"{v}_text"], strict=True)} for v in test.text_views}
+    data = {
+        "about": {key: run.params[key] for key in ("corpus", "model", "topics", "seed") if key in run.params} | {"run": Path(str(run.folder)).name},
+        "views": list(run.theta),
+        "languages": list(run.topics),
+        "topics": topic_entries(run),
+        "items": item_entries(run, test, report.titles(prepared, test), texts),
+    }
+    with atomic(out, directory=True) as temporary:
+        if "image" in run.theta:
+            files, names = read_json(Path(prepared) / "images.json"), test.views["image"].item_ids
+            small = thumbnails({str(n): Path(prepared) / "images" / files[str(n)] for n in names}, temporary / "pictures", side=112)
+            for entry, name in zip(data["items"]["image"], names, strict=True):
+                entry["picture"] = f"pictures/{small[str(name)]}"
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        (temporary / "data.js").write_text(f"const DATA = {text};\n", encoding="utf-8")
+        shutil.copyfile(PAGE, temporary / "index.html")
+    return Path(out) / "index.html"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line: 0, or 1 and a plain message."""
+    parser = argparse.ArgumentParser(prog="python -m m3l.browser", description="Write a topic browser, a page that opens anywhere, from a run record.")
+    parser.add_argument("run", type=Path, help="folder of the run record, as runs/laptop/vital-m3l-s0")
+    parser.add_argument("out", type=Path, help="folder to write; one that is there is replaced")
+    parser.add_argument("--data", type=Path, help="folder of the prepared corpora and embeddings; by default the one that the run was made from")
+    options = parser.parse_args(arguments)
+    try:
+        run = load_run(options.run)
+        data = str(options.data or run.params["data"])
+        ours = not options.out.exists() or (options.out / "data.js").is_file() or (options.out.is_dir() and not any(options.out.iterdir()))
+        require(ours, f"{options.out}: is there and is no topic browser; give another folder")
+        page = browse(run, next(iter(report.test_corpora([run], data).values())), f"{data}/prepared/{run.params['corpus']}", options.out)
+    except (M3LError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"the topic browser: {page}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

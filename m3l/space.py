@@ -1,0 +1,186 @@
+"""The topic space (Section 5.4): items of all views laid out in two dimensions, and what the eye should see there, measured.
+
+Distances are those of retrieval: the Jensen–Shannon divergence of document–topic distributions, whose root is a metric.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .corpus import Corpus
+from .errors import DataError, choose, require
+from .metrics import jensen_shannon_matrix
+from .report import PAPER_MODELS, corpus_of, home_of, roles
+from .runs import Run
+
+METHODS = ("tsne", "umap", "pca")
+
+
+@dataclass(frozen=True)
+class Space:
+    """N items of all views, pooled: ``view`` (N,) of str, ``item`` (N,) its row in θ of that view, ``article`` (N,) of str, ``theta`` (N, K)."""
+
+    view: np.ndarray
+    item: np.ndarray
+    article: np.ndarray
+    theta: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.view)
+
+
+def pool(theta: Mapping[str, np.ndarray], test: Corpus, articles: int = 0, seed: int = 0) -> Space:
+    """The items of every view of ``theta``, of ``articles`` articles drawn at random or, with 0, of all.
+
+    A picture of several articles belongs to the first of them that was drawn.
+    """
+    require(len(theta) > 0, "no view to lay out")
+    require(isinstance(articles, int) and articles >= 0, f"articles={articles!r}: expected an integer, 0 or more")
+    names = np.unique(test.article_ids)
+    if articles and articles < len(names):
+        names = np.sort(np.random.default_rng(seed).choice(names, articles, replace=False))
+    chosen = set(names.tolist())
+    views, items, owners, rows = [], [], [], []
+    for view, values in theta.items():
+        require(len(values) == len(test.views[view]), f"view {view!r}: {len(values)} distributions for {len(test.views[view])} items", DataError)
+        for item, own in enumerate(test.article_of_items(view)):
+            if own & chosen:
+                views.append(view)
+                items.append(item)
+                owners.append(min(own & chosen))
+                rows.append(values[item])
+    return Space(np.array(views), np.array(items), np.array(owners), np.array(rows))
+
+
+def distances(space: Space) -> np.ndarray:
+    """Jensen–Shannon divergences of all pairs of items: (N, N), nats, symmetric, zero on the diagonal."""
+    found = np.concatenate([block for _, block in jensen_shannon_matrix(space.theta, space.theta)])
+    np.fill_diagonal(found, 0.0)
+    return 0.5 * (found + found.T)
+
+
+def layout(divergence: np.ndarray, method: str = "tsne", perplexity: float = 30.0, seed: int = 0) -> np.ndarray:
+    """Items in two dimensions, from their divergences (N, N): (N, 2).
+
+    ``tsne`` (van der Maaten & Hinton 2008) and ``umap`` (McInnes et al. 2018) take the Jensen–Shannon distance, the root of the divergence, and
+    start from ``pca``, which is classical scaling of it; ``perplexity`` is t-SNE's, UMAP's number of neighbours.
+
+    Raises
+    ------
+    ParameterError
+        The method is unknown, or the perplexity not between 1 and the number of items.
+    """
+    choose("method", method, METHODS)
+    n = len(divergence)
+    require(n >= 3, f"{n} items cannot be laid out; expected 3 or more", DataError)
+    require(1 <= perplexity < n, f"perplexity={perplexity}: expected at least 1 and below the number of items, {n}")
+    start = _classical_scaling(divergence)
+    if method == "pca":
+        return start
+    distance = np.sqrt(np.maximum(divergence, 0.0))
+    if method == "umap":
+        from umap import UMAP
+
+        model = UMAP(n_neighbors=max(2, int(perplexity)), metric="precomputed", random_state=seed, init=start.astype(np.float32), n_jobs=1)
+        return np.asarray(model.fit_transform(distance), dtype=np.float64)
+    from sklearn.manifold import TSNE
+
+    small = 1e-4 * start / max(float(start[:, 0].std()), 1e-12)
+    return TSNE(perplexity=perplexity, metric="precomputed", init=small, random_state=seed).fit_transform(distance).astype(np.float64)
+
+
+def _classical_scaling(divergence: np.ndarray) -> np.ndarray:
+    """The two main coordinates of squared distances (N, N), by double centring (Torgerson 1952): (N, 2), signs fixed."""
+    from scipy.linalg import eigh
+
+    n = len(divergence)
+    inner = -0.5 * (divergence - divergence.mean(axis=0) - divergence.mean(axis=1)[:, None] + divergence.mean())
+    values, vectors = eigh(inner, subset_by_index=[n - 2, n - 1])
+    found = vectors[:, ::-1] * np.sqrt(np.maximum(values[::-1], 0.0))
+    return found * np.where(found[np.abs(found).argmax(axis=0), [0, 1]] < 0, -1.0, 1.0)
+
+
+def neighbours_of_another_kind(space: Space, divergence: np.ndarray, k: int = 10) -> np.ndarray:
+    """For each item the share, among its ``k`` nearest of all, of items of another view, which for a picture are texts: (N,).
+
+    1 where views are mixed whatever they are, 0 where each stands alone; `mixing_at_random` says what labels drawn at random would give.
+    """
+    require(1 <= k < len(space), f"k={k}: expected at least 1 and below the number of items, {len(space)}")
+    apart = divergence.copy()
+    np.fill_diagonal(apart, np.inf)
+    nearest = np.argpartition(apart, k - 1, axis=1)[:, :k]
+    return (space.view[nearest] != space.view[:, None]).mean(axis=1)
+
+
+def mixing_at_random(space: Space, view: str) -> float:
+    """The expected share of other views among the neighbours of an item of ``view`` if labels were drawn at random."""
+    own = int((space.view == view).sum())
+    require(own > 0, f"view {view!r} has no item in the space", DataError)
+    return (len(space) - own) / (len(space) - 1)
+
+
+def partner_rank(space: Space, divergence: np.ndarray, a: str, b: str) -> np.ndarray:
+    """For each item of view ``a`` with a partner in ``b``, the share of ``b``'s items that are nearer than its nearest partner: (M,), 0 is best."""
+    rows, columns = np.flatnonzero(space.view == a), np.flatnonzero(space.view == b)
+    found = []
+    for row in rows:
+        own = space.article[columns] == space.article[row]
+        if own.any():
+            d = divergence[row, columns]
+            found.append(float((d < d[own].min()).mean()))
+    require(len(found) > 0, f"no item of {a!r} has a partner in {b!r}", DataError)
+    return np.array(found)
+
+
+def gap(space: Space, a: str, b: str) -> float:
+    """The modality gap among topics: distance of two views' mean √θ, 0 to √2 (√θ has length 1, and its distances are Hellinger's)."""
+    centres = [np.sqrt(np.float64(space.theta[space.view == view])).mean(axis=0) for view in (a, b)]
+    return float(np.linalg.norm(centres[0] - centres[1]))
+
+
+def themes(space: Space, place: np.ndarray, words: Sequence[Sequence[str]], n: int = 10, per_theme: int = 2) -> list[tuple[float, float, str]]:
+    """Where to write what: the ``n`` topics that are most items' main one, each at the item nearest to the middle of its items: x, y, words."""
+    top = space.theta.argmax(axis=1)
+    topics, counts = np.unique(top, return_counts=True)
+    found = []
+    for topic in topics[np.argsort(-counts, kind="stable")][:n]:
+        own = place[top == topic]
+        middle = np.median(own, axis=0)
+        x, y = own[np.linalg.norm(own - middle, axis=1).argmin()]
+        found.append((float(x), float(y), ", ".join(words[topic][:per_theme])))
+    return found
+
+
+def summary(space: Space, divergence: np.ndarray, k: int = 10) -> list[dict]:
+    """What the eye should see, a row a view: how mixed its neighbourhoods are, against labels at random, and a row a pair: gap and partners."""
+    other, views, rows = neighbours_of_another_kind(space, divergence, k), list(dict.fromkeys(space.view.tolist())), []
+    for view in views:
+        share, chance = float(other[space.view == view].mean()), mixing_at_random(space, view)
+        rows.append({"of": view, f"other views among {k} nearest": share, "at random": chance})
+    for i, a in enumerate(views):
+        for b in views[i + 1 :]:
+            rows.append({"of": f"{a} – {b}", "gap": gap(space, a, b), "items nearer than the partner": float(partner_rank(space, divergence, a, b).mean())})
+    return rows
+
+
+def measured(
+    runs: Sequence[Run], tests: Mapping[tuple, Corpus], articles: int = 400, k: int = 10, seed: int = 0
+) -> dict[tuple[str, str, str, str, str], np.ndarray]:
+    """What the claims of Section 5.4 are about, as `report.measurements` has it: the mixing of each view's items, (seeds, items), by model.
+
+    Of the models of Figure 2: those that read pictures too, a ZeroshotTM being that of the corpus's first language. The same ``articles`` are drawn for all.
+    """
+    found = {}
+    for run in {run.folder.name: run for run in runs if run.params["model"] in PAPER_MODELS and "image" in run.theta}.values():
+        test, corpus = tests[corpus_of(run)], run.params["corpus"]
+        part = roles(test)
+        if set(run.theta) != set(part) or home_of(run) not in ("", next(iter(part))):
+            continue
+        space = pool(run.theta, test, articles, seed)
+        other = neighbours_of_another_kind(space, distances(space), min(k, len(space) - 1))
+        for view, role in part.items():
+            where = corpus, "multimodal", "neighbours of another kind", role
+            found.setdefault((*where, run.params["model"]), []).append(other[space.view == view])
+            found[(*where, "random labels")] = [np.full(int((space.view == view).sum()), mixing_at_random(space, view))]
+    return {key: np.stack(values) for key, values in found.items()}

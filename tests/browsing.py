@@ -1,0 +1,70 @@
+"""A real browser for tests: headless Chromium, the network cut off, everything that goes wrong written down."""
+
+import contextlib
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+FACTS = """() => ({
+  broken: [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src.slice(-60)),
+  wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  untypeset: [...document.querySelectorAll('.math')].filter(m => !m.querySelector('mjx-container, mjx-assistive-mml, .MathJax, svg')).length,
+  formulas: document.querySelectorAll('.math').length})"""
+
+
+@dataclass
+class Tab:
+    """A page that is open, and what it complained of."""
+
+    page: object
+    faults: list[str] = field(default_factory=list)
+
+
+def chromium() -> str:
+    """The path of the browser. Where there is none a test is skipped and says so; in CI it fails."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not found:
+        message = "no chromium on this machine: pages were not opened in a browser; on Debian, apt-get install chromium"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+@contextlib.contextmanager
+def browser():
+    """A running browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+        yield found
+        found.close()
+
+
+@contextlib.contextmanager
+def opened(running, path: Path, width: int = 1280, scheme: str = "light", fragment: str = "", touch: bool = False):
+    """A page opened from disk; requests that leave the machine are refused and noted."""
+    context = running.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=touch)
+    tab = Tab(context.new_page())
+    context.route("http*://**", lambda route: (tab.faults.append(f"asks the network for {route.request.url[:90]}"), route.abort()))
+    tab.page.on("requestfailed", lambda request: tab.faults.append(f"failed request {request.url[-90:]}"))
+    tab.page.on("console", lambda message: tab.faults.append(f"console: {message.text[:200]}") if message.type == "error" else None)
+    tab.page.on("pageerror", lambda error: tab.faults.append(f"script error: {str(error)[:200]}"))
+    tab.page.goto(path.resolve().as_uri() + fragment)
+    tab.page.wait_for_load_state("load")
+    yield tab
+    context.close()
+
+
+def colours(page, selector: str) -> int:
+    """How many different colours a drawn element shows, in steps of 32: one if nothing was drawn."""
+    import io
+
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(page.locator(selector).first.screenshot())).convert("RGB")
+    return len({tuple(c // 32 for c in colour) for _, colour in image.getcolors(maxcolors=1 << 24)})
