@@ -150,7 +150,13 @@ def explorer(
     for source in sources.values():
         source.selected.js_on_change("indices", connect)
     find = AutocompleteInput(
-        title="Find by name", completions=named, case_sensitive=False, search_strategy="includes", min_characters=2, sizing_mode="stretch_width"
+        title="Find by name",
+        completions=named,
+        case_sensitive=False,
+        search_strategy="includes",
+        min_characters=2,
+        max_completions=12,
+        sizing_mode="stretch_width",
     )
     find.js_on_change("value", CustomJS(args={"sources": sources}, code=FIND))
     script, div = components(column(find, plot, said, sizing_mode="stretch_width"))
