@@ -63,7 +63,7 @@ def mean_table(rows, along: Sequence[str], columns: Sequence[str] = ("score", "j
     for key, part in rows.groupby(["panel", *along], sort=True):
         line = dict(zip(["", *along], key, strict=True)) | {"seeds": part["seed"].nunique()}
         for column in columns:
-            line[column] = spread(part[column].to_numpy())
+            line[column] = spread(part[column].to_numpy(), 0 if column == "seconds" else 3)
         lines.append(line)
     return pd.DataFrame(lines)
 

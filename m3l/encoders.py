@@ -22,7 +22,7 @@ import numpy as np
 
 from .errors import DataError, EncoderUnavailable, choose, require
 from .files import digest, digest_file
-from .progress import progress_bar
+from .progress import progress_bar, silenced
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,10 @@ def _sentence_transformers(name: str, max_tokens: int, device: str, kind: str = 
     from .train import resolve_device
 
     where = resolve_device(device)
+    if silenced():  # its own bars do not ask; on a page one would be a widget, whose script comes from elsewhere
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
     try:
         model = SentenceTransformer(name, device=str(where), trust_remote_code=False, local_files_only=not _hub_answers())
     except Exception as error:  # the hub's client raises many kinds; all mean that the model is not to be had

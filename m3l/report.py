@@ -34,7 +34,7 @@ def with_labels(runs: Sequence[Run], labels: Mapping[str, Sequence[str]]) -> lis
     """The runs, and each again under the other names that ``labels`` gives it: "M3L-Contrast, 100 topics" is M3L-Contrast as the tables have it."""
     for name in labels:
         require(any(run.folder.name == name for run in runs), f"labels: no run is called {name!r}")
-    return [*runs, *(replace(run, params={**run.params, "model": label}) for run in runs for label in labels.get(run.folder.name, []))]
+    return [named for run in runs for named in (run, *(replace(run, params={**run.params, "model": label}) for label in labels.get(run.folder.name, [])))]
 
 
 def corpus_of(run: Run) -> tuple:

@@ -90,8 +90,8 @@ def test_curves_draw_each_model_once_a_panel_with_the_stars(runs, test_part):
 def test_a_label_is_another_name_of_the_same_run(runs):
     name = runs[0].folder.name
     more = report.with_labels(runs, {name: ["A, 25 topics", "B"]})
-    assert [r.params["model"] for r in more[len(runs) :]] == ["A, 25 topics", "B"] and runs[0].params["model"] not in ("A, 25 topics", "B")
-    assert more[-1].metrics is runs[0].metrics and more[-1].folder.name == name
+    assert more[0] is runs[0] and [r.params["model"] for r in more[1:3]] == ["A, 25 topics", "B"] and more[3:] == runs[1:]
+    assert runs[0].params["model"] not in ("A, 25 topics", "B") and more[2].metrics is runs[0].metrics and more[2].folder.name == name
     with pytest.raises(ParameterError, match="no run is called 'nobody'"):
         report.with_labels(runs, {"nobody": ["x"]})
 

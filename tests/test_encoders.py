@@ -1,8 +1,11 @@
 import multiprocessing
+import os
 import re
 import shutil
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 
@@ -546,3 +549,10 @@ def test_pocket_clip_of_no_picture_is_empty(fakes, tmp_path, monkeypatch):
     monkeypatch.setattr("m3l.encoders._use_multilingual", lambda *_: fakes[0])
     monkeypatch.setattr("m3l.encoders._efficientnet_lite0", lambda *_: fakes[1])
     assert len(encode(get_encoder("pocket-clip", "image"), [], tmp_path, progress=False)) == 0
+
+
+def test_no_bar_is_shown_where_none_is_wanted():
+    """A bar on a page is a widget, and a widget asks a CDN for its script."""
+    code = "from m3l.encoders import get_encoder; print(get_encoder('minilm-en', device='cpu').embed(['a horse']).shape)"
+    found = subprocess.run([sys.executable, "-c", code], env=os.environ | {"TQDM_DISABLE": "1"}, capture_output=True, text=True, timeout=300)
+    assert found.stdout.endswith("(1, 384)\n") and "%" not in found.stderr, found.stderr

@@ -125,7 +125,7 @@ def job(tuples: int) -> None:
     print(speed(corpus, "book", "cpu", 1, 32, "fused", repeats=4), flush=True)
 
 
-def steps(tuples: int = 3200) -> list[dict]:
+def steps(tuples: int = 1600) -> list[dict]:
     """What makes training fast, step by step: name, tuples a second, threads or jobs; of a model of three views."""
     import released_loop
 
