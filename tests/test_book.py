@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ["01-data", "02-encoders", "03-model", "04-training", "04-pltm", "05-retrieval", "06-topics", "07-topic-space"]
@@ -98,7 +99,7 @@ def test_every_picture_has_alternative_text(book):
 def test_runs_hold_all_that_a_figure_needs(book, checkout):
     from m3l.runs import load_model, load_run
 
-    for folder in sorted((checkout / "runs/smoke").iterdir()):
+    for folder in sorted(path.parent for path in (checkout / "runs/smoke").glob("*/metrics.json")):
         run = load_run(folder)
         assert run.history and run.metrics["scores"] and set(run.theta) == set(run.params["encoders"])
         assert run.history[-1]["epoch"] == run.params.get("epochs", run.params.get("sweeps"))
@@ -120,12 +121,16 @@ def cells(html, table_class):
 
 
 def test_verdicts_and_tables_show_the_recorded_numbers(book, checkout):
-    from m3l import claims, report
+    from m3l import claims, grid, report, space
 
-    runs = report.load_runs(checkout / "runs/smoke")
+    plan, named = grid.plan(yaml.safe_load((checkout / "workflow/profiles/smoke.yaml").read_text())), {}
+    for labels in plan.labels.values():
+        for run, names in labels.items():
+            named.setdefault(run, []).extend(names)
+    runs = report.with_labels(report.load_runs(checkout / "runs/smoke", list(plan.runs)), named)
     tests = report.test_corpora(runs, str(checkout / "data/smoke"))
     scores = report.scores(runs)
-    measured = report.measurements(runs, tests, scores, report.raw_scores(tests))
+    measured = report.measurements(runs, tests, scores, report.raw_scores(tests)) | space.measured(runs, tests)
     find = claims.paper_lookup(claims.read_numbers(checkout / "data/paper/numbers.csv"))
     verdicts = [claims.judge(c, measured, find) for c in claims.read_claims(checkout / "data/paper/claims.csv")]
     page = (book / "verdicts.html").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -120,3 +121,21 @@ def test_an_added_point_is_kept_and_planned(build):
 def test_a_profile_that_is_called_otherwise_is_refused(build, capsys):
     (build.ROOT / "workflow/profiles/copy.yaml").write_text(yaml.safe_dump(PROFILE))
     assert build.main(["copy"]) == 2 and "Write profile: copy" in capsys.readouterr().err
+
+
+def test_logs_of_what_failed_on_a_cluster_are_shown_and_no_other(build, capsys, monkeypatch):
+    logs = build.ROOT / "build/mini/logs"
+    logs.mkdir(parents=True)
+
+    def fails(*_):
+        (logs / "joint-s0.txt").write_text("topics=1: expected 2 or more\nfailed\n")
+        (logs / "joint-s1.txt").write_text("only a warning\n")
+        return 1
+
+    (logs / "old.txt").write_text("of yesterday\nfailed\n")
+    os.utime(logs / "old.txt", (0, 0))
+    monkeypatch.setattr(build, "snakemake", fails)
+    assert build.main(["mini", "--", "--workflow-profile", "workflow/slurm"]) == 1
+    said = capsys.readouterr().err
+    assert "build/mini/logs/joint-s0.txt:" in said and "topics=1: expected 2 or more" in said and "warning" not in said and "yesterday" not in said
+    assert build.main(["mini"]) == 1 and "topics=1" not in capsys.readouterr().err, "a job here has shown its log itself"

@@ -295,7 +295,10 @@ def test_missing_picture_is_named(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["bert", "", "USE-multilingual"])
 def test_unknown_encoder_lists_the_valid_ones(name):
-    with pytest.raises(ParameterError, match=rf"encoder='{name}' is unknown; valid: {', '.join(ENCODERS)}, a sentence-transformers model"):
+    with pytest.raises(
+        ParameterError,
+        match=rf"encoder='{name}' is unknown; valid: {', '.join(ENCODERS)}, corpus-lsi-<language>, corpus-fasttext-<language>, a sentence-transformers model",
+    ):
         get_encoder(name)
 
 

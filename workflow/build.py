@@ -97,7 +97,7 @@ def snakemake(profile: str, targets: list[str], options: list[str], more: dict[s
     """Run Snakemake for targets; its exit status."""
     command = [
         *(sys.executable, "-m", "snakemake", *targets, "--snakefile", "workflow/Snakefile", "--configfile", f"workflow/profiles/{profile}.yaml"),
-        *("--nolock", "--rerun-incomplete", "--keep-going", "--show-failed-logs", "--quiet", "rules", *options),
+        *("--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules", *options),
     ]
     process = subprocess.Popen(command, cwd=ROOT, env=environment() | more)
     try:
@@ -106,6 +106,14 @@ def snakemake(profile: str, targets: list[str], options: list[str], more: dict[s
         process.terminate()
         process.wait()
         raise
+
+
+def show_failures(profile: str, since: float) -> None:
+    """Print the logs of the jobs that failed elsewhere, on a cluster's nodes, since a time; here they have shown them themselves."""
+    for log in sorted((ROOT / "build" / profile / "logs").glob("*.txt")):
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if log.stat().st_mtime >= since and lines[-1:] == ["failed"]:
+            print(f"{log.relative_to(ROOT)}:", *lines[-20:-1], sep="\n    ", file=sys.stderr)
 
 
 def claim(stack: contextlib.ExitStack, profile: str, plan: grid.Plan, patterns: list[str]) -> list[str]:
@@ -146,7 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(given)
     if options.add and options.dry_run:
         parser.error("--add keeps the point for good: not with --dry-run")
-    elsewhere = any(option.split("=")[0] in ("--executor", "--profile", "--workflow-profile") for option in passed)
+    begun, elsewhere = time.time(), any(option.split("=")[0] in ("--executor", "--profile", "--workflow-profile") for option in passed)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     flags = ["--cores", options.cores, *passed] + (["--dry-run"] if options.dry_run else [])
     try:
@@ -174,6 +182,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (Refused, M3LError, yaml.YAMLError) as error:
         print(error, file=sys.stderr)
         return 3 if "another build" in str(error) else 2
+    if code and elsewhere:
+        show_failures(options.profile, begun)
     if code == 0 and not options.dry_run and not options.targets and not options.runs:
         print(f"the book: build/{options.profile}/html/index.html")
     return code
