@@ -8,7 +8,7 @@ from . import prepare
 from .corpus import Corpus
 from .evaluation import aligned_pairs, evaluate
 from .metrics import modality_gap, neighbour_overlap
-from .report import PAPER_MODELS, as_in_the_paper, scores
+from .report import PAPER_MODELS, as_in_the_paper, score_cell, scores, spread
 from .runs import Run
 
 
@@ -68,14 +68,6 @@ def mean_table(rows, along: Sequence[str], columns: Sequence[str] = ("score", "j
     return pd.DataFrame(lines)
 
 
-def spread(values: np.ndarray, digits: int = 3) -> str:
-    """Mean ± standard deviation, as a table shows them; "–" of nothing."""
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return "–"
-    return f"{values.mean():.{digits}f}" + (f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else "")
-
-
 def paper_points(numbers: Sequence[Mapping], panels: Mapping[str, tuple[str, str]], x: float) -> list[dict]:
     """The points of Figures 3 to 6 that the paper's Tables 1 and 2 repeat: ``panel``, ``base``, ``x`` and ``score``.
 
@@ -130,8 +122,6 @@ def table4(runs: Sequence[Run], languages: Sequence[str], data: str, numbers: Se
     """
     import pandas as pd
 
-    from .metrics import bootstrap
-
     a, b = languages
     pairs = [(a, b, "en-de", "MRR"), (a, "image", "en-image", "UAP"), (b, "image", "de-image", "UAP")]
     lines = {}
@@ -147,11 +137,7 @@ def table4(runs: Sequence[Run], languages: Sequence[str], data: str, numbers: Se
         for query, item, pair, measure in pairs:
             rows = [next(s for s in run.metrics["scores"] if (s["query"], s["item"]) == (query, item)) for run in same]
             for column, key, what in ((f"{measure} {query} → {item}", "values", measure), (f"JSD {query} – {item}", "divergences", "JSD")):
-                values = np.stack([row[key] for row in rows])
-                low, high = bootstrap(values.mean(axis=0), draws=draws)
-                paper = printed.get((pair, what))
-                shown = [f"<b>{spread(values.mean(axis=1))}</b>", f"{low:.3f} – {high:.3f}"] + ([f"<i>paper {paper:.3f}</i>"] if paper is not None else [])
-                line[column] = "<br>".join(shown)
+                line[column] = score_cell(np.stack([row[key] for row in rows]), printed.get((pair, what)), draws)
         lines[name.replace(" + ", "<br>")] = line
     return pd.DataFrame(lines).T.style.set_table_attributes('class="paper-table"')
 
@@ -188,13 +174,13 @@ def alignment(test: Corpus, spaces: Mapping[str, str], neighbours: int = 10) -> 
     return rows
 
 
-def of_corpus(runs: Sequence[Run], corpus: str, model: str = "M3L-Contrast", with_pictures: bool = True) -> list[Run]:
-    """The joint models of a corpus, whatever their encoders, trained with pictures or without."""
+def trained_with_pictures(runs: Sequence[Run], corpus: str) -> list[Run]:
+    """The M3L-Contrast models of a corpus that were trained with pictures, a network a view, whatever their encoders."""
     return [
         run
         for run in runs
         if run.params["corpus"] == corpus
-        and run.params["model"].partition(",")[0] == model
-        and ("image" in run.params["train_views"]) == with_pictures
+        and run.params["model"].partition(",")[0] == "M3L-Contrast"
+        and "image" in run.params["train_views"]
         and not run.params.get("share_text_network")
     ]

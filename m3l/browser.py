@@ -8,6 +8,7 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -26,18 +27,17 @@ PAGE = Path(__file__).with_name("browser.html")
 
 def topic_entries(run: Run, typical: int = 8, words: int = 15) -> list[dict]:
     """What is shown of each topic: words by language, share of the test items, coherence, faults, and its most typical items by view."""
-    share = np.mean([theta.mean(axis=0) for theta in run.theta.values()], axis=0)
-    faults = {row["topic"]: row["junk"] for row in topic_faults(run)}
     coherence = run.metrics["npmi_of_topics"]
     entries = []
-    for k in range(len(share)):
+    for row in topic_faults(run):
+        k = row["topic"]
         best = {view: np.argsort(-theta[:, k], kind="stable")[:typical] for view, theta in run.theta.items()}
         entries.append(
             {
                 "words": {language: w[k][:words] for language, w in run.topics.items()},
-                "share": round(float(share[k]), 5),
+                "share": round(row["share"], 5),
                 "npmi": {language: round(float(values[k]), 3) for language, values in coherence.items()},
-                "junk": faults[k],
+                "junk": row["junk"],
                 "items": {view: [[int(i), round(float(run.theta[view][i, k]), 3)] for i in items] for view, items in best.items()},
             }
         )
@@ -48,7 +48,7 @@ def item_entries(run: Run, test: Corpus, titles: dict, texts: dict, topics: int 
     """What is shown of each test item, by view: title, text, its largest topics, its nearest items of every other view, and its tuple's."""
     found, articles = {}, {view: test.article_of_items(view) for view in run.theta}
     language = test.text_views[0]
-    nearest = {view: _nearest(run, view, near) for view in run.theta}
+    nearest = _nearest(run, near)
     place = {view: {a: i for i, own in reversed(list(enumerate(articles[view]))) for a in own} for view in run.theta}
     for view, theta in run.theta.items():
         found[view] = []
@@ -61,20 +61,20 @@ def item_entries(run: Run, test: Corpus, titles: dict, texts: dict, topics: int 
                     "article": article,
                     "text": texts.get(view, {}).get(article, ""),
                     "topics": [[int(k), round(float(theta[i, k]), 3)] for k in order],
-                    "near": {other: rows[i] for other, rows in nearest[view].items()},
+                    "near": {other: nearest[view, other][i] for other in run.theta if other != view},
                     "tuple": {other: place[other][article] for other in run.theta if other != view and article in place[other]},
                 }
             )
     return found
 
 
-def _nearest(run: Run, view: str, n: int) -> dict[str, list[list[int]]]:
-    """The ``n`` nearest items of each other view, for each item of ``view``."""
+def _nearest(run: Run, n: int) -> dict[tuple[str, str], list[list[int]]]:
+    """(view, other view) -> for each item of the first its ``n`` nearest of the second."""
     found = {}
-    for other, theta in run.theta.items():
-        if other != view:
-            blocks = [np.argsort(block, axis=1, kind="stable")[:, :n] for _, block in jensen_shannon_matrix(run.theta[view], theta)]
-            found[other] = np.concatenate(blocks).tolist()
+    for a, b in combinations(run.theta, 2):
+        divergence = np.concatenate([block for _, block in jensen_shannon_matrix(run.theta[a], run.theta[b])])
+        for pair, matrix in (((a, b), divergence), ((b, a), divergence.T)):
+            found[pair] = np.argsort(matrix, axis=1, kind="stable")[:, :n].tolist()
     return found
 
 

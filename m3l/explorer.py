@@ -9,38 +9,30 @@ from pathlib import Path
 import numpy as np
 
 from .files import atomic
-from .plots import VIEW_COLOURS, VIEW_MARKERS, view_colour
+from .plots import VIEW_MARKERS, view_colour
 from .space import Space
 
 SCRIPTS = ("bokeh.min.js", "bokeh-widgets.min.js")
 SHAPES = {"o": "circle", "s": "square", "^": "triangle", "D": "diamond"}
-TOOLTIP = """<div style="max-width: 15em"><b>@title</b> (@view)<br>@picture{safe}@topics{safe}</div>"""
+TOOLTIP = """<div style="max-width: 15em"><b>@title{{safe}}</b> ({view})<br>@picture{{safe}}@topics{{safe}}</div>"""
 
 # the one thing that Bokeh has no word for: lines from the chosen point to its tuple, and the words for those who do not see them
 CONNECT = """
-const all = Object.entries(sources);
-let article = null;
-for (const [view, source] of all) {
-  if (source.selected.indices.length) {
-    article = source.data.article[source.selected.indices[0]];
-    chosen = [view, source.selected.indices[0]];
-  }
-}
-const xs = [], ys = [], names = [];
-if (article !== null) {
-  const from = sources[chosen[0]].data, i = chosen[1];
-  for (const [view, source] of all) {
-    source.data.article.forEach((other, j) => {
-      if (other === article && !(view === chosen[0] && j === i)) {
-        xs.push([from.x[i], source.data.x[j]]);
-        ys.push([from.y[i], source.data.y[j]]);
-        names.push(`${view}: ${source.data.plain[j]}`);
+const all = Object.entries(sources), xs = [], ys = [], names = [];
+const chosen = all.find(([, source]) => source.selected.indices.length);
+said.text = hint;
+if (chosen) {
+  const [own, {data: from, selected}] = chosen, i = selected.indices[0];
+  for (const [view, {data}] of all) {
+    data.article.forEach((other, j) => {
+      if (other === from.article[i] && !(view === own && j === i)) {
+        xs.push([from.x[i], data.x[j]]);
+        ys.push([from.y[i], data.y[j]]);
+        names.push(`${view}: ${data.topics[j]}`);
       }
     });
   }
-  said.text = `<b>${from.title[i]}</b> (${chosen[0]}): ${from.plain[i]}. Its tuple: ${names.join('; ') || 'no other member is shown'}.`;
-} else {
-  said.text = hint;
+  said.text = `<b>${from.title[i]}</b> (${own}): ${from.topics[i]}. Its tuple: ${names.join('; ') || 'no other member is shown'}.`;
 }
 lines.data = {xs, ys};
 """
@@ -112,7 +104,6 @@ def explorer(
     sources, named = {}, []
     for view in dict.fromkeys(space.view.tolist()):
         rows = np.flatnonzero(space.view == view)
-        plain = [describe(space.theta[r], words) for r in rows]
         called = [titles[view, space.article[r]] for r in rows]
         names = [f"{name} ({view}, {space.article[r]}{f', {n}' if view == 'image' else ''})" for n, (name, r) in enumerate(zip(called, rows, strict=True))]
         shown = [f'<img src="{escape(pictures[r])}" alt="" width="72"><br>' if r in pictures else "" for r in rows]
@@ -120,15 +111,15 @@ def explorer(
             "x": place[rows, 0],
             "y": place[rows, 1],
             "article": space.article[rows].tolist(),
-            "title": called,
-            "plain": plain,
             "named": names,
             "picture": shown,
+            # as HTML, in which a title's signs are signs
+            "title": [escape(name) for name in called],
+            "topics": [escape(describe(space.theta[r], words)) for r in rows],
         }
-        data |= {"view": [view] * len(rows), "topics": [escape(text).replace("; ", "<br>") for text in plain]}
         sources[view] = ColumnDataSource(data)
         named += names
-        colour = tuple(round(255 * c) for c in view_colour(view)) if view in VIEW_COLOURS else (90, 90, 90)
+        colour = tuple(round(255 * c) for c in view_colour(view))
         drawn = plot.scatter(
             **{
                 "x": "x",
@@ -142,11 +133,11 @@ def explorer(
             },
             **{"selection_line_color": "black", "selection_line_width": 3, "nonselection_alpha": 0.25},
         )
-        plot.add_tools(HoverTool(tooltips=TOOLTIP, renderers=[drawn]))
+        plot.add_tools(HoverTool(tooltips=TOOLTIP.format(view=escape(view)), renderers=[drawn]))
     plot.legend.click_policy = "hide"
     plot.legend.location = "top_right"
     said = Div(text=HINT, sizing_mode="stretch_width")
-    connect = CustomJS(args={"sources": sources, "lines": lines, "said": said, "hint": HINT}, code="let chosen = null;" + CONNECT)
+    connect = CustomJS(args={"sources": sources, "lines": lines, "said": said, "hint": HINT}, code=CONNECT)
     for source in sources.values():
         source.selected.js_on_change("indices", connect)
     find = AutocompleteInput(

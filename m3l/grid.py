@@ -75,6 +75,9 @@ def plan(profile: Mapping, added: Sequence[Mapping] = ()) -> Plan:
         _take(grids, **entry)
     for grid in grids:
         _expand(found, grid, base)
+    for run, values in found.runs.items():
+        teacher = values.get("teacher", "")
+        require(not teacher or teacher in found.runs, f"run {run!r} has the teacher {teacher!r}, which is no run of the profile; add it with that seed")
     return found
 
 
@@ -106,6 +109,8 @@ def _take(grids: list[dict], chapter: str, point: Mapping) -> None:
     fits = [grid for grid in there if _changes(point) == _changes(grid["points"][0])]
     known = " or ".join(dict.fromkeys(" and ".join(sorted(_changes(grid["points"][0]))) for grid in there))
     require(bool(fits), f"point={json.dumps(point)}: the grids of {chapter} change {known}, or seeds")
+    for key, like in fits[0]["points"][0].items():
+        require(type(point.get(key, like)) is type(like), f"{key}={point.get(key)!r}: expected {type(like).__name__}, as {json.dumps(like)}")
     for grid in fits:
         if point not in grid["points"]:
             grid["points"].append(dict(point))
@@ -133,7 +138,7 @@ def _expand(found: Plan, grid: Mapping, base: Mapping) -> None:
             seeds = [*(run["seeds"] if itself else grid.get("seeds", run["seeds"])), *grid.get("more_seeds", [])]
             for seed in dict.fromkeys(seeds):
                 whole = _add(found, name, run, seed) if itself else _add(found, f"{name}-{suffix}", varied, seed, varied=True)
-                if found.runs[whole]["model"] != model:
+                if model not in (found.runs[whole]["model"], *labels.get(whole, [])):
                     labels.setdefault(whole, []).append(model)
                 if whole not in shown:
                     shown.append(whole)

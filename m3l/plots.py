@@ -12,6 +12,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 PALETTE = sns.color_palette("colorblind")
 VIEW_COLOURS = {"en": PALETTE[0], "de": PALETTE[1], "fr": PALETTE[1], "es": PALETTE[4], "image": PALETTE[2]}
 VIEW_MARKERS = {"en": "o", "de": "s", "fr": "s", "es": "D", "image": "^"}
+MARKERS = "os^DvPX"
 TERM_NAMES = {"reconstruction": "reconstruction", "kl": "KL", "contrastive": "InfoNCE (times s)", "loss": "sum"}
 
 
@@ -163,9 +164,9 @@ def coherence_against_diversity(table) -> Figure:
         for (model, language), rows in part.groupby(["model", "language"], sort=False):
             i, second = models.index(model), languages.index(language) > 0
             face = "none" if second else PALETTE[i % 10]
-            axes.scatter(rows["NPMI"], rows["diversity"], s=42, marker="os^DvPX"[i % 7], facecolor=face, edgecolor=PALETTE[i % 10], linewidth=1.5)
+            axes.scatter(rows["NPMI"], rows["diversity"], s=42, marker=MARKERS[i % len(MARKERS)], facecolor=face, edgecolor=PALETTE[i % 10], linewidth=1.5)
         axes.set(xlabel=f"NPMI (filled: {languages[0]}" + (f", open: {languages[1]})" if len(languages) > 1 else ")"), ylabel="topic diversity", title=corpus)
-    handles = [plt.Line2D([], [], marker="os^DvPX"[i % 7], linestyle="", color=PALETTE[i % 10], label=model) for i, model in enumerate(models)]
+    handles = [plt.Line2D([], [], marker=MARKERS[i % len(MARKERS)], linestyle="", color=PALETTE[i % 10], label=model) for i, model in enumerate(models)]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(models), frameon=False)
     return figure
 
@@ -188,7 +189,7 @@ def curves(rows, x: str, label: str, paper: Sequence[Mapping] = (), line: str = 
             if len(own):
                 by_x = own.groupby(x)["score"]
                 mean, sd = by_x.mean(), by_x.std().fillna(0.0)
-                axes.errorbar(mean.index, mean, sd, color=PALETTE[i % 10], marker="os^DvPX"[i % 7], markersize=6, capsize=3, linewidth=1.8)
+                axes.errorbar(mean.index, mean, sd, color=PALETTE[i % 10], marker=MARKERS[i % len(MARKERS)], markersize=6, capsize=3, linewidth=1.8)
                 axes.plot(own[x], own["score"], ".", color=PALETTE[i % 10], markersize=3)
             for point in paper:
                 if (point["panel"], point["base"]) == (panel, name):
@@ -199,7 +200,7 @@ def curves(rows, x: str, label: str, paper: Sequence[Mapping] = (), line: str = 
         axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
         axes.minorticks_off()
         axes.set(xlabel=label, ylabel=panel.rpartition(", ")[2], title=panel.rpartition(", ")[0], ylim=(0, None))
-    handles = [plt.Line2D([], [], marker="os^DvPX"[i % 7], color=PALETTE[i % 10], label=name) for i, name in enumerate(names)]
+    handles = [plt.Line2D([], [], marker=MARKERS[i % len(MARKERS)], color=PALETTE[i % 10], label=name) for i, name in enumerate(names)]
     handles += [plt.Line2D([], [], color="0.4", linestyle=":", label="chance")]
     if paper:
         handles.append(

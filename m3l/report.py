@@ -309,6 +309,23 @@ def _coherences(runs: Sequence[Run]) -> dict[tuple[str, str, str, str], np.ndarr
     return {key: np.array(values) for key, values in found.items()}
 
 
+def spread(values: np.ndarray, digits: int = 3) -> str:
+    """Mean ± standard deviation of one value a seed, as tables show them; "–" of nothing."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return "–"
+    return f"{values.mean():.{digits}f}" + (f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else "")
+
+
+def score_cell(values: np.ndarray, paper: float | None = None, draws: int = 0) -> str:
+    """A cell of the paper's tables, from each seed's value of each unit (S, N): `spread` over seeds, with ``draws`` the 95 % bootstrap interval
+    over units, and the paper's number if there is one; HTML."""
+    lines = ["<b>{}</b>{}{}".format(*spread(values.mean(axis=1)).partition(" ± "))]
+    if draws:
+        lines.append("{:.3f} – {:.3f}".format(*metrics.bootstrap(values.mean(axis=0), draws=draws)))
+    return "<br>".join(lines + ([f"<i>paper {paper:.3f}</i>"] if paper is not None else []))
+
+
 def paper_table(table, raw, runs: Sequence[Run], corpus: str, languages: Sequence[str], setting: str, numbers: Sequence[Mapping], draws: int = 2000):
     """Table 1 (``multilingual``) or Table 2 (``multimodal``) on a corpus, each cell with the paper's number where it prints one; a styled frame.
 
@@ -327,17 +344,6 @@ def paper_table(table, raw, runs: Sequence[Run], corpus: str, languages: Sequenc
             (n["value"] for n in numbers if (n["model"], n["setting"], n["measure"], n["pair"]) == (model, setting, measure, pair) and n["table"] in "12"), None
         )
 
-    def cell(values, paper=None, interval=True):
-        mean = values.mean(axis=1)
-        spread = f" ± {mean.std(ddof=1):.3f}" if len(mean) > 1 else ""
-        low, high = metrics.bootstrap(values.mean(axis=0), draws=draws) if interval else (None, None)
-        lines = [
-            f"<b>{mean.mean():.3f}</b>{spread}",
-            *([f"{low:.3f} – {high:.3f}"] if interval else []),
-            *([f"<i>paper {paper:.3f}</i>"] if paper is not None else []),
-        ]
-        return "<br>".join(lines)
-
     def of(model, query, item):
         return chosen[(chosen["model"] == model) & (chosen["query"] == query) & (chosen["item"] == item)]
 
@@ -346,18 +352,18 @@ def paper_table(table, raw, runs: Sequence[Run], corpus: str, languages: Sequenc
         line = {}
         for language in (a, b):
             key = corpus, setting, language, model
-            line[f"NPMI {language}"] = cell(coherence[key], printed(model, "NPMI", role[language]), interval=False) if key in coherence else "–"
+            line[f"NPMI {language}"] = score_cell(coherence[key], printed(model, "NPMI", role[language])) if key in coherence else "–"
         for query, item in pairs:
             rows, pair = of(model, query, item), f"{role[query]}-{role[item]}"
             if not len(rows):
                 continue
             metric = rows["metric"].iloc[0]
-            line[f"{metric} {query} → {item}"] = cell(np.stack(rows["values"].tolist()), printed(model, metric, pair))
-            line[f"JSD {query} – {item}"] = cell(np.stack(rows["divergences"].tolist()), printed(model, "JSD", pair))
+            line[f"{metric} {query} → {item}"] = score_cell(np.stack(rows["values"].tolist()), printed(model, metric, pair), draws)
+            line[f"JSD {query} – {item}"] = score_cell(np.stack(rows["divergences"].tolist()), printed(model, "JSD", pair), draws)
         for query, item in [(item, query) for query, item in pairs]:
             rows = of(model, query, item)
             if len(rows):
-                line[f"{rows['metric'].iloc[0]} {query} → {item}"] = cell(np.stack(rows["values"].tolist()))
+                line[f"{rows['metric'].iloc[0]} {query} → {item}"] = score_cell(np.stack(rows["values"].tolist()), None, draws)
         trained = [teachers[n] for n in of(model, *pairs[0])["run"]]
         seconds = [r.metrics["seconds"] + (teachers[r.params["teacher"]].metrics["seconds"] if r.params.get("teacher") in teachers else 0) for r in trained]
         line["seconds"] = f"{np.mean(seconds):,.0f}"

@@ -49,11 +49,11 @@ def efficiency(speed: Mapping):
     """Speed of several jobs at once against as many times that of one; a data frame."""
     import pandas as pd
 
-    rows = [row for row in speed["rows"] if "at once" in row["what"]]
-    require(len(rows) > 0 and rows[0]["cores"] == 1, "speed: no measurement of one job alone", DataError)
+    rows = [row for row in speed["rows"] if "jobs" in row]
+    require(len(rows) > 0 and rows[0]["jobs"] == 1, "speed: no measurement of one job alone", DataError)
     one = rows[0]["tuples_per_second"]
     return pd.DataFrame(
-        [{"jobs at once": r["cores"], "tuples a second": r["tuples_per_second"], "efficiency": r["tuples_per_second"] / (r["cores"] * one)} for r in rows]
+        [{"jobs at once": r["jobs"], "tuples a second": r["tuples_per_second"], "efficiency": r["tuples_per_second"] / (r["jobs"] * one)} for r in rows]
     )
 
 
@@ -70,7 +70,7 @@ def paper_grid(path, speed: Mapping, tuples: int, epochs: int):
     """The runs that the paper's text implies, from a CSV file, with core-hours at measured speeds and hours as the paper states them; a data frame."""
     import pandas as pd
 
-    by_views = {row["views"]: row["tuples_per_second"] for row in speed["rows"] if row["cores"] == 1 and "compiled" in row["what"]}
+    by_views = {row["views"]: row["tuples_per_second"] for row in speed["rows"] if row.get("kernel") == "fused"}
     require(Path(path).is_file(), f"{path}: no such file", DataError)
     rows = []
     with open(path, encoding="utf-8", newline="") as file:

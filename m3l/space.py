@@ -10,7 +10,7 @@ import numpy as np
 
 from .corpus import Corpus
 from .errors import DataError, choose, require
-from .metrics import jensen_shannon_matrix
+from .metrics import jensen_shannon_matrix, modality_gap
 from .report import PAPER_MODELS, corpus_of, home_of, roles
 from .runs import Run
 
@@ -134,9 +134,8 @@ def partner_rank(space: Space, divergence: np.ndarray, a: str, b: str) -> np.nda
 
 
 def gap(space: Space, a: str, b: str) -> float:
-    """The modality gap among topics: distance of two views' mean √θ, 0 to √2 (√θ has length 1, and its distances are Hellinger's)."""
-    centres = [np.sqrt(np.float64(space.theta[space.view == view])).mean(axis=0) for view in (a, b)]
-    return float(np.linalg.norm(centres[0] - centres[1]))
+    """The modality gap among topics: `metrics.modality_gap` of √θ, 0 to √2 (√θ has length 1, and its distances are Hellinger's)."""
+    return modality_gap(*(np.sqrt(space.theta[space.view == view]) for view in (a, b)))
 
 
 def themes(space: Space, place: np.ndarray, words: Sequence[Sequence[str]], n: int = 10, per_theme: int = 2) -> list[tuple[float, float, str]]:

@@ -61,7 +61,7 @@ def test_mean_table_gives_mean_and_spread_over_seeds(runs):
     one = rows[(rows["base"] == "ZeroshotTM") & (rows["topics"] == 50) & (rows[""] == "small: en → fr, MRR")].iloc[0]
     values = table[(table["base"] == "ZeroshotTM") & (table["topics"] == 50) & (table["item"] == "fr")]["score"]
     assert one["score"] == f"{values.mean():.3f} ± {values.std():.3f}" and one["seeds"] == 2
-    assert ablations.spread(np.array([])) == "–" and ablations.spread(np.array([np.nan, 0.25])) == "0.250"
+    assert report.spread(np.array([])) == "–" and report.spread(np.array([np.nan, 0.25])) == "0.250"
 
 
 def test_stars_are_the_papers_numbers_where_it_has_the_panel(runs, test_part):
@@ -136,8 +136,11 @@ def test_table_4_shows_recorded_means_and_the_papers_row(test_part, monkeypatch)
     assert ablations.encoders_of(runs[0]) == "use + pocket-clip"
     html = ablations.table4(runs, ["en", "fr"], "data", read_numbers(ROOT / "data/paper/numbers.csv"), 20).to_html()
     values = [next(s["score"] for s in run.metrics["scores"] if (s["query"], s["item"]) == ("en", "image")) for run in runs]
-    assert ablations.spread(np.array(values)) in html and "paper 0.613" in html and "paper 0.125" in html and "CLIP + CLIP" in html
-    assert ablations.of_corpus(runs, "small") == runs and ablations.of_corpus(runs, "small", with_pictures=False) == []
+    assert f"<b>{np.mean(values):.3f}</b> ± {np.std(values, ddof=1):.3f}" in html and "paper 0.613" in html and "paper 0.125" in html and "CLIP + CLIP" in html
+    texts, other, hybrid = (
+        replace(runs[0], params={**runs[0].params, **change}) for change in ({"train_views": ["en", "fr"]}, {"corpus": "x"}, {"share_text_network": True})
+    )
+    assert ablations.trained_with_pictures([*runs, texts, other, hybrid], "small") == runs
 
 
 def test_overlap_of_too_few_items_is_refused(test_part):

@@ -121,6 +121,7 @@ def test_the_space_to_walk_about_in_holds_every_item_and_names_bokehs_scripts_on
     )
     for article in set(pooled.article):
         assert html.count(f"en {article} ") >= 1
+    assert "&lt;i&gt;" in html, "a title's signs are no markup"
     assert all(path.is_file() for path in explorer.bokeh_scripts())
 
 

@@ -73,6 +73,7 @@ def test_added_points_are_kept_and_added_once(tmp_path):
         ("09", {"topics": 75}, "chapter='09' has no grid in this profile; there are: 08"),
         ("08", {"epochs": 3}, "the grids of 08 change"),
         ("08", {"topics": 75, "epochs": 3}, "change topics, or seeds"),
+        ("08", {"topics": "many"}, "topics='many': expected int, as 25"),
         ("08", {"seeds": 3}, "seeds=3: expected a list of integers"),
         ("08", {"seeds": [-1]}, "expected a list of integers"),
     ],
@@ -132,3 +133,14 @@ def test_a_point_of_encoders_goes_to_grids_of_the_same_views(tmp_path):
     assert "joint-x-y-s0" in found.runs and "teacher-x-y-s0" not in found.runs
     with pytest.raises(ParameterError, match="encoders of en, image or encoders of en, or seeds"):
         grid.add_point(given, tmp_path, "08", {"encoders": {"de": "x"}})
+
+
+def test_a_label_that_two_grids_give_counts_once():
+    given = profile(of=["joint"])
+    given["grids"].append({**given["grids"][0], "of": ["joint", "teacher"]})
+    assert grid.plan(given).labels["08"]["joint-s0"] == ["M3L-Contrast, 50 topics"]
+
+
+def test_a_student_without_a_teacher_of_its_seed_is_refused():
+    with pytest.raises(ParameterError, match="run 'student-b64-s9' has the teacher 'teacher-s9', which is no run"):
+        grid.plan(profile(of=["student"], points=[{"batch_size": 64}], name="b{batch_size}", label="b", seeds=[9]))

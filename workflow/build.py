@@ -31,6 +31,14 @@ from m3l.errors import M3LError  # noqa: E402
 class Refused(Exception):
     """The build cannot start; the message says why."""
 
+    status = 2
+
+
+class Busy(Refused):
+    """Another build is running."""
+
+    status = 3
+
 
 def profiles() -> list[str]:
     """The names of the profiles there are."""
@@ -168,7 +176,7 @@ def main(arguments: list[str] | None = None) -> int:
             try:
                 stack.enter_context(locked(ROOT / "build" / "lock", shared=bool(options.runs)))
             except BlockingIOError as holder:
-                raise Refused(f"another build ({holder}) is running in {ROOT}; wait for it to end") from None
+                raise Busy(f"another build ({holder}) is running in {ROOT}; wait for it to end") from None
             more = {} if elsewhere or options.dry_run else stack.enter_context(server())
             if not options.runs:
                 code = snakemake(options.profile, options.targets, flags, more)
@@ -181,7 +189,7 @@ def main(arguments: list[str] | None = None) -> int:
                     code = snakemake(options.profile, targets, ["--allowed-rules", "train", "speed", *flags], more)
     except (Refused, M3LError, yaml.YAMLError) as error:
         print(error, file=sys.stderr)
-        return 3 if "another build" in str(error) else 2
+        return getattr(error, "status", 2)
     if code and elsewhere:
         show_failures(options.profile, begun)
     if code == 0 and not options.dry_run and not options.targets and not options.runs:

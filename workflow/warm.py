@@ -65,12 +65,14 @@ def serve(path: str) -> None:
     """Import, then fork for each connection, until the process that started this one is gone."""
     parent = os.getppid()
     open(f"{path}.starting", "w").close()
-    for name in PRELOADED:
-        __import__(name)
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
-    listener.listen(64)
-    os.unlink(f"{path}.starting")
+    try:
+        for name in PRELOADED:
+            __import__(name)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen(64)
+    finally:  # a server that cannot start keeps nobody waiting
+        os.unlink(f"{path}.starting")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while os.getppid() == parent:
         if select.select([listener], [], [], 1.0)[0]:
