@@ -169,6 +169,36 @@ def test_the_same_seed_gives_the_same_numbers(book, checkout):
     assert {p.name: p.read_bytes() for p in folder.glob("*") if p.suffix in (".npy", ".safetensors")} == before
 
 
+def test_through_an_executor_the_same_runs_give_the_same_bytes(book, checkout, tmp_path):
+    """Jobs submitted to a scheduler, here one that just starts them, have no warm process to fork: a joint model, and a student, whose teacher is inferred from."""
+    profile = tmp_path / "profile"
+    profile.mkdir()
+    submit, status = tmp_path / "submit.sh", tmp_path / "status.sh"
+    submit.write_text(f'#!/bin/bash\nid=$$\n(bash "$1" > {tmp_path}/$id.txt 2>&1; echo $? > {tmp_path}/$id.rc) > /dev/null 2>&1 &\necho $id\n')
+    status.write_text(
+        f"#!/bin/bash\nif [ ! -f {tmp_path}/$1.rc ]; then echo running; elif [ $(cat {tmp_path}/$1.rc) = 0 ]; then echo success; else echo failed; fi\n"
+    )
+    for script in (submit, status):
+        script.chmod(0o755)
+    real = yaml.safe_load((ROOT / "workflow/slurm/config.yaml").read_text())
+    own = {
+        "cluster-generic-submit-cmd": str(submit),
+        "cluster-generic-status-cmd": str(status),
+        "cluster-generic-cancel-cmd": "true",
+        "seconds-between-status-checks": 1,
+    }
+    (profile / "config.yaml").write_text(yaml.safe_dump(real | own))
+    names = ["emoji-m3l-s0", "vital-kd-en-fr-s0"]
+    before = {}
+    for name in names:
+        folder = checkout / "runs/smoke" / name
+        before |= {p: p.read_bytes() for p in folder.glob("*") if p.suffix in (".npy", ".safetensors")}
+        shutil.rmtree(folder)
+    result = build(checkout, "smoke", "--runs", *names, "--", "--workflow-profile", str(profile), "--jobs", "2")
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert len(list(tmp_path.glob("*.rc"))) == 2 and {p: p.read_bytes() for p in before} == before
+
+
 def test_one_chapter_reruns_with_one_parameter_changed(book, checkout):
     command = [sys.executable, "-m", "m3l.notebook", "book/04-training.ipynb", "build/mine.ipynb"]
     for name, value in (("profile", "smoke"), ("data", "data/smoke"), ("runs", "build/my-runs"), ("run", "mine"), ("topics", "7"), ("epochs", "2")):
