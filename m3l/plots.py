@@ -171,15 +171,17 @@ def coherence_against_diversity(table) -> Figure:
     return figure
 
 
-def curves(rows, x: str, label: str, paper: Sequence[Mapping] = (), line: str = "base", note: str = "") -> Figure:
+def curves(rows, x: str, label: str, paper: Sequence[Mapping] = (), line: str = "base", note: str = "", order: Sequence[str] = ()) -> Figure:
     """Score against a parameter, a panel a direction, a line a model: the mean over seeds, ± their standard deviation, a dot a seed.
 
     ``rows`` is a data frame with columns panel, ``line``, ``x``, score, chance; ``paper`` has ``panel``, ``base``, ``x`` and ``score``
-    of points that the paper prints, which are of other data and drawn as stars. The axis of ``x`` is logarithmic.
+    of points that the paper prints, which are of other data and drawn as stars. The axis of ``x`` is logarithmic. ``order`` lists all names that
+    figures beside this one draw, so that each keeps its colour.
     """
-    names, panels = list(dict.fromkeys(rows[line])), list(dict.fromkeys(rows["panel"]))
+    drawn, panels = list(dict.fromkeys(rows[line])), list(dict.fromkeys(rows["panel"]))
+    names = [*order, *(name for name in drawn if name not in order)]
     columns = min(2, len(panels))
-    figure, grid = plt.subplots(-(-len(panels) // columns), columns, figsize=(4.7 * columns, 3.3 * -(-len(panels) // columns)), squeeze=False)
+    figure, grid = plt.subplots(-(-len(panels) // columns), columns, figsize=(9.4, 3.3 * -(-len(panels) // columns)), squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.remove()
     for axes, panel in zip(grid.flat, panels, strict=False):
@@ -200,7 +202,7 @@ def curves(rows, x: str, label: str, paper: Sequence[Mapping] = (), line: str = 
         axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
         axes.minorticks_off()
         axes.set(xlabel=label, ylabel=panel.rpartition(", ")[2], title=panel.rpartition(", ")[0], ylim=(0, None))
-    handles = [plt.Line2D([], [], marker=MARKERS[i % len(MARKERS)], color=PALETTE[i % 10], label=name) for i, name in enumerate(names)]
+    handles = [plt.Line2D([], [], marker=MARKERS[i % len(MARKERS)], color=PALETTE[i % 10], label=name) for i, name in enumerate(names) if name in drawn]
     handles += [plt.Line2D([], [], color="0.4", linestyle=":", label="chance")]
     if paper:
         handles.append(

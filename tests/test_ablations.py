@@ -84,6 +84,9 @@ def test_curves_draw_each_model_once_a_panel_with_the_stars(runs, test_part):
     shown = table[table["panel"] == table["panel"].iloc[0]].groupby(["base", "topics"])["score"].mean()
     assert heights == sorted(round(float(v), 6) for v in shown)
     assert any(line.get_marker() == "*" and list(line.get_ydata()) == [0.997] for line in axes.lines)
+    whole, part = (plots.curves(rows, "topics", "topics", order=report.PAPER_MODELS) for rows in (table, table[table["base"] != "ZeroshotTM"]))
+    colours = [{c[0].get_color() for c in f.axes[0].containers} for f in (whole, part)]
+    assert colours[1] == {plots.PALETTE[report.PAPER_MODELS.index("M3L-Contrast")]} < colours[0], "a model keeps its colour without the others"
     plots.plt.close("all")
 
 

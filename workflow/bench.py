@@ -104,25 +104,29 @@ def speed(corpus: Corpus, objective: str, device: str, threads: int, batch_size:
     return len(corpus) / statistics.median(seconds)
 
 
-def at_once(jobs: int, tuples: int) -> float:
-    """Tuples a second of ``jobs`` trainings in processes of their own at the same time, together; each has one thread."""
+def at_once(numbers: list[int], tuples: int, rounds: int = 5) -> dict[int, float]:
+    """Tuples a second of so many trainings at the same time, together, each in a process of one thread: medians of rounds that take each number in turn."""
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import bench; bench.job({tuples})"
-    processes = [subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(jobs)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen([sys.executable, "-c", code], **pipes) for _ in range(max(numbers))]
     for process in processes:
         process.stdout.readline()  # it has warmed up
+    rates = {number: [] for number in numbers}
+    for number in numbers * rounds:
+        for process in processes[:number]:
+            print("go", file=process.stdin, flush=True)
+        rates[number].append(sum(float(process.stdout.readline()) for process in processes[:number]))
     for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    return sum(float(process.communicate()[0]) for process in processes)
+        process.communicate()
+    return {number: statistics.median(values) for number, values in rates.items()}
 
 
 def job(tuples: int) -> None:
-    """What `at_once` starts: warm up, say so, wait, train, say how fast."""
+    """What `at_once` starts: warm up, say so, then train and say how fast for each line that is read."""
     corpus = random_corpus(tuples, VIEWS)
-    speed(corpus, "book", "cpu", 1, 32, "fused", repeats=1)
-    print("ready", flush=True)
-    sys.stdin.readline()
-    print(speed(corpus, "book", "cpu", 1, 32, "fused", repeats=4), flush=True)
+    print(speed(corpus, "book", "cpu", 1, 32, "fused", repeats=1), flush=True)
+    for _ in sys.stdin:
+        print(speed(corpus, "book", "cpu", 1, 32, "fused", repeats=4), flush=True)
 
 
 def steps(tuples: int = 1600) -> list[dict]:
@@ -137,11 +141,11 @@ def steps(tuples: int = 1600) -> list[dict]:
         ("one thread", 1, "plain"),
         ("the step in compiled loops", 1, "fused"),
     ):
-        rate = speed(corpus, "book", "cpu", threads, 32, kernel)
+        rate = speed(corpus, "book", "cpu", threads, 32, kernel, repeats=6)
         found.append({"what": what, "cores": threads, "views": 3, "kernel": kernel, "tuples_per_second": rate})
-    for jobs in dict.fromkeys((1, 2, cores)):
+    for jobs, rate in at_once(sorted({1, 2, cores}), tuples).items():
         what = f"{jobs} jobs at once" if jobs > 1 else "the same as a job of its own"
-        found.append({"what": what, "cores": jobs, "views": 3, "jobs": jobs, "tuples_per_second": at_once(jobs, tuples)})
+        found.append({"what": what, "cores": jobs, "views": 3, "jobs": jobs, "tuples_per_second": rate})
     for views, objective, batch in ((["en", "de"], "book", 32), (["en"], "zeroshot", 64)):
         rate = speed(corpus.select(views), objective, "cpu", 1, batch, "fused")
         found.append({"what": f"{len(views)} of the views", "cores": 1, "views": len(views), "kernel": "fused", "tuples_per_second": rate})
