@@ -8,7 +8,7 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -71,14 +71,13 @@ def item_entries(run: Run, test: Corpus, titles: dict, texts: dict, topics: int 
 def _nearest(run: Run, n: int) -> dict[tuple[str, str], list[list[int]]]:
     """(view, other view) -> for each item of the first its ``n`` nearest of the second."""
     found = {}
-    for a, b in combinations(run.theta, 2):
-        divergence = np.concatenate([block for _, block in jensen_shannon_matrix(run.theta[a], run.theta[b])])
-        for pair, matrix in (((a, b), divergence), ((b, a), divergence.T)):
-            found[pair] = np.argsort(matrix, axis=1, kind="stable")[:, :n].tolist()
+    for a, b in permutations(run.theta, 2):
+        blocks = jensen_shannon_matrix(run.theta[a], run.theta[b])
+        found[a, b] = [row for _, block in blocks for row in np.argsort(block, axis=1, kind="stable")[:, :n].tolist()]
     return found
 
 
-def browse(run: Run, test: Corpus, prepared, out, snippet: int = 240) -> Path:
+def browse(run: Run, test: Corpus, prepared, out, snippet: int = 240, home: str = "") -> Path:
     """Write the browser of a run into the folder ``out``, atomically; the page's path.
 
     Parameters
@@ -90,6 +89,8 @@ def browse(run: Run, test: Corpus, prepared, out, snippet: int = 240) -> Path:
         The prepared corpus: its titles, texts and pictures.
     snippet : int
         Characters of a text that are shown.
+    home : str
+        Address, from the page, of the one that it belongs to.
     """
     for view, theta in run.theta.items():
         require(
@@ -100,7 +101,8 @@ def browse(run: Run, test: Corpus, prepared, out, snippet: int = 240) -> Path:
     ids = frame["article_id"].astype(str)
     texts = {v: {a: report.shorten(t, snippet) for a, t in zip(ids, frame[f"{v}_text"], strict=True)} for v in test.text_views}
     data = {
-        "about": {key: run.params[key] for key in ("corpus", "model", "topics", "seed") if key in run.params} | {"run": Path(str(run.folder)).name},
+        "about": {key: run.params[key] for key in ("corpus", "model", "topics", "seed") if key in run.params}
+        | {"run": Path(str(run.folder)).name, "home": home},
         "views": list(run.theta),
         "languages": list(run.topics),
         "topics": topic_entries(run),
@@ -124,13 +126,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("run", type=Path, help="folder of the run record, as runs/laptop/vital-m3l-s0")
     parser.add_argument("out", type=Path, help="folder to write; one that is there is replaced")
     parser.add_argument("--data", type=Path, help="folder of the prepared corpora and embeddings; by default the one that the run was made from")
+    parser.add_argument("--home", default="", help="address, from the page, of the one that it belongs to and links back to")
     options = parser.parse_args(arguments)
     try:
         run = load_run(options.run)
         data = str(options.data or run.params["data"])
         ours = not options.out.exists() or (options.out / "data.js").is_file() or (options.out.is_dir() and not any(options.out.iterdir()))
         require(ours, f"{options.out}: is there and is no topic browser; give another folder")
-        page = browse(run, next(iter(report.test_corpora([run], data).values())), f"{data}/prepared/{run.params['corpus']}", options.out)
+        page = browse(run, next(iter(report.test_corpora([run], data).values())), f"{data}/prepared/{run.params['corpus']}", options.out, home=options.home)
     except (M3LError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -4,45 +4,70 @@ Drawn by Bokeh, whose script the built book carries itself. Everything a page sh
 """
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 
 import numpy as np
 
 from .files import atomic
-from .plots import VIEW_MARKERS, view_colour
+from .plots import PALETTE, VIEW_MARKERS, view_colour
 from .space import Space
 
 SCRIPTS = ("bokeh.min.js", "bokeh-widgets.min.js")
-SHAPES = {"o": "circle", "s": "square", "^": "triangle", "D": "diamond"}
-TOOLTIP = """<div style="max-width: 15em"><b>@title{{safe}}</b> ({view})<br>@picture{{safe}}@topics{{safe}}</div>"""
+SHAPES = {"o": ("circle", "●"), "s": ("square", "■"), "^": ("triangle", "▲"), "D": ("diamond", "◆")}
+# words take the colours of the page around them, whatever its scheme; a tooltip is a card, white as its pictures are
+STYLE = """:host { color: var(--pst-color-text-base, #1a1a1a); font-size: 0.9rem;
+  --background-color: var(--pst-color-background, #fff); --surface-background-color: var(--pst-color-surface, #ebebeb); }
+.bk-input { color: inherit; }
+a { color: var(--pst-color-link, #0b5cad); }"""
+TOOLTIP = '<div style="max-width: 15em; color: #1a1a1a; background: #fff"><b>@title{{safe}}</b> ({view})<br>{picture}@top{{custom}}</div>'
+PICTURE = '<img src="@picture" alt="" width="72"><br>'
 
-# the one thing that Bokeh has no word for: lines from the chosen point to its tuple, and the words for those who do not see them
-CONNECT = """
-const all = Object.entries(sources), xs = [], ys = [], names = [];
+# what Bokeh has no word for: the topics of an item in words, an item found by name, lines from the chosen point to its tuple
+DESCRIBE = """
+const describe = (top) => top.map(([k, share]) => `topic ${k} (${share}%): ` + words.map((w) => w[k]).join(' / ')).join('; ');
+"""
+CONNECT = (
+    DESCRIBE
+    + """
+const all = Object.entries(sources), xs = [], ys = [], x = [], y = [], told = [];
 const chosen = all.find(([, source]) => source.selected.indices.length);
 said.text = hint;
 if (chosen) {
   const [own, {data: from, selected}] = chosen, i = selected.indices[0];
   for (const [view, {data}] of all) {
     data.article.forEach((other, j) => {
-      if (other === from.article[i] && !(view === own && j === i)) {
+      if (other === from.article[i] && !(view === own && j === i) && drawn[view].visible) {
         xs.push([from.x[i], data.x[j]]);
         ys.push([from.y[i], data.y[j]]);
-        names.push(`${view}: ${data.topics[j]}`);
+        x.push(data.x[j]);
+        y.push(data.y[j]);
+        told.push(`${view}: ${describe(data.top[j])}`);
       }
     });
   }
-  said.text = `<b>${from.title[i]}</b> (${own}): ${from.topics[i]}. Its tuple: ${names.join('; ') || 'no other member is shown'}.`;
+  const more = from.link[i] ? ` <a href="${from.link[i]}">Its topics and neighbours</a> in the topic browser.` : '';
+  said.text = `<b>${from.title[i]}</b> (${own}): ${describe(from.top[i])}.${more}<br>Its tuple: ${told.join('. ') || 'no other member is shown'}.`;
 }
 lines.data = {xs, ys};
-"""
-FIND = """
-for (const [view, source] of Object.entries(sources)) {
-  const i = source.data.named.indexOf(cb_obj.value);
-  source.selected.indices = i < 0 ? [] : [i];
+ends.data = {x, y};
+for (const {glyph} of Object.values(drawn)) {
+  glyph.fill_alpha = glyph.line_alpha = chosen ? 0.25 : 0.85;
 }
 """
-HINT = "Point at an item to see what it is; choose one, by pointing or by name, to see its tuple. Names in the legend switch views off."
+)
+FIND = """
+let i = find.completions.indexOf(find.value);
+for (const source of Object.values(sources)) {
+  const n = source.data.article.length;
+  source.selected.indices = i >= 0 && i < n ? [i] : [];
+  i -= n;
+}
+"""
+SWITCH = "Object.values(drawn).forEach((points, i) => { points.visible = boxes.active.includes(i); });"
+# a finger that moves scrolls the page, two zoom; a mouse moves the map
+MOUSE = "if (matchMedia('(hover: hover)').matches) toolbar.active_drag = pan;"
+HINT = "Point at an item to see what it is; click or tap it, or find it by name, to see its tuple. Ctrl and the wheel, two fingers, or the buttons zoom."
 
 
 def thumbnails(pictures: Mapping[str, Path], folder, side: int = 72) -> dict[str, str]:
@@ -59,10 +84,10 @@ def thumbnails(pictures: Mapping[str, Path], folder, side: int = 72) -> dict[str
     return names
 
 
-def describe(theta: np.ndarray, words: Mapping[str, Sequence[Sequence[str]]], topics: int = 3, per_topic: int = 4) -> str:
-    """The largest topics of one item, with their share and words in every language."""
+def largest(theta: np.ndarray, topics: int = 3) -> list[list[int]]:
+    """The largest topics of one item (K,), each with its share in percent; those below half a percent are left out."""
     order = np.argsort(-theta, kind="stable")[:topics]
-    return "; ".join(f"topic {k} ({theta[k]:.0%}): " + " / ".join(", ".join(w[k][:per_topic]) for w in words.values()) for k in order)
+    return [[int(k), round(100 * float(theta[k]))] for k in order if theta[k] >= 0.005]
 
 
 def explorer(
@@ -73,6 +98,7 @@ def explorer(
     pictures: Mapping[int, str],
     title: str,
     scripts: str,
+    links: Mapping[int, str] | None = None,
 ) -> str:
     """An interactive figure as HTML.
 
@@ -84,73 +110,63 @@ def explorer(
     words : language -> K lists of words
     pictures : row of the space -> address of its thumbnail
     title : str
+        What the figure is called for those who hear it.
     scripts : str
         Folder, from the page, of Bokeh's scripts, `SCRIPTS`.
+    links : row of the space -> address that tells more of the item
     """
-    from html import escape
-
+    from bokeh import models
     from bokeh.embed import components
     from bokeh.layouts import column
-    from bokeh.models import AutocompleteInput, ColumnDataSource, CustomJS, Div, HoverTool
     from bokeh.plotting import figure as bokeh_figure
 
+    wide, sheet = {"sizing_mode": "stretch_width"}, models.InlineStyleSheet(css=STYLE)
+    pan, zoom = models.PanTool(), models.WheelZoomTool(modifiers="ctrl")
     plot = bokeh_figure(
-        **{"title": title, "height": 560, "sizing_mode": "stretch_width", "tools": "pan,wheel_zoom,box_zoom,tap,reset", "active_scroll": "wheel_zoom"},
-        **{"toolbar_location": "above", "match_aspect": True, "output_backend": "canvas"},
+        height=560, tools=[pan, zoom, "zoom_in,zoom_out,box_zoom,tap,reset"], active_scroll=zoom, toolbar_location="above", match_aspect=True, **wide
     )
+    plot.toolbar.update(active_drag=None, logo=None)
+    plot.update(background_fill_color=None, border_fill_color=None, outline_line_color="#808080", html_attributes={"role": "group", "aria-label": title})
     plot.grid.visible = plot.axis.visible = False
-    lines = ColumnDataSource({"xs": [], "ys": []})
-    plot.multi_line("xs", "ys", source=lines, line_color="#333333", line_width=2)
-    sources, named = {}, []
+    plot.js_on_event("mouseenter", models.CustomJS(args={"toolbar": plot.toolbar, "pan": pan}, code=MOUSE))
+    lines = models.ColumnDataSource({"xs": [], "ys": []})
+    ends = models.ColumnDataSource({"x": [], "y": []})
+    plot.multi_line("xs", "ys", source=lines, line_color=PALETTE[4], line_width=3)
+    plot.scatter("x", "y", source=ends, size=15, fill_color=None, line_color=PALETTE[4], line_width=3)
+    said = models.Div(text=HINT, stylesheets=[sheet], html_attributes={"role": "status"}, **wide)
+    topic_words = [[escape(", ".join(topic[:4])) for topic in topics] for topics in words.values()]
+    formatter = models.CustomJSHover(args={"words": topic_words}, code=DESCRIBE + "return describe(value);")
+    sources, drawn, named, legend = {}, {}, [], ""
     for view in dict.fromkeys(space.view.tolist()):
         rows = np.flatnonzero(space.view == view)
         called = [titles[view, space.article[r]] for r in rows]
-        names = [f"{name} ({view}, {space.article[r]}{f', {n}' if view == 'image' else ''})" for n, (name, r) in enumerate(zip(called, rows, strict=True))]
-        shown = [f'<img src="{escape(pictures[r])}" alt="" width="72"><br>' if r in pictures else "" for r in rows]
+        named += [f"{name} ({view}, {space.article[r]}{f', {n}' if view == 'image' else ''})" for n, (name, r) in enumerate(zip(called, rows, strict=True))]
         data = {
-            "x": place[rows, 0],
-            "y": place[rows, 1],
+            **dict(zip("xy", np.float32(place[rows]).T, strict=True)),
             "article": space.article[rows].tolist(),
-            "named": names,
-            "picture": shown,
-            # as HTML, in which a title's signs are signs
-            "title": [escape(name) for name in called],
-            "topics": [escape(describe(space.theta[r], words)) for r in rows],
+            "title": [escape(name) for name in called],  # as HTML, in which a title's signs are signs
+            "top": [largest(space.theta[r]) for r in rows],
+            "link": [escape((links or {}).get(r, "")) for r in rows],
+            "picture": [escape(pictures.get(r, "")) for r in rows],
         }
-        sources[view] = ColumnDataSource(data)
-        named += names
-        colour = tuple(round(255 * c) for c in view_colour(view))
-        drawn = plot.scatter(
-            **{
-                "x": "x",
-                "y": "y",
-                "source": sources[view],
-                "size": 8,
-                "alpha": 0.7,
-                "color": colour,
-                "marker": SHAPES[VIEW_MARKERS.get(view, "o")],
-                "legend_label": view,
-            },
-            **{"selection_line_color": "black", "selection_line_width": 3, "nonselection_alpha": 0.25},
-        )
-        plot.add_tools(HoverTool(tooltips=TOOLTIP.format(view=escape(view)), renderers=[drawn]))
-    plot.legend.click_policy = "hide"
-    plot.legend.location = "top_right"
-    said = Div(text=HINT, sizing_mode="stretch_width")
-    connect = CustomJS(args={"sources": sources, "lines": lines, "said": said, "hint": HINT}, code=CONNECT)
+        sources[view] = models.ColumnDataSource(data)
+        marker, sign = SHAPES[VIEW_MARKERS.get(view, "o")]
+        look = {"size": 8, "alpha": 0.85, "nonselection_alpha": 0.25, "selection_line_color": PALETTE[4], "selection_line_width": 4}
+        drawn[view] = plot.scatter("x", "y", source=sources[view], color=view_colour(view), marker=marker, **look)
+        tooltip = TOOLTIP.format(view=escape(view), picture=PICTURE if any(data["picture"]) else "")
+        plot.add_tools(models.HoverTool(tooltips=tooltip, renderers=[drawn[view]], formatters={"@top": formatter}))
+        legend += f"label:nth-of-type({len(drawn)}) span::before {{ content: '{sign} '; color: {view_colour(view)}; }}\n"
+    known = {"sources": sources, "drawn": drawn, "lines": lines, "ends": ends, "said": said, "hint": HINT, "words": topic_words}
+    connect = models.CustomJS(args=known, code=CONNECT)
     for source in sources.values():
         source.selected.js_on_change("indices", connect)
-    find = AutocompleteInput(
-        title="Find by name",
-        completions=named,
-        case_sensitive=False,
-        search_strategy="includes",
-        min_characters=2,
-        max_completions=12,
-        sizing_mode="stretch_width",
-    )
-    find.js_on_change("value", CustomJS(args={"sources": sources}, code=FIND))
-    script, div = components(column(find, plot, said, sizing_mode="stretch_width"))
+    boxes = models.CheckboxGroup(labels=[f"{view} ({len(source.data['article']):,})" for view, source in sources.items()], inline=True)
+    boxes.update(active=list(range(len(sources))), stylesheets=[sheet, models.InlineStyleSheet(css=legend)])
+    boxes.js_on_change("active", models.CustomJS(args={"drawn": drawn, "boxes": boxes}, code=SWITCH), connect)
+    find = models.AutocompleteInput(title="Find by name", completions=named, case_sensitive=False, search_strategy="includes", stylesheets=[sheet], **wide)
+    find.update(min_characters=2, max_completions=12)
+    find.js_on_change("value", models.CustomJS(args={"sources": sources, "find": find}, code=FIND))
+    script, div = components(column(find, boxes, plot, said, **wide))
     loaded = "".join(f'<script src="{scripts}/{name}"></script>' for name in SCRIPTS)
     return f'<div class="topic-space">{loaded}{div}{script}</div>'
 

@@ -1,5 +1,10 @@
-"""Every figure of the book. Each function returns a matplotlib figure; colours tell views apart for any eyes."""
+"""Every figure of the book: vector drawings that say in words what they show, legible in print, in the light and in the dark.
 
+Each function returns a matplotlib figure whose label is its alternative text, computed from what is drawn; `show` puts it on the page.
+"""
+
+import re
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -9,7 +14,15 @@ from matplotlib import patheffects
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-PALETTE = sns.color_palette("colorblind")
+from .errors import require
+
+WIDTH = 6.7  # inches, the text of a printed page: a figure is not scaled down in print, and its text neither
+SMALL = 9  # points, the least size of text
+INK, FAINT, GRID, PAPER = "#1a1a1a", "#595959", "#c8c8c8", "#fefefe"
+# found by search: at least 3:1 on white and on the dark page, any two apart for normal and for colour-blind eyes (tests/test_plots.py)
+PALETTE = ["#0066c7", "#d58000", "#00a781", "#b44114", "#b97cc8", "#935843", "#6c667e"]
+DARK = {INK: "#ced6dd", FAINT: "#a4acb7", GRID: "#4a5360", PAPER: "#121212"}  # what colours are on a dark page
+DARK |= dict(zip(PALETTE, ["#4496ee", "#f5a623", "#1fd0a3", "#dd5426", "#d6a9e2", "#a9705a", "#8d87a0"], strict=True))
 VIEW_COLOURS = {"en": PALETTE[0], "de": PALETTE[1], "fr": PALETTE[1], "es": PALETTE[4], "image": PALETTE[2]}
 VIEW_MARKERS = {"en": "o", "de": "s", "fr": "s", "es": "D", "image": "^"}
 MARKERS = "os^DvPX"
@@ -18,113 +31,141 @@ TERM_NAMES = {"reconstruction": "reconstruction", "kl": "KL", "contrastive": "In
 
 def style() -> None:
     """Set the book's look for all figures of a chapter."""
-    sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
-    plt.rcParams.update(
-        {"figure.dpi": 110, "savefig.dpi": 220, "figure.constrained_layout.use": True, "font.size": 11, "axes.titlesize": 12, "svg.fonttype": "none"}
-    )
+    neutral = {"text.color": INK, "axes.labelcolor": INK, "axes.titlecolor": INK, "xtick.color": INK, "ytick.color": INK, "axes.edgecolor": GRID}
+    neutral |= {"patch.edgecolor": PAPER}
+    neutral |= {"grid.color": GRID, "figure.facecolor": PAPER, "axes.facecolor": PAPER, "legend.facecolor": PAPER, "legend.edgecolor": GRID}
+    sizes = {"font.size": 9.5, "axes.titlesize": 10, "axes.labelsize": 9.5, "legend.title_fontsize": SMALL}
+    sizes |= dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), SMALL)
+    sns.set_theme(style="whitegrid", rc=neutral | sizes)
+    plt.rcParams["axes.prop_cycle"] = plt.cycler(color=PALETTE)
+    plt.rcParams.update({"figure.figsize": (WIDTH, 3.2), "savefig.dpi": 220, "figure.constrained_layout.use": True})
+    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "m3l"})  # text stays text, and the same figure is the same file
 
 
-def view_colour(view: str):
+def vector(figure: Figure) -> str:
+    """The figure as SVG: its label is the drawing's title, its neutral colours follow the colour scheme it is shown in, its text stays text.
+
+    Raises
+    ------
+    ParameterError
+        The figure has no label, so nothing says what is to be seen.
+    """
+    from io import StringIO
+
+    require(bool(figure.get_label()), "the figure has no label; figure.set_label takes the text for those who do not see it")
+    out = StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None, "Title": figure.get_label()})
+    rules = "".join(f'[style*="{kind}: {light}"]{{{kind}:{dark} !important}}' for light, dark in DARK.items() for kind in ("fill", "stroke"))
+    drawing = out.getvalue().replace("</style>", f"@media (prefers-color-scheme: dark){{{rules}}}</style>", 1)
+    # a hundredth of a point is finer than any eye or printer; six digits more are half the file
+    return re.sub(r' (?:x|y|d)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), drawing)
+
+
+def show(figure: Figure) -> None:
+    """Put a figure on the page of a notebook, as `vector` has it, and close it."""
+    from IPython.display import SVG, display
+
+    display(SVG(vector(figure)))
+    plt.close(figure)
+
+
+def view_colour(view: str) -> str:
     """The colour of a view, the same in every figure; a view not known in advance gets one of the rest by name."""
-    return VIEW_COLOURS.get(view, PALETTE[5 + sum(map(ord, view)) % 5])
+    return VIEW_COLOURS.get(view, PALETTE[3 + sum(map(ord, view)) % 4])
+
+
+def _described(figure: Figure, text: str) -> Figure:
+    figure.set_label(" ".join(text.split()))
+    return figure
 
 
 def architecture(languages: Sequence[str] = ("en", "de"), image: bool = True) -> Figure:
     """The model as a diagram: encoder, inference network, θ and decoder of each view, and what ties the views."""
     views = [*languages, *(["image"] if image else [])]
-    figure, axes = plt.subplots(figsize=(9.5, 1.5 + 1.45 * len(views)))
-    axes.set_xlim(0, 10.6)
+    figure, axes = plt.subplots(figsize=(WIDTH, 1.1 + 1.0 * len(views)))
+    axes.set_xlim(0, 10.9)
     axes.set_ylim(-0.25, len(views) * 1.6)
     axes.axis("off")
 
-    def box(x, y, text, colour, width=1.55, dashed=False):
-        patch = FancyBboxPatch(
-            (x, y - 0.38),
-            width,
-            0.76,
-            boxstyle="round,pad=0.03,rounding_size=0.12",
-            facecolor=(*colour, 0.18),
-            edgecolor=colour,
-            linewidth=1.5,
-            linestyle="--" if dashed else "-",
-        )
+    def box(x, y, text, colour, width=1.75, dashed=False):
+        patch = FancyBboxPatch((x, y - 0.45), width, 0.9, boxstyle="round,pad=0.03,rounding_size=0.12", linewidth=1.5, linestyle="--" if dashed else "-")
+        patch.set(facecolor=(colour, 0.18), edgecolor=colour)
         axes.add_patch(patch)
-        axes.text(x + width / 2, y, text, ha="center", va="center", fontsize=10)
+        axes.text(x + width / 2, y, text, ha="center", va="center")
 
-    def arrow(start, end, colour="0.35", style="-|>", curve=0.0):
-        axes.add_patch(
-            FancyArrowPatch(
-                start, end, arrowstyle=style, mutation_scale=13, color=colour, linewidth=1.4, connectionstyle=f"arc3,rad={curve}", shrinkA=2, shrinkB=2
-            )
-        )
+    def arrow(start, end, colour=FAINT, style="-|>", curve=0.0):
+        patch = FancyArrowPatch(start, end, arrowstyle=style, mutation_scale=11, color=colour, linewidth=1.4, shrinkA=2, shrinkB=2)
+        patch.set_connectionstyle(f"arc3,rad={curve}")
+        axes.add_patch(patch)
 
     rows = [len(views) * 1.6 - 1.0 - 1.55 * i for i in range(len(views))]
     for view, y in zip(views, rows, strict=True):
         colour = view_colour(view)
-        thing = "picture" if view == "image" else f"document\n({view})"
-        axes.text(0.55, y, thing, ha="center", va="center", fontsize=10)
-        arrow((1.05, y), (1.4, y))
-        box(1.45, y, "frozen\nencoder", colour, dashed=True)
-        arrow((3.05, y), (3.45, y))
-        box(3.5, y, "inference\nnetwork", colour)
-        arrow((5.1, y), (5.5, y))
-        axes.text(5.3, y + 0.2, "μ, σ²", ha="center", fontsize=9)
-        box(5.55, y, "θ = softmax(z)", colour)
-        if view != "image":
-            arrow((7.15, y), (7.75, y))
-            box(7.8, y, f"softmax(BN(θ β))\nβ of {view}", colour, width=1.95)
-            axes.text(9.95, y, "words", ha="left", va="center", fontsize=10)
-            arrow((9.78, y), (9.95, y), style="-")
+        axes.text(0.6, y, "picture" if view == "image" else f"document\n({view})", ha="center", va="center")
+        arrow((1.2, y), (1.5, y))
+        box(1.5, y, "frozen\nencoder", colour, width=1.5, dashed=True)
+        arrow((3.05, y), (3.4, y))
+        box(3.4, y, "inference\nnetwork", colour, width=1.6)
+        arrow((5.05, y), (5.6, y))
+        axes.text(5.32, y + 0.28, "μ, σ²", ha="center", fontsize=SMALL)
+        box(5.6, y, "θ =\nsoftmax(z)", colour, width=1.7)
+        if view == "image":
+            axes.text(7.55, y, "no words\nto reconstruct", ha="left", va="center", fontsize=SMALL, style="italic", color=FAINT)
         else:
-            axes.text(7.75, y, "no words to reconstruct", ha="left", va="center", fontsize=9, style="italic", color="0.35")
+            arrow((7.35, y), (7.75, y))
+            box(7.75, y, f"softmax(\nBN(θ β)), β of {view}", colour, width=2.25)
+            axes.text(10.18, y, "words", ha="left", va="center")
     for i in range(len(views)):
         for j in range(i + 1, len(views)):
             # a neighbour straight below; farther ones around the right side of the boxes between
-            x, curve = (6.3, 0.0) if j == i + 1 else (7.0, -0.28)
-            arrow((x, rows[i] - 0.42), (x, rows[j] + 0.42), colour=PALETTE[3], style="<|-|>", curve=curve)
-    axes.text(7.75, rows[0] - 0.78, "KL + InfoNCE between\neach pair of views", fontsize=9, color=PALETTE[3], va="center")
-    axes.text(2.22, len(views) * 1.6 - 0.3, "not trained", ha="center", fontsize=9, style="italic", color="0.35")
-    return figure
+            x, curve = (6.3, 0.0) if j == i + 1 else (7.2, -0.2)
+            arrow((x, rows[i] - 0.48), (x, rows[j] + 0.48), colour=PALETTE[3], style="<|-|>", curve=curve)
+    axes.text(7.75, rows[0] - 0.78, "KL + InfoNCE between\neach pair of views", fontsize=SMALL, va="center")
+    axes.text(2.25, len(views) * 1.6 - 0.3, "not trained", ha="center", fontsize=SMALL, style="italic", color=FAINT)
+    return _described(
+        figure,
+        f"""Diagram of the model. Each of the views {", ".join(views)} passes through a frozen encoder and an inference network of its own to θ;
+        a language is decoded into words by its own β, a picture into nothing. Arrows for KL and InfoNCE join the θ of each pair of views.""",
+    )
 
 
 def info_nce_matrix(similarity: np.ndarray, labels: tuple[Sequence[str], Sequence[str]]) -> Figure:
     """A batch's similarities (B, B): positives framed on the diagonal, negatives off it."""
-    figure, axes = plt.subplots(figsize=(5.6, 4.2))
-    sns.heatmap(
-        similarity,
-        annot=True,
-        fmt=".2f",
-        cmap="cividis",
-        cbar_kws={"label": "similarity of θ"},
-        xticklabels=labels[1],
-        yticklabels=labels[0],
-        ax=axes,
-        vmin=0,
-        vmax=1,
-    )
+    figure, axes = plt.subplots(figsize=(4.6, 3.5))
+    named = {"xticklabels": labels[1], "yticklabels": labels[0], "annot_kws": {"fontsize": 9.5}, "cbar_kws": {"label": "similarity of θ"}}
+    sns.heatmap(similarity, annot=True, fmt=".2f", cmap="cividis", ax=axes, vmin=0, vmax=1, **named)
     for i in range(len(similarity)):
         axes.add_patch(plt.Rectangle((i + 0.04, i + 0.04), 0.92, 0.92, fill=False, edgecolor=PALETTE[3], linewidth=3))
     axes.set(xlabel="θ of the second view", ylabel="θ of the first view", title="positives framed, all others negatives")
-    return figure
+    off = np.where(np.eye(len(similarity), dtype=bool), -np.inf, similarity)
+    i, j = np.unravel_index(off.argmax(), off.shape)
+    return _described(
+        figure,
+        f"""Matrix of the similarities of {len(similarity)} documents of two views. The positive pairs, framed on the diagonal, have
+        {", ".join(f"{x:.2f}" for x in similarity.diagonal())}; the largest of the negatives is {off[i, j]:.2f}, of {labels[0][i]} with {labels[1][j]}.""",
+    )
 
 
 def training_curves(history: Sequence[Mapping]) -> Figure:
     """Each loss term against the epoch, in panels of their own since their scales differ."""
     terms = [term for term in TERM_NAMES if term in history[0]]
     columns = 2 if len(terms) == 4 else len(terms)
-    figure, panels = plt.subplots(-(-len(terms) // columns), columns, figsize=(3.7 * columns, 2.6 * -(-len(terms) // columns)), squeeze=False)
+    figure, panels = plt.subplots(-(-len(terms) // columns), columns, figsize=(WIDTH, 2.2 * -(-len(terms) // columns)), squeeze=False)
     for axes, term, colour in zip(panels.flat, terms, PALETTE, strict=False):
         axes.plot([row["epoch"] for row in history], [row[term] for row in history], color=colour)
         axes.set(title=TERM_NAMES[term], xlabel="epoch", ylabel="nats per tuple")
-    return figure
+    moves = (f"{TERM_NAMES[term]} goes from {history[0][term]:.1f} to {history[-1][term]:.1f}" for term in terms)
+    return _described(figure, f"Loss against the epoch, a panel a term, in nats per tuple, over {history[-1]['epoch']} epochs: {'; '.join(moves)}.")
 
 
 def log_likelihood(history: Sequence[Mapping]) -> Figure:
     """A Gibbs chain's joint log-likelihood a token against the sweep."""
-    figure, axes = plt.subplots(figsize=(6.2, 2.8))
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.6))
     axes.plot([row["epoch"] for row in history], [row["log_likelihood"] for row in history], "o-", markersize=4, color=PALETTE[0])
     axes.set(xlabel="sweep", ylabel="log-likelihood\n(nats a token)")
-    return figure
+    first, middle, last = (history[i] for i in (0, len(history) // 2, -1))
+    told = ", ".join(f"{row['log_likelihood']:.3f} at sweep {row['epoch']}" for row in (first, middle, last))
+    return _described(figure, f"Joint log-likelihood in nats a token against the sweep: {told}.")
 
 
 def retrieval_scores(table, corpus: str) -> Figure:
@@ -133,22 +174,26 @@ def retrieval_scores(table, corpus: str) -> Figure:
     ``table`` is a data frame with columns model, seed, direction, score, chance.
     """
     directions, models = list(dict.fromkeys(table["direction"])), list(dict.fromkeys(table["model"]))
-    figure, axes = plt.subplots(figsize=(8.2, 0.9 + 0.62 * len(directions) * max(1, 0.55 * len(models))))
-    height = 0.8 / len(models)
+    figure, axes = plt.subplots(figsize=(WIDTH, 1.3 + 0.5 * len(directions) * max(1, 0.5 * len(models))))
+    height, told = 0.8 / len(models), []
     for m, model in enumerate(models):
         for d, direction in enumerate(directions):
             rows = table[(table["model"] == model) & (table["direction"] == direction)]
             y = d + (m - (len(models) - 1) / 2) * height
-            axes.barh(y, rows["score"].mean(), height=height * 0.9, color=(*PALETTE[m], 0.45), edgecolor=PALETTE[m], label=model if d == 0 else None)
-            axes.plot(rows["score"], [y] * len(rows), "o", color="0.15", markersize=4)
+            bar = {"color": (PALETTE[m % 7], 0.45), "edgecolor": PALETTE[m % 7], "label": model if d == 0 else None}
+            axes.barh(y, rows["score"].mean(), height=height * 0.9, **bar)
+            axes.plot(rows["score"], [y] * len(rows), "o", color=INK, markersize=3.5)
     for d, direction in enumerate(directions):
-        chance = table[table["direction"] == direction]["chance"].mean()
+        own = table[table["direction"] == direction]
+        chance, means = own["chance"].mean(), own.groupby("model")["score"].mean().sort_values(ascending=False)
         axes.plot([chance] * 2, [d - 0.42, d + 0.42], ":", color=PALETTE[3], linewidth=2, label="chance" if d == 0 else None)
+        told.append(f"{direction}: {', '.join(f'{model} {mean:.3f}' for model, mean in means.items())}, chance {chance:.3f}")
     axes.set_yticks(range(len(directions)), directions)
     axes.invert_yaxis()
     axes.set(xlabel="MRR (text to text) or UAP (with pictures)", title=f"{corpus}: retrieval by topics")
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-    return figure
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)), frameon=False)
+    return _described(figure, f"Bars of mean retrieval scores on {corpus}, with a dot for each seed and chance dotted. {'. '.join(told)}.")
 
 
 def coherence_against_diversity(table) -> Figure:
@@ -157,18 +202,21 @@ def coherence_against_diversity(table) -> Figure:
     ``table`` is a data frame with columns corpus, model, language, setting, NPMI, diversity.
     """
     corpora, models = list(dict.fromkeys(table["corpus"])), list(dict.fromkeys(table["model"]))
-    figure, panels = plt.subplots(1, len(corpora), figsize=(4.6 * len(corpora), 3.8), squeeze=False)
+    figure, panels = plt.subplots(1, len(corpora), figsize=(WIDTH, 3.3), squeeze=False)
+    told = []
     for axes, corpus in zip(panels[0], corpora, strict=True):
         part = table[table["corpus"] == corpus]
         languages = list(dict.fromkeys(part["language"]))
         for (model, language), rows in part.groupby(["model", "language"], sort=False):
-            i, second = models.index(model), languages.index(language) > 0
-            face = "none" if second else PALETTE[i % 10]
-            axes.scatter(rows["NPMI"], rows["diversity"], s=42, marker=MARKERS[i % len(MARKERS)], facecolor=face, edgecolor=PALETTE[i % 10], linewidth=1.5)
+            i, second = models.index(model) % 7, languages.index(language) > 0
+            face = "none" if second else PALETTE[i]
+            axes.scatter(rows["NPMI"], rows["diversity"], s=36, marker=MARKERS[i], facecolor=face, edgecolor=PALETTE[i], linewidth=1.5)
         axes.set(xlabel=f"NPMI (filled: {languages[0]}" + (f", open: {languages[1]})" if len(languages) > 1 else ")"), ylabel="topic diversity", title=corpus)
-    handles = [plt.Line2D([], [], marker=MARKERS[i % len(MARKERS)], linestyle="", color=PALETTE[i % 10], label=model) for i, model in enumerate(models)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(models), frameon=False)
-    return figure
+        means = part.groupby("model", sort=False)[["NPMI", "diversity"]].mean()
+        told.append(f"{corpus}: " + ", ".join(f"{model} NPMI {row.NPMI:.3f} and diversity {row.diversity:.2f}" for model, row in means.iterrows()))
+    handles = [plt.Line2D([], [], marker=MARKERS[i % 7], linestyle="", color=PALETTE[i % 7], label=model) for i, model in enumerate(models)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(models)), frameon=False)
+    return _described(figure, f"Topic diversity against NPMI, a panel a corpus, a marker a seed and language. Means over both: {'; '.join(told)}.")
 
 
 def curves(rows, x: str, label: str, paper: Sequence[Mapping] = (), line: str = "base", note: str = "", order: Sequence[str] = ()) -> Figure:
@@ -180,57 +228,67 @@ def curves(rows, x: str, label: str, paper: Sequence[Mapping] = (), line: str = 
     """
     drawn, panels = list(dict.fromkeys(rows[line])), list(dict.fromkeys(rows["panel"]))
     names = [*order, *(name for name in drawn if name not in order)]
-    columns = min(2, len(panels))
-    figure, grid = plt.subplots(-(-len(panels) // columns), columns, figsize=(9.4, 3.3 * -(-len(panels) // columns)), squeeze=False)
+    looks = {name: {"color": PALETTE[i % 7], "marker": MARKERS[i % 7]} for i, name in enumerate(names)}
+    columns, told = min(2, len(panels)), []
+    figure, grid = plt.subplots(-(-len(panels) // columns), columns, figsize=(WIDTH, 0.7 + 2.6 * -(-len(panels) // columns)), squeeze=False)
+    star = {"marker": "*", "linestyle": "", "markersize": 12, "markerfacecolor": "none", "markeredgewidth": 1.5}
     for axes in grid.flat[len(panels) :]:
         axes.remove()
     for axes, panel in zip(grid.flat, panels, strict=False):
-        part = rows[rows["panel"] == panel]
-        for i, name in enumerate(names):
+        part, said = rows[rows["panel"] == panel], []
+        for name, look in looks.items():
             own = part[part[line] == name]
             if len(own):
                 by_x = own.groupby(x)["score"]
                 mean, sd = by_x.mean(), by_x.std().fillna(0.0)
-                axes.errorbar(mean.index, mean, sd, color=PALETTE[i % 10], marker=MARKERS[i % len(MARKERS)], markersize=6, capsize=3, linewidth=1.8)
-                axes.plot(own[x], own["score"], ".", color=PALETTE[i % 10], markersize=3)
+                axes.errorbar(mean.index, mean, sd, markersize=5, capsize=3, linewidth=1.6, **look)
+                axes.plot(own[x], own["score"], ".", color=look["color"], markersize=3)
+                said.append(f"{name} {', '.join(f'{score:.3f} at {at:g}' for at, score in mean.items())}")
             for point in paper:
                 if (point["panel"], point["base"]) == (panel, name):
-                    axes.plot(point["x"], point["score"], "*", markersize=13, markerfacecolor="none", markeredgecolor=PALETTE[i % 10], markeredgewidth=1.5)
-        axes.axhline(part["chance"].mean(), color="0.4", linestyle=":", linewidth=1.5)
+                    axes.plot(point["x"], point["score"], **star, markeredgecolor=look["color"])
+        chance = part["chance"].mean()
+        axes.axhline(chance, color=FAINT, linestyle=":", linewidth=1.5)
         ticks = sorted({*part[x], *(p["x"] for p in paper if p["panel"] == panel)})
         axes.set_xscale("log", base=2)
         axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
         axes.minorticks_off()
         axes.set(xlabel=label, ylabel=panel.rpartition(", ")[2], title=panel.rpartition(", ")[0], ylim=(0, None))
-    handles = [plt.Line2D([], [], marker=MARKERS[i % len(MARKERS)], color=PALETTE[i % 10], label=name) for i, name in enumerate(names) if name in drawn]
-    handles += [plt.Line2D([], [], color="0.4", linestyle=":", label="chance")]
+        told.append(f"{panel}: {'; '.join(said)}; chance {chance:.3f}")
+    handles = [plt.Line2D([], [], label=name, **looks[name]) for name in names if name in drawn]
+    handles += [plt.Line2D([], [], color=FAINT, linestyle=":", label="chance")]
     if paper:
-        handles.append(
-            plt.Line2D([], [], marker="*", linestyle="", color="0.3", markerfacecolor="none", markersize=13, label=note or "the paper's, on its own data")
-        )
+        handles.append(plt.Line2D([], [], **star, markeredgecolor=FAINT, label=note or "the paper's, on its own data"))
     figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)), frameon=False)
-    return figure
+    stars = f" Stars: {note or 'the paper’s, on its own data'}." if paper else ""
+    return _described(figure, f"Score against {label}, a panel a direction, a line a model, with standard deviations over seeds. {'. '.join(told)}.{stars}")
 
 
 def topic_space(panels: Sequence[Mapping]) -> Figure:
-    """Items of all views in two dimensions, a panel a model: colour and shape tell the view, words the themes.
+    """Items of all views in two dimensions, a panel a model, two in a row: colour and shape tell the view, words the themes.
 
-    A panel has ``title``, ``place`` (N, 2), ``view`` (N,) and ``themes``, (x, y, words) each; themes that would cover one another are left out.
+    A panel has ``title``, ``place`` (N, 2), ``view`` (N,), ``themes``, (x, y, words) each, and ``told``, what the alternative text says of it;
+    themes that would cover one another or leave the panel are left out.
     """
-    figure, grid = plt.subplots(1, len(panels), figsize=(5.6 * len(panels), 5.6), squeeze=False)
-    for axes, panel in zip(grid[0], panels, strict=True):
-        for view in dict.fromkeys(np.asarray(panel["view"]).tolist()):
-            own = panel["place"][np.asarray(panel["view"]) == view]
-            axes.scatter(*own.T, s=13, alpha=0.55, color=view_colour(view), marker=VIEW_MARKERS.get(view, "o"), label=view, linewidths=0)
+    rows = -(-len(panels) // 2)
+    figure, grid = plt.subplots(rows, 2, figsize=(WIDTH, 0.4 + 3.3 * rows), squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.remove()
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        views = np.asarray(panel["view"])
+        for view in dict.fromkeys(views.tolist()):
+            own, look = panel["place"][views == view], {"color": view_colour(view), "marker": VIEW_MARKERS.get(view, "o")}
+            axes.scatter(*own.T, s=9, alpha=0.6, label=view, linewidths=0, clip_on=False, **look)
         axes.set(title=panel["title"], xticks=[], yticks=[])
         axes.grid(False)
-        figure.canvas.draw()
-        taken = []
+    figure.canvas.draw()
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        inside, taken = axes.get_window_extent(), []
         for x, y, words in panel["themes"]:
-            text = axes.text(x, y, words, fontsize=9.5, ha="center", va="center", fontweight="bold", color="0.1")
-            text.set_path_effects([patheffects.withStroke(linewidth=3, foreground="white")])
-            box = text.get_window_extent()
-            if any(box.overlaps(other) for other in taken):
+            text = axes.text(x, y, words, fontsize=SMALL, ha="center", va="center", fontweight="bold")
+            text.set_path_effects([patheffects.withStroke(linewidth=3, foreground=PAPER)])
+            box = text.get_window_extent().padded(4)
+            if box.x0 < inside.x0 or box.x1 > inside.x1 or any(box.overlaps(other) for other in taken):
                 text.remove()
             else:
                 taken.append(box)
@@ -238,30 +296,22 @@ def topic_space(panels: Sequence[Mapping]) -> Figure:
     legend = figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False, markerscale=2)
     for handle in legend.legend_handles:
         handle.set_alpha(1.0)
-    return figure
-
-
-def vector(figure: Figure):
-    """The figure as a vector image, for a page and for print; its text stays text."""
-    from io import StringIO
-
-    from IPython.display import SVG
-
-    out = StringIO()
-    figure.savefig(out, format="svg", metadata={"Date": None})
-    return SVG(out.getvalue())
+    told = ". ".join(f"{panel['title']}: {panel['told']}" for panel in panels)
+    return _described(figure, f"Maps of {len(panels[0]['view'])} items, a colour and shape a view ({', '.join(names)}). {told}.")
 
 
 def cosine_histograms(aligned: Mapping[str, np.ndarray], random: Mapping[str, np.ndarray]) -> Figure:
     """For each pair of views, cosines of aligned items and of items drawn at random."""
-    figure, panels = plt.subplots(1, len(aligned), figsize=(max(4.1, 2.9 * len(aligned)), 2.8), squeeze=False, sharex=True)
+    figure, panels = plt.subplots(1, len(aligned), figsize=(WIDTH, 2.5), squeeze=False, sharex=True)
     for axes, pair in zip(panels[0], aligned, strict=True):
         bins = np.linspace(-0.4, 1.0, 43)
-        axes.hist(random[pair], bins, density=True, color=PALETTE[7], alpha=0.7, label="random pairs")
-        axes.hist(aligned[pair], bins, density=True, color=PALETTE[0], alpha=0.6, label="aligned pairs")
+        axes.hist(random[pair], bins, density=True, color=PALETTE[6], alpha=0.7, label="random pairs")
+        axes.hist(aligned[pair], bins, density=True, color=PALETTE[1], alpha=0.6, label="aligned pairs")
         axes.set(title=pair, xlabel="cosine", yticks=[])
-    panels[0][-1].legend(frameon=False, fontsize=9, loc="upper right")
-    return figure
+    handles, names = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
+    told = (f"{pair} {aligned[pair].mean():.2f} against {random[pair].mean():.2f}" for pair in aligned)
+    return _described(figure, f"Histograms of cosines, a panel a pair of views. Means of aligned against random pairs: {'; '.join(told)}.")
 
 
 def view_scatter(vectors: Mapping[str, np.ndarray]) -> Figure:
@@ -269,36 +319,40 @@ def view_scatter(vectors: Mapping[str, np.ndarray]) -> Figure:
     everything = np.vstack(list(vectors.values()))
     centre = everything.mean(axis=0)
     _, _, axes_of_variation = np.linalg.svd(everything - centre, full_matrices=False)
-    figure, axes = plt.subplots(figsize=(6.2, 4.4))
+    figure, axes = plt.subplots(figsize=(WIDTH, 4.0))
+    middles = {}
     for view, x in vectors.items():
         flat = (x - centre) @ axes_of_variation[:2].T
-        axes.scatter(*flat.T, s=14, alpha=0.5, color=view_colour(view), marker=VIEW_MARKERS.get(view, "o"), label=view, linewidths=0)
+        middles[view] = flat.mean(axis=0)
+        axes.scatter(*flat.T, s=12, alpha=0.5, color=view_colour(view), marker=VIEW_MARKERS.get(view, "o"), label=view, linewidths=0)
     axes.set(xlabel="first principal axis", ylabel="second principal axis")
     axes.legend(title="view", frameon=True)
-    return figure
+    told = ", ".join(f"{view} ({x:.2f}, {y:.2f})" for view, (x, y) in middles.items())
+    return _described(figure, f"Scatter of the items of each view on the two principal axes of all. The middles of the clouds: {told}.")
 
 
 def document_lengths(lengths: Mapping[str, np.ndarray], min_words: int) -> Figure:
     """How many words of the vocabulary the documents of each language have."""
-    figure, axes = plt.subplots(figsize=(7.2, 3.0))
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.7))
     top = int(np.percentile(np.concatenate(list(lengths.values())), 99)) + 1
     for name, values in lengths.items():
         axes.hist(values, bins=np.arange(0, top + 1) - 0.5, histtype="step", linewidth=2, label=name, color=view_colour(name.split()[-1]))
-    axes.axvline(min_words - 0.5, color="0.3", linestyle=":", label=f"at least {min_words}")
+    axes.axvline(min_words - 0.5, color=FAINT, linestyle=":", label=f"at least {min_words}")
     axes.set(xlabel="words of the vocabulary in a document (longest 1 % not shown)", ylabel="documents", xlim=(0, top))
     axes.legend(frameon=False)
-    return figure
+    told = ", ".join(f"{name} {np.median(values):.0f} and {values.min():.0f}" for name, values in lengths.items())
+    return _described(figure, f"Histogram of document lengths in words of the vocabulary, a line a language. Median and least: {told}.")
 
 
-def pictures(paths: Sequence, titles: Sequence[str]) -> Figure:
-    """Pictures in a row, each under its title."""
+def pictures(paths: Sequence, titles: Sequence[str], about: str = "") -> Figure:
+    """Pictures in a row, each under its title; ``about`` is whose they are, for those who do not see them."""
     from .images import load_image
 
-    figure, panels = plt.subplots(1, len(paths), figsize=(2.2 * len(paths), 2.6), squeeze=False)
+    figure, panels = plt.subplots(1, len(paths), figsize=(min(WIDTH, 2.0 * len(paths)), 2.3), squeeze=False)
     figure.get_layout_engine().set(wspace=0.08)
     for axes, path, title in zip(panels[0], paths, titles, strict=True):
-        axes.imshow(load_image(path))
-        axes.set_title(title, fontsize=9)
+        axes.imshow(load_image(path), interpolation="none")  # its own pixels, scaled where it is shown
+        axes.set_title("\n".join(textwrap.wrap(title, max(12, 64 // len(paths)))), fontsize=SMALL)
         axes.set(xticks=[], yticks=[])  # the frame stays: collages side by side would run into one
         axes.grid(False)
-    return figure
+    return _described(figure, f"Picture{'s in a row' if len(paths) > 1 else ''}{about and f' for “{about}”'}: {'; '.join(titles)}.")

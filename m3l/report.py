@@ -253,12 +253,14 @@ def roles(test: Corpus) -> dict[str, str]:
     return dict(zip(test.text_views, ("en", "de"), strict=False)) | {v: v for v in test.views if v == "image"}
 
 
+def widest(tests: Mapping[tuple, Corpus]) -> dict[str, Corpus]:
+    """The test corpus with most views, by name; ``tests`` is `test_corpora`'s."""
+    return {corpus: test for (corpus, _), test in sorted(tests.items(), key=lambda entry: len(entry[1].views))}
+
+
 def roles_by_corpus(tests: Mapping[tuple, Corpus]) -> dict[str, dict[str, str]]:
     """`roles` of each corpus, from the test corpus with most views."""
-    found = {}
-    for (corpus, _), test in sorted(tests.items(), key=lambda entry: len(entry[1].views)):
-        found[corpus] = roles(test)
-    return found
+    return {corpus: roles(test) for corpus, test in widest(tests).items()}
 
 
 def same_top_topic(run: Run, test: Corpus, a: str, b: str) -> np.ndarray:

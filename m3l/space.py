@@ -5,14 +5,16 @@ Distances are those of retrieval: the Jensen–Shannon divergence of document–
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
 from .corpus import Corpus
 from .errors import DataError, choose, require
 from .metrics import jensen_shannon_matrix, modality_gap
-from .report import PAPER_MODELS, corpus_of, home_of, roles
+from .report import PAPER_MODELS, home_of, roles, widest
 from .runs import Run
+from .topics import comparable
 
 METHODS = ("tsne", "umap", "pca")
 
@@ -151,16 +153,42 @@ def themes(space: Space, place: np.ndarray, words: Sequence[Sequence[str]], n: i
     return found
 
 
-def summary(space: Space, divergence: np.ndarray, k: int = 10) -> list[dict]:
-    """What the eye should see, a row a view: how mixed its neighbourhoods are, against labels at random, and a row a pair: gap and partners."""
-    other, views, rows = neighbours_of_another_kind(space, divergence, k), list(dict.fromkeys(space.view.tolist())), []
-    for view in views:
-        share, chance = float(other[space.view == view].mean()), mixing_at_random(space, view)
-        rows.append({"of": view, f"other views among {k} nearest": share, "at random": chance})
-    for i, a in enumerate(views):
-        for b in views[i + 1 :]:
-            rows.append({"of": f"{a} – {b}", "gap": gap(space, a, b), "items nearer than the partner": float(partner_rank(space, divergence, a, b).mean())})
-    return rows
+def summary(space: Space, divergence: np.ndarray, k: int = 10) -> dict[str, dict[str, float]]:
+    """What the eye should see: ``mixing`` of each view's neighbourhoods, what it is ``at random``, and of each pair of views ``gap`` and ``partners``.
+
+    ``partners`` is the share of the second view's items that are nearer than an item's own partner, `partner_rank`'s mean.
+    """
+    other, views = neighbours_of_another_kind(space, divergence, k), list(dict.fromkeys(space.view.tolist()))
+    pairs = list(combinations(views, 2))
+    return {
+        "mixing": {view: float(other[space.view == view].mean()) for view in views},
+        "at random": {view: mixing_at_random(space, view) for view in views},
+        "gap": {f"{a} – {b}": gap(space, a, b) for a, b in pairs},
+        "partners": {f"{a} – {b}": float(partner_rank(space, divergence, a, b).mean()) for a, b in pairs},
+    }
+
+
+def told(found: Mapping[str, Mapping[str, float]]) -> str:
+    """A `summary` in words, for those who do not see the map: of each view, how many of its neighbours are of others."""
+    shares = (f"{share:.0%} by {view} ({found['at random'][view]:.0%} at random)" for view, share in found["mixing"].items())
+    return f"share of other views among the nearest neighbours, {', '.join(shares)}"
+
+
+def of_models(runs: Sequence[Run], test: Corpus, corpus: str, models: Sequence[str], seed: int) -> dict[str, tuple[dict[str, np.ndarray], Run]]:
+    """θ of all views of ``test`` by model, with the record that names the topics, for the models that read every view.
+
+    A joint model has all in one record, a ZeroshotTM of the first language too. Of ZeroshotTM-KD they are the teacher's and its students':
+    each record of a student holds its teacher's θ and its own, over the same topics.
+    """
+    first, found = test.text_views[0], {}
+    for model in models:
+        theta: dict[str, np.ndarray] = {}
+        own = [run for run in comparable(runs, corpus, [model], seed) if home_of(run) in ("", first)]
+        for run in own:
+            theta = run.theta | theta
+        if set(theta) == set(test.views):
+            found[model] = {view: theta[view] for view in test.views}, own[0]
+    return found
 
 
 def measured(
@@ -168,18 +196,18 @@ def measured(
 ) -> dict[tuple[str, str, str, str, str], np.ndarray]:
     """What the claims of Section 5.4 are about, as `report.measurements` has it: the mixing of each view's items, (seeds, items), by model.
 
-    Of the models of Figure 2: those that read pictures too, a ZeroshotTM being that of the corpus's first language. The same ``articles`` are drawn for all.
+    Of the models of the paper that read pictures too (`of_models`). The same ``articles`` are drawn for all.
     """
     found = {}
-    for run in {run.folder.name: run for run in runs if run.params["model"] in PAPER_MODELS and "image" in run.theta}.values():
-        test, corpus = tests[corpus_of(run)], run.params["corpus"]
-        part = roles(test)
-        if set(run.theta) != set(part) or home_of(run) not in ("", next(iter(part))):
+    for corpus, test in widest(tests).items():
+        if "image" not in test.views:
             continue
-        space = pool(run.theta, test, articles, seed)
-        other = neighbours_of_another_kind(space, distances(space), min(k, len(space) - 1))
-        for view, role in part.items():
-            where = corpus, "multimodal", "neighbours of another kind", role
-            found.setdefault((*where, run.params["model"]), []).append(other[space.view == view])
-            found[(*where, "random labels")] = [np.full(int((space.view == view).sum()), mixing_at_random(space, view))]
+        for trained in sorted({run.params["seed"] for run in runs}):
+            for model, (theta, _) in of_models(runs, test, corpus, PAPER_MODELS, trained).items():
+                space = pool(theta, test, articles, seed)
+                other = neighbours_of_another_kind(space, distances(space), min(k, len(space) - 1))
+                for view, role in roles(test).items():
+                    where = corpus, "multimodal", "neighbours of another kind", role
+                    found.setdefault((*where, model), []).append(other[space.view == view])
+                    found[(*where, "random labels")] = [np.full(int((space.view == view).sum()), mixing_at_random(space, view))]
     return {key: np.stack(values) for key, values in found.items()}

@@ -125,6 +125,10 @@ def test_the_space_to_walk_about_in_holds_every_item_and_names_bokehs_scripts_on
     assert all(path.is_file() for path in explorer.bokeh_scripts())
 
 
-def test_an_item_is_described_by_its_largest_topics_in_every_language():
-    words = {"en": [["a", "b"], ["c", "d"]], "fr": [["e", "f"], ["g", "h"]]}
-    assert explorer.describe(np.array([0.25, 0.75]), words) == "topic 1 (75%): c, d / g, h; topic 0 (25%): a, b / e, f"
+def test_an_item_is_described_by_its_largest_topics():
+    assert explorer.largest(np.array([0.25, 0.001, 0.749]), topics=3) == [[2, 75], [0, 25]]
+
+
+def test_the_page_links_back_to_the_one_it_belongs_to(run, test_part, prepared, tmp_path):
+    page = browser.browse(run, test_part, prepared, tmp_path / "h", home="../../07-topic-space.html")
+    assert data_of(page)["about"]["home"] == "../../07-topic-space.html"

@@ -117,32 +117,52 @@ def test_themes_stand_where_their_items_are(test_part):
     assert found == [(0.0, 0.0, "a, b"), (5.0, 0.0, "d, e")]
 
 
-def test_summary_has_a_row_a_view_and_a_pair(test_part):
+def test_summary_has_a_value_a_view_and_a_pair_and_is_told_in_words(test_part):
     s = space.pool(thetas(), test_part)
-    rows = space.summary(s, space.distances(s))
-    assert [r["of"] for r in rows] == ["en", "de", "image", "en – de", "en – image", "de – image"]
-    assert all(0 <= r["items nearer than the partner"] < 0.3 for r in rows[3:])
+    found = space.summary(s, space.distances(s))
+    assert set(found["mixing"]) == set(found["at random"]) == set(VIEWS)
+    assert set(found["gap"]) == set(found["partners"]) == {"en – de", "en – image", "de – image"}
+    assert all(0 <= x < 0.3 for x in found["partners"].values())
+    assert f"{found['mixing']['image']:.0%} by image ({120 / 179:.0%} at random)" in space.told(found)
 
 
-def test_measured_takes_the_models_of_figure_2_and_the_same_items_for_each(test_part):
-    def run(name, model, trained, views=VIEWS):
-        theta = {v: x for v, x in thetas(seed=len(name)).items() if v in views}
-        params = {"model": model, "corpus": "small", "encoders": dict.fromkeys(views, "x"), "train_views": list(trained)}
-        return SimpleNamespace(folder=SimpleNamespace(name=name), params=params, theta=theta)
+def record(name, model, trained, views=VIEWS, seed=0, teacher=""):
+    theta = {v: x for v, x in thetas(seed=len(name)).items() if v in views}
+    params = {"model": model, "corpus": "small", "encoders": dict.fromkeys(views, "x"), "train_views": list(trained), "seed": seed, "teacher": teacher}
+    return SimpleNamespace(folder=SimpleNamespace(name=name), params=params, theta=theta)
 
+
+def small_tests(test_part):
+    return {("small", tuple(sorted(dict.fromkeys(v, "x").items()))): test_part.select(list(v)) for v in (VIEWS, ("en", "de"))}
+
+
+def test_measured_takes_the_models_of_the_paper_and_the_same_items_for_each(test_part):
     runs = [
-        run("m-s0", "M3L-Contrast", VIEWS),
-        run("m-s1x", "M3L-Contrast", VIEWS),
-        run("z-en", "ZeroshotTM", ["en"]),
-        run("z-de", "ZeroshotTM", ["de"]),
-        run("texts", "M3L-Contrast", ["en", "de"], ["en", "de"]),
-        run("k", "M3L-Contrast, 25 topics", VIEWS),
+        record("m-s0", "M3L-Contrast", VIEWS),
+        record("m-s1x", "M3L-Contrast", VIEWS, seed=1),
+        record("z-en", "ZeroshotTM", ["en"]),
+        record("z-de", "ZeroshotTM", ["de"]),
+        record("texts", "M3L-Contrast", ["en", "de"], ["en", "de"]),
+        record("k", "M3L-Contrast, 25 topics", VIEWS),
     ]
-    tests = {("small", tuple(sorted(dict.fromkeys(v, "x").items()))): test_part.select(list(v)) for v in (VIEWS, ("en", "de"))}
-    found = space.measured(runs, tests, articles=30)
+    found = space.measured(runs, small_tests(test_part), articles=30)
     assert {key[4] for key in found} == {"M3L-Contrast", "ZeroshotTM", "random labels"} and {key[3] for key in found} == {"en", "de", "image"}
     assert found["small", "multimodal", "neighbours of another kind", "image", "M3L-Contrast"].shape == (2, 30)
     assert found["small", "multimodal", "neighbours of another kind", "image", "ZeroshotTM"].shape == (1, 30)
+
+
+def test_the_space_of_students_is_their_teachers_and_their_own(test_part):
+    students = [
+        record("kd-de", "ZeroshotTM-KD", ["de"], ["en", "de"], teacher="z-en"),
+        record("kd-image", "ZeroshotTM-KD", ["image"], ["en", "image"], teacher="z-en"),
+        record("kd-of-de", "ZeroshotTM-KD", ["image"], ["de", "image"], teacher="z-de"),
+    ]
+    theta, run = space.of_models(students, test_part, "small", ["ZeroshotTM-KD"], 0)["ZeroshotTM-KD"]
+    assert list(theta) == list(VIEWS) and run.folder.name == "kd-de"
+    np.testing.assert_array_equal(theta["de"], students[0].theta["de"])
+    np.testing.assert_array_equal(theta["image"], students[1].theta["image"])
+    assert space.of_models(students[:1], test_part, "small", ["ZeroshotTM-KD"], 0) == {}, "no student of pictures, no map"
+    assert space.of_models(students, test_part, "small", ["ZeroshotTM-KD"], 1) == {}, "of another seed"
 
 
 @pytest.mark.parametrize(
