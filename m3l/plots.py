@@ -163,8 +163,8 @@ def log_likelihood(history: Sequence[Mapping]) -> Figure:
     figure, axes = plt.subplots(figsize=(WIDTH, 2.6))
     axes.plot([row["epoch"] for row in history], [row["log_likelihood"] for row in history], "o-", markersize=4, color=PALETTE[0])
     axes.set(xlabel="sweep", ylabel="log-likelihood\n(nats a token)")
-    first, middle, last = (history[i] for i in (0, len(history) // 2, -1))
-    told = ", ".join(f"{row['log_likelihood']:.3f} at sweep {row['epoch']}" for row in (first, middle, last))
+    some = dict.fromkeys((0, len(history) // 2, len(history) - 1))
+    told = ", ".join(f"{history[i]['log_likelihood']:.3f} at sweep {history[i]['epoch']}" for i in some)
     return _described(figure, f"Joint log-likelihood in nats a token against the sweep: {told}.")
 
 

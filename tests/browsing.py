@@ -47,8 +47,8 @@ def browser():
 
 @contextlib.contextmanager
 def opened(running, path: Path, width: int = 1280, scheme: str = "light", fragment: str = "", touch: bool = False):
-    """A page opened from disk; requests that leave the machine are refused and noted."""
-    context = running.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=touch)
+    """A page opened from disk, with ``touch`` as a phone does; requests that leave the machine are refused and noted."""
+    context = running.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=touch, is_mobile=touch)
     tab = Tab(context.new_page())
     context.route("http*://**", lambda route: (tab.faults.append(f"asks the network for {route.request.url[:90]}"), route.abort()))
     tab.page.on("requestfailed", lambda request: tab.faults.append(f"failed request {request.url[-90:]}"))
@@ -60,11 +60,38 @@ def opened(running, path: Path, width: int = 1280, scheme: str = "light", fragme
     context.close()
 
 
-def colours(page, selector: str) -> int:
-    """How many different colours a drawn element shows, in steps of 32: one if nothing was drawn."""
+def pixels(page, selector: str):
+    """What an element looks like: an RGB image."""
     import io
 
     from PIL import Image
 
-    image = Image.open(io.BytesIO(page.locator(selector).first.screenshot())).convert("RGB")
-    return len({tuple(c // 32 for c in colour) for _, colour in image.getcolors(maxcolors=1 << 24)})
+    return Image.open(io.BytesIO(page.locator(selector).first.screenshot())).convert("RGB")
+
+
+def colours(page, selector: str) -> int:
+    """How many different colours a drawn element shows, in steps of 32: one if nothing was drawn."""
+    return len({tuple(c // 32 for c in colour) for _, colour in pixels(page, selector).getcolors(maxcolors=1 << 24)})
+
+
+SPACE = """(what) => {
+  const [view] = Bokeh.index.query((v) => v.model.type === "Figure"), {model} = view;
+  const points = model.renderers.filter((r) => r.data_source.data.article);
+  if (what === "state") {
+    const {start, end} = model.x_range;
+    return {start, width: end - start, visible: points.map((r) => r.visible), chosen: points.map((r) => r.data_source.selected.indices.length)};
+  }
+  const box = view.el.getBoundingClientRect(), {x, y} = points[0].data_source.data, i = what;
+  return {x: box.x + view.frame.x_scale.compute(x[i]), y: box.y + view.frame.y_scale.compute(y[i])};
+}"""
+
+
+def space_state(page) -> dict:
+    """Of the topic space: where its map starts and how wide it is, which views are visible, how many items of each are chosen."""
+    return page.evaluate(SPACE, "state")
+
+
+def space_point(page, item: int) -> tuple[float, float]:
+    """Where an item of the first view is on the screen, in pixels."""
+    at = page.evaluate(SPACE, item)
+    return at["x"], at["y"]

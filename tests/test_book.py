@@ -96,6 +96,22 @@ def test_every_picture_has_alternative_text(book):
             assert alt and len(alt.group(1)) > 10 and "_images" not in alt.group(1), tag
 
 
+def test_every_figure_is_a_drawing_fit_for_print(book):
+    from xml.etree import ElementTree
+
+    svg, seen = "{http://www.w3.org/2000/svg}", 0
+    for page in PAGES:
+        html = (book / f"{page}.html").read_text(encoding="utf-8")
+        for alt, source in re.findall(r'<img alt="([^"]+)"[^>]* src="(_images/[^"]+)"', html):
+            assert source.endswith(".svg"), f"{page}: {alt}"
+            drawing = ElementTree.parse(book / source).getroot()
+            assert float(drawing.get("width").removesuffix("pt")) <= 6.7 * 72
+            sizes = [float(x) for text in drawing.iter(f"{svg}text") for x in re.findall(r"([\d.]+)px", text.get("style", ""))]
+            assert min(sizes) >= 9, f"{page}: {alt}"
+            seen += 1
+    assert seen > 20
+
+
 def test_runs_hold_all_that_a_figure_needs(book, checkout):
     from m3l.runs import load_model, load_run
 
@@ -274,22 +290,44 @@ def test_pages_open_in_a_browser_without_a_network_and_without_complaint(book, r
     assert not wrong and formulas > 10
 
 
-def test_pages_are_accessible_to_those_who_cannot_see_them(book, running):
-    import browsing
+def serious_faults(page):
+    """What axe-core finds that keeps someone from reading or using the page."""
     from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    serious = [f"{v['id']}: {n['target']}" for v in found if v["impact"] in ("serious", "critical") for n in v["nodes"][:3]]
+    # docutils' list of references holds doc-biblioentry, a kind of list item that axe does not count as one
+    return [fault for fault in serious if fault != "aria-required-children: ['.citation-list']"]
+
+
+@pytest.mark.parametrize("width, scheme", [(1280, "light"), (1280, "dark"), (360, "light")])
+def test_pages_are_accessible_to_those_who_cannot_see_them(book, running, width, scheme):
+    import browsing
 
     wrong = {}
     browsers = sorted((book / "topics").glob("*/index.html"))
-    for path in [*all_pages(book), *browsers]:
-        with browsing.opened(running, path) as tab:
+    states = ["#/topic/1", "#/item/image/0", "#/find/a", "#/nowhere/1"]
+    visits = [(path, "") for path in [*all_pages(book), *browsers]] + [(book / "topics/emoji-m3l-s0/index.html", state) for state in states]
+    for path, fragment in visits:
+        with browsing.opened(running, path, width, scheme, fragment) as tab:
             tab.page.wait_for_timeout(500)
-            found = Axe().run(tab.page).response["violations"]
-            serious = [f"{v['id']}: {n['target']}" for v in found if v["impact"] in ("serious", "critical") for n in v["nodes"][:3]]
-            # docutils' list of references holds doc-biblioentry, a kind of list item that axe does not count as one
-            serious = [fault for fault in serious if fault != "aria-required-children: ['.citation-list']"]
-            if serious:
-                wrong[str(path.relative_to(book))] = serious
+            if serious := serious_faults(tab.page):
+                wrong[f"{path.relative_to(book)}{fragment}"] = serious
     assert not wrong, json.dumps(wrong, indent=1)
+
+
+def test_figures_follow_the_colours_that_the_reader_chose_and_not_the_systems(book, running):
+    import browsing
+
+    for scheme in ("light", "dark"):
+        with browsing.opened(running, book / "05-retrieval.html", scheme=scheme) as tab:
+            figure, luminance = ".cell_output img.dark-light", {}
+            for _ in range(3):
+                tab.page.locator(figure).first.scroll_into_view_if_needed()
+                now = tab.page.evaluate("document.documentElement.dataset.theme")
+                luminance[now] = sum(browsing.pixels(tab.page, figure).getpixel((3, 3))) / 3
+                tab.page.locator(".theme-switch-button").first.click()
+            assert luminance["light"] > 240 and luminance["dark"] < 40
 
 
 def test_the_search_finds_words_of_chapters(book, running):
@@ -318,6 +356,110 @@ def test_the_topic_space_is_drawn_and_a_chosen_item_shows_its_tuple(book, runnin
         said = page.locator(".topic-space .bk-Div .bk-clearfix").last.inner_text()
         assert "Its tuple:" in said and "image:" in said and "topic" in said
         assert page.locator(".topic-space .bk-Figure").first.screenshot() != before and not tab.faults
+
+
+@pytest.fixture
+def topic_space(book, running):
+    """Opens the page of the topic space as asked for and waits until it is drawn."""
+    import contextlib
+
+    import browsing
+
+    @contextlib.contextmanager
+    def open_space(**options):
+        with browsing.opened(running, book / "07-topic-space.html", **options) as tab:
+            tab.page.wait_for_selector(".topic-space canvas", timeout=20_000)
+            tab.page.locator(".topic-space .bk-Figure").first.scroll_into_view_if_needed()
+            tab.page.wait_for_timeout(1000)
+            yield tab
+            assert not tab.faults
+
+    return open_space
+
+
+def test_a_mouse_moves_the_topic_space_and_its_wheel_the_page(topic_space):
+    import browsing
+
+    with topic_space() as tab:
+        page, before = tab.page, browsing.space_state(tab.page)
+        x, y = browsing.space_point(page, 0)
+        page.mouse.move(x, y)
+        page.locator(".topic-space .bk-Tooltip").first.wait_for(timeout=5000)
+        assert "topic" in page.locator(".topic-space .bk-Tooltip").first.inner_text()
+        page.mouse.down()
+        page.mouse.move(x + 90, y, steps=6)
+        page.mouse.up()
+        moved = browsing.space_state(page)
+        assert moved["start"] < before["start"] and moved["width"] == pytest.approx(before["width"])
+        page.keyboard.down("Control")
+        page.mouse.wheel(0, -300)
+        page.keyboard.up("Control")
+        page.wait_for_timeout(300)
+        zoomed = browsing.space_state(page)
+        assert zoomed["width"] < 0.95 * moved["width"]
+        scrolled = page.evaluate("scrollY")
+        page.mouse.wheel(0, -300)
+        page.wait_for_timeout(500)
+        assert browsing.space_state(page) == zoomed and page.evaluate("scrollY") < scrolled, "a wheel without Ctrl is for the page"
+
+
+def test_the_topic_space_is_used_by_keyboard(topic_space):
+    import browsing
+
+    with topic_space() as tab:
+        page = tab.page
+        box = page.locator(".topic-space input[type=checkbox]").nth(1)
+        box.focus()
+        page.keyboard.press("Space")
+        page.wait_for_timeout(300)
+        state = browsing.space_state(page)
+        assert state["visible"] == [True, False, True]
+        button = page.get_by_title(re.compile("Zoom In", re.I)).first
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            if button.evaluate("e => e === e.getRootNode().activeElement"):
+                break
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(300)
+        assert browsing.space_state(page)["width"] < 0.95 * state["width"]
+
+
+def test_fingers_choose_and_zoom_in_the_topic_space_and_scroll_past_it(topic_space):
+    import browsing
+
+    with topic_space(width=360, touch=True) as tab:
+        page = tab.page
+        x, y = browsing.space_point(page, 3)
+        page.touchscreen.tap(x, y)
+        page.wait_for_timeout(500)
+        assert sum(browsing.space_state(page)["chosen"]) >= 1
+        assert "Its tuple:" in page.locator(".topic-space [role=status]").inner_text()
+        before, scrolled, hand = browsing.space_state(page), page.evaluate("scrollY"), page.context.new_cdp_session(page)
+        hand.send("Input.synthesizeScrollGesture", {"x": 180, "y": 500, "yDistance": -200, "gestureSourceType": "touch", "speed": 1200})
+        page.wait_for_timeout(300)
+        assert browsing.space_state(page) == before and page.evaluate("scrollY") > scrolled + 100, "one finger is for the page"
+        page.locator(".topic-space .bk-Figure").first.scroll_into_view_if_needed()
+        x, y = browsing.space_point(page, 3)
+        hand.send("Input.synthesizePinchGesture", {"x": 180, "y": y, "scaleFactor": 2.0, "gestureSourceType": "touch"})
+        page.wait_for_timeout(500)
+        assert browsing.space_state(page)["width"] < 0.9 * before["width"] and page.evaluate("visualViewport.scale") == 1
+
+
+def test_a_chosen_item_leads_to_its_page_in_the_topic_browser(topic_space):
+    with topic_space() as tab:
+        page = tab.page
+        field = page.locator(".topic-space input[type=text], .topic-space .bk-AutocompleteInput input").first
+        field.press_sequentially("(image, ", delay=20)
+        page.locator(".topic-space .bk-menu.bk-below > *").first.wait_for(timeout=5000)
+        field.press("ArrowDown")
+        field.press("Enter")
+        page.get_by_role("link", name="Its topics and neighbours").click()
+        page.wait_for_url("**/topics/emoji-m3l-s0/index.html#/item/image/*")
+        assert (
+            page.locator("main img").first.evaluate("i => i.complete && i.naturalWidth > 0") and "Nearest documents (en)" in page.locator("main").inner_text()
+        )
+        page.get_by_role("link", name="back to the book").click()
+        page.wait_for_url("**/07-topic-space.html")
 
 
 def test_the_topic_browser_answers_a_search_and_a_shared_address_on_a_phone_too(book, running, checkout):
@@ -357,3 +499,30 @@ def test_the_topic_browser_is_walked_by_keyboard_alone(book, running):
         page.keyboard.press("Enter")
         page.wait_for_function("() => location.hash.startsWith('#/topic/')")
         assert page.evaluate("document.activeElement.id") == "main", "focus goes to what is new"
+
+
+def test_the_topic_browser_keeps_the_colours_that_a_reader_chose(book, running):
+    import browsing
+
+    ground = "getComputedStyle(document.body).backgroundColor"
+    with browsing.opened(running, book / "topics/emoji-m3l-s0/index.html", scheme="light") as tab:
+        page = tab.page
+        light = page.evaluate(ground)
+        page.locator("#mode").select_option("dark")
+        dark = page.evaluate(ground)
+        assert dark != light and not serious_faults(page)
+        page.reload()
+        assert page.evaluate(ground) == dark and page.locator("#mode").input_value() == "dark"
+        page.locator("#mode").select_option("auto")
+        assert page.evaluate(ground) == light
+
+
+def test_the_topic_browser_finds_pictures_by_title(book, running):
+    import browsing
+
+    with browsing.opened(running, book / "topics/emoji-m3l-s0/index.html", fragment="#/item/image/0") as tab:
+        title = tab.page.evaluate("DATA.items.image[0].title")
+        tab.page.locator("#query").fill(title)
+        tab.page.keyboard.press("Enter")
+        tab.page.wait_for_function("() => location.hash.startsWith('#/find/')")
+        assert tab.page.locator('main a[href="#/item/image/0"] img').count() == 1 and not tab.faults
