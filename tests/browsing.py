@@ -95,3 +95,14 @@ def space_point(page, item: int) -> tuple[float, float]:
     """Where an item of the first view is on the screen, in pixels."""
     at = page.evaluate(SPACE, item)
     return at["x"], at["y"]
+
+
+def drag(page, fingers, moves) -> None:
+    """Fingers put down at places (x, y), moved each by its (dx, dy), in pixels, and lifted: touches as the browser itself handles them."""
+    hand = page.context.new_cdp_session(page)
+    for step in range(11):
+        at = [{"x": x + dx * step / 10, "y": y + dy * step / 10, "id": i} for i, ((x, y), (dx, dy)) in enumerate(zip(fingers, moves, strict=True))]
+        hand.send("Input.dispatchTouchEvent", {"type": "touchMove" if step else "touchStart", "touchPoints": at})
+        page.wait_for_timeout(16)
+    hand.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_timeout(500)
