@@ -15,6 +15,7 @@ test: $(VENV)/ready
 
 bench: $(VENV)/ready .venv.ctm/ready
 	$(RUN) workflow/bench.py
+	$(RUN) workflow/weigh.py build/$(PROFILE)/html
 
 lint: $(VENV)/ready
 	$(RUN) -m ruff check .

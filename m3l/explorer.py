@@ -3,6 +3,7 @@
 Drawn by Bokeh, whose script the built book carries itself. Everything a page shows is in the page, but for thumbnails beside it.
 """
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -84,6 +85,11 @@ def thumbnails(pictures: Mapping[str, Path], folder, side: int = 72) -> dict[str
     return names
 
 
+def data_uri(path) -> str:
+    """A thumbnail as an address that holds it, for a page that is to stand alone."""
+    return f"data:image/webp;base64,{b64encode(Path(path).read_bytes()).decode('ascii')}"
+
+
 def largest(theta: np.ndarray, topics: int = 3) -> list[list[int]]:
     """The largest topics of one item (K,), each with its share in percent; those below half a percent are left out."""
     order = np.argsort(-theta, kind="stable")[:topics]
@@ -112,7 +118,7 @@ def explorer(
     title : str
         What the figure is called for those who hear it.
     scripts : str
-        Folder, from the page, of Bokeh's scripts, `SCRIPTS`.
+        Folder, from the page, of Bokeh's scripts, `SCRIPTS`; "" puts them into the page.
     links : row of the space -> address that tells more of the item
     """
     from bokeh import models
@@ -127,6 +133,7 @@ def explorer(
     )
     plot.toolbar.update(active_drag=None, logo=None)
     plot.update(background_fill_color=None, border_fill_color=None, outline_line_color="#808080", html_attributes={"role": "group", "aria-label": title})
+    plot.update(lod_threshold=900, lod_factor=3)  # while a map of thousands moves, a third of its points are enough
     plot.grid.visible = plot.axis.visible = False
     plot.js_on_event("mouseenter", models.CustomJS(args={"toolbar": plot.toolbar, "pan": pan}, code=MOUSE))
     lines = models.ColumnDataSource({"xs": [], "ys": []})
@@ -167,7 +174,11 @@ def explorer(
     find.update(min_characters=2, max_completions=12)
     find.js_on_change("value", models.CustomJS(args={"sources": sources, "find": find}, code=FIND))
     script, div = components(column(find, boxes, plot, said, **wide))
-    loaded = "".join(f'<script src="{scripts}/{name}"></script>' for name in SCRIPTS)
+    if scripts:
+        loaded = "".join(f'<script defer src="{scripts}/{name}"></script>' for name in SCRIPTS)
+    else:
+        sources_of = (path.read_text(encoding="utf-8").replace("</script", "<\\/script") for path in bokeh_scripts())
+        loaded = "".join(f"<script>{code}</script>" for code in sources_of)
     return f'<div class="topic-space">{loaded}{div}{script}</div>'
 
 

@@ -125,6 +125,15 @@ def test_the_space_to_walk_about_in_holds_every_item_and_names_bokehs_scripts_on
     assert all(path.is_file() for path in explorer.bokeh_scripts())
 
 
+def test_a_page_that_stands_alone_holds_bokeh_and_its_pictures(run, test_part, prepared, tmp_path):
+    pooled = space.pool(run.theta, test_part, 3)
+    titles = {(v, a): f"{v} {a}" for v, a in zip(pooled.view, pooled.article, strict=True)}
+    small = explorer.thumbnails({"p": prepared / "images" / "0.png"}, tmp_path / "t")
+    picture = explorer.data_uri(tmp_path / "t" / small["p"])
+    html = explorer.explorer(pooled, np.zeros((len(pooled), 2)), titles, run.topics, {len(pooled) - 1: picture}, "a title", "")
+    assert "<script src" not in html and "<script defer" not in html and len(html) > 1_000_000 and picture in html
+
+
 def test_an_item_is_described_by_its_largest_topics():
     assert explorer.largest(np.array([0.25, 0.001, 0.749]), topics=3) == [[2, 75], [0, 25]]
 
