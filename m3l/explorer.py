@@ -128,9 +128,8 @@ def explorer(
 
     wide, sheet = {"sizing_mode": "stretch_width"}, models.InlineStyleSheet(css=STYLE)
     pan, zoom = models.PanTool(), models.WheelZoomTool(modifiers="ctrl")
-    plot = bokeh_figure(
-        height=560, tools=[pan, zoom, "zoom_in,zoom_out,box_zoom,tap,reset"], active_scroll=zoom, toolbar_location="above", match_aspect=True, **wide
-    )
+    tools = [pan, zoom, "zoom_in,zoom_out,box_zoom,tap,reset"]
+    plot = bokeh_figure(width=620, height=560, sizing_mode="scale_width", tools=tools, active_scroll=zoom, toolbar_location="above", match_aspect=True)
     plot.toolbar.update(active_drag=None, logo=None)
     plot.update(background_fill_color=None, border_fill_color=None, outline_line_color="#808080", html_attributes={"role": "group", "aria-label": title})
     plot.update(lod_threshold=900, lod_factor=3)  # while a map of thousands moves, a third of its points are enough
@@ -158,7 +157,7 @@ def explorer(
         }
         sources[view] = models.ColumnDataSource(data)
         marker, sign = SHAPES[VIEW_MARKERS.get(view, "o")]
-        look = {"size": 8, "alpha": 0.85, "nonselection_alpha": 0.25, "selection_line_color": PALETTE[4], "selection_line_width": 4}
+        look = {"size": 7, "alpha": 0.85, "nonselection_alpha": 0.25, "selection_line_color": PALETTE[4], "selection_line_width": 4}
         drawn[view] = plot.scatter("x", "y", source=sources[view], color=view_colour(view), marker=marker, **look)
         tooltip = TOOLTIP.format(view=escape(view), picture=PICTURE if any(data["picture"]) else "")
         plot.add_tools(models.HoverTool(tooltips=tooltip, renderers=[drawn[view]], formatters={"@top": formatter}))
