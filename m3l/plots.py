@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from .errors import require
+from .files import atomic
 
 WIDTH = 6.7  # inches, the text of a printed page: a figure is not scaled down in print, and its text neither
 SMALL = 9  # points, the least size of text
@@ -39,7 +40,7 @@ def style() -> None:
     sns.set_theme(style="whitegrid", rc=neutral | sizes)
     plt.rcParams["axes.prop_cycle"] = plt.cycler(color=PALETTE)
     plt.rcParams.update({"figure.figsize": (WIDTH, 3.2), "savefig.dpi": 220, "figure.constrained_layout.use": True})
-    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "m3l"})  # text stays text, and the same figure is the same file
+    plt.rcParams.update({"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "m3l"})  # text stays text, and the same figure is the same file
 
 
 def vector(figure: Figure) -> str:
@@ -67,6 +68,12 @@ def show(figure: Figure) -> None:
 
     display(SVG(vector(figure)))
     plt.close(figure)
+
+
+def save_pdf(figure: Figure, path) -> None:
+    """The figure as a PDF for print, in the light colours, its fonts with it; written whole or not at all."""
+    with atomic(path) as temporary:
+        figure.savefig(temporary, format="pdf", metadata={"CreationDate": None, "Title": figure.get_label()})
 
 
 def view_colour(view: str) -> str:

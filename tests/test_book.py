@@ -112,6 +112,13 @@ def test_every_figure_is_a_drawing_fit_for_print(book):
     assert seen > 20
 
 
+def test_links_to_files_of_the_book_lead_to_files(book):
+    for page in book.glob("*.html"):
+        for url in re.findall(r'<a [^>]*href="((?:assets|topics)/[^"#?]+)', page.read_text(encoding="utf-8")):
+            assert (book / url).is_file(), f"{page.name} links to {url}"
+    assert (book / "assets/figure-2-emoji.pdf").read_bytes().startswith(b"%PDF")
+
+
 def test_runs_hold_all_that_a_figure_needs(book, checkout):
     from m3l.runs import load_model, load_run
 

@@ -100,7 +100,7 @@ def figure(request, tmp_path):
 
 def test_every_figure_of_the_module_is_tested_here():
     public = {name for name, value in vars(plots).items() if callable(value) and getattr(value, "__module__", "") == plots.__name__ and name[0] != "_"}
-    assert public - {"style", "vector", "show", "view_colour"} == set(FIGURES) == set(TOLD)
+    assert public - {"style", "vector", "show", "save_pdf", "view_colour"} == set(FIGURES) == set(TOLD)
 
 
 def test_a_figure_fits_a_printed_page_with_text_of_nine_points(figure):
@@ -158,6 +158,16 @@ def test_show_puts_the_drawing_on_the_page_and_closes_it(monkeypatch):
     monkeypatch.setattr(display, "display", shown.append)
     plots.show(plots.log_likelihood(history()))
     assert len(shown) == 1 and shown[0].data.startswith("<svg") and "<title>Joint log-likelihood" in shown[0].data and not plots.plt.get_fignums()
+
+
+def test_a_figure_for_print_is_the_same_file_twice_with_its_fonts_in_it(tmp_path):
+    plots.style()
+    for name in ("a", "b"):
+        plots.save_pdf(plots.log_likelihood(history()), tmp_path / name)
+    made = (tmp_path / "a").read_bytes()
+    assert made.startswith(b"%PDF") and b"FontFile2" in made and made == (tmp_path / "b").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+    plots.plt.close("all")
 
 
 def test_themes_that_would_cover_one_another_are_left_out():
