@@ -26,8 +26,9 @@ PAGE = Path(__file__).with_name("browser.html")
 
 
 def topic_entries(run: Run, typical: int = 8, words: int = 15) -> list[dict]:
-    """What is shown of each topic: words by language, share of the test items, coherence, faults, and its most typical items by view."""
+    """What is shown of each topic: words by language, mean share, of how many items it is the main one, coherence, faults, most typical items by view."""
     coherence = run.metrics["npmi_of_topics"]
+    main = sum(np.bincount(theta.argmax(axis=1), minlength=theta.shape[1]) for theta in run.theta.values())
     entries = []
     for row in topic_faults(run):
         k = row["topic"]
@@ -36,6 +37,7 @@ def topic_entries(run: Run, typical: int = 8, words: int = 15) -> list[dict]:
             {
                 "words": {language: w[k][:words] for language, w in run.topics.items()},
                 "share": round(row["share"], 5),
+                "main": int(main[k]),
                 "npmi": {language: round(float(values[k]), 3) for language, values in coherence.items()},
                 "junk": row["junk"],
                 "items": {view: [[int(i), round(float(run.theta[view][i, k]), 3)] for i in items] for view, items in best.items()},

@@ -175,55 +175,65 @@ def log_likelihood(history: Sequence[Mapping]) -> Figure:
     return _described(figure, f"Joint log-likelihood in nats a token against the sweep: {told}.")
 
 
-def retrieval_scores(table, corpus: str) -> Figure:
-    """Score by direction and model: a point a seed, the mean as a bar of its own, chance dotted.
+def _looks(names: Sequence[str], order: Sequence[str] = ()) -> dict[str, dict]:
+    """Colour and marker by name, the same from figure to figure for those of ``order``."""
+    every = [*order, *(name for name in names if name not in order)]
+    return {name: {"color": PALETTE[i % 7], "marker": MARKERS[i % 7]} for i, name in enumerate(every) if name in names}
 
-    ``table`` is a data frame with columns model, seed, direction, score, chance.
+
+def retrieval_scores(table, corpus: str, order: Sequence[str] = ()) -> Figure:
+    """Score by direction and model, a panel a metric: a point a seed, the mean as a bar, chance dotted.
+
+    ``table`` is a data frame with columns model, seed, direction, metric, score, chance; ``order`` lists names that keep their colours.
     """
-    directions, models = list(dict.fromkeys(table["direction"])), list(dict.fromkeys(table["model"]))
-    figure, axes = plt.subplots(figsize=(WIDTH, 1.3 + 0.5 * len(directions) * max(1, 0.5 * len(models))))
-    height, told = 0.8 / len(models), []
-    for m, model in enumerate(models):
-        for d, direction in enumerate(directions):
-            rows = table[(table["model"] == model) & (table["direction"] == direction)]
-            y = d + (m - (len(models) - 1) / 2) * height
-            bar = {"color": (PALETTE[m % 7], 0.45), "edgecolor": PALETTE[m % 7], "label": model if d == 0 else None}
-            axes.barh(y, rows["score"].mean(), height=height * 0.9, **bar)
-            axes.plot(rows["score"], [y] * len(rows), "o", color=INK, markersize=3.5)
-    for d, direction in enumerate(directions):
-        own = table[table["direction"] == direction]
-        chance, means = own["chance"].mean(), own.groupby("model")["score"].mean().sort_values(ascending=False)
-        axes.plot([chance] * 2, [d - 0.42, d + 0.42], ":", color=PALETTE[3], linewidth=2, label="chance" if d == 0 else None)
-        told.append(f"{direction}: {', '.join(f'{model} {mean:.3f}' for model, mean in means.items())}, chance {chance:.3f}")
-    axes.set_yticks(range(len(directions)), directions)
-    axes.invert_yaxis()
-    axes.set(xlabel="MRR (text to text) or UAP (with pictures)", title=f"{corpus}: retrieval by topics")
-    handles, names = axes.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)), frameon=False)
+    metrics, looks, told = list(dict.fromkeys(table["metric"])), _looks(list(dict.fromkeys(table["model"])), order), []
+    bars = [table[table["metric"] == metric].groupby("direction", sort=False)["model"].nunique().sum() for metric in metrics]
+    figure, panels = plt.subplots(len(metrics), 1, figsize=(WIDTH, 0.9 + 0.9 * len(metrics) + 0.2 * sum(bars)), height_ratios=bars, squeeze=False)
+    for axes, metric in zip(panels[:, 0], metrics, strict=True):
+        part, y, ticks = table[table["metric"] == metric], 0.0, {}
+        for direction, rows in part.groupby("direction", sort=False):
+            own, top = [model for model in looks if model in set(rows["model"])], y
+            for model in own:
+                scores, colour = rows[rows["model"] == model]["score"], looks[model]["color"]
+                axes.barh(y, scores.mean(), height=0.85, color=(colour, 0.45), edgecolor=colour)
+                axes.plot(scores, [y] * len(scores), "o", color=INK, markersize=3.5)
+                y += 1
+            chance, means = rows["chance"].mean(), rows.groupby("model")["score"].mean().sort_values(ascending=False)
+            axes.plot([chance] * 2, [top - 0.5, y - 0.5], ":", color=FAINT, linewidth=2)
+            told.append(f"{direction}, {metric}: {', '.join(f'{model} {mean:.3f}' for model, mean in means.items())}, chance {chance:.3f}")
+            ticks[(top + y - 1) / 2] = direction
+            y += 0.8
+        axes.set_yticks(list(ticks), list(ticks.values()))
+        axes.invert_yaxis()
+        axes.set(xlabel=metric)
+    panels[0, 0].set_title(f"{corpus}: retrieval by topics")
+    handles = [plt.Rectangle((0, 0), 1, 1, facecolor=(look["color"], 0.45), edgecolor=look["color"], label=model) for model, look in looks.items()]
+    handles.append(plt.Line2D([], [], color=FAINT, linestyle=":", linewidth=2, label="chance"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)), frameon=False)
     return _described(figure, f"Bars of mean retrieval scores on {corpus}, with a dot for each seed and chance dotted. {'. '.join(told)}.")
 
 
-def coherence_against_diversity(table) -> Figure:
+def coherence_against_diversity(table, order: Sequence[str] = ()) -> Figure:
     """Topic diversity against NPMI, a panel a corpus: colour and shape tell the model, filled or open the language.
 
-    ``table`` is a data frame with columns corpus, model, language, setting, NPMI, diversity.
+    ``table`` is a data frame with columns corpus, model, language, NPMI, diversity; ``order`` lists names that keep their colours.
     """
-    corpora, models = list(dict.fromkeys(table["corpus"])), list(dict.fromkeys(table["model"]))
-    figure, panels = plt.subplots(1, len(corpora), figsize=(WIDTH, 3.3), squeeze=False)
+    corpora, looks = list(dict.fromkeys(table["corpus"])), _looks(list(dict.fromkeys(table["model"])), order)
+    figure, panels = plt.subplots(1, len(corpora), figsize=(WIDTH, 3.4), squeeze=False)
     told = []
     for axes, corpus in zip(panels[0], corpora, strict=True):
         part = table[table["corpus"] == corpus]
         languages = list(dict.fromkeys(part["language"]))
         for (model, language), rows in part.groupby(["model", "language"], sort=False):
-            i, second = models.index(model) % 7, languages.index(language) > 0
-            face = "none" if second else PALETTE[i]
-            axes.scatter(rows["NPMI"], rows["diversity"], s=36, marker=MARKERS[i], facecolor=face, edgecolor=PALETTE[i], linewidth=1.5)
+            look = {"marker": looks[model]["marker"], "edgecolor": looks[model]["color"]}
+            look["facecolor"] = "none" if languages.index(language) > 0 else looks[model]["color"]
+            axes.scatter(rows["NPMI"], rows["diversity"], s=36, linewidth=1.5, **look)
         axes.set(xlabel=f"NPMI (filled: {languages[0]}" + (f", open: {languages[1]})" if len(languages) > 1 else ")"), ylabel="topic diversity", title=corpus)
-        means = part.groupby("model", sort=False)[["NPMI", "diversity"]].mean()
-        told.append(f"{corpus}: " + ", ".join(f"{model} NPMI {row.NPMI:.3f} and diversity {row.diversity:.2f}" for model, row in means.iterrows()))
-    handles = [plt.Line2D([], [], marker=MARKERS[i % 7], linestyle="", color=PALETTE[i % 7], label=model) for i, model in enumerate(models)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(models)), frameon=False)
-    return _described(figure, f"Topic diversity against NPMI, a panel a corpus, a marker a seed and language. Means over both: {'; '.join(told)}.")
+        means = part.groupby(["model", "language"], sort=False)[["NPMI", "diversity"]].mean()
+        told += [f"{corpus}, {model}, {language}: NPMI {row.NPMI:.3f}, diversity {row.diversity:.2f}" for (model, language), row in means.iterrows()]
+    handles = [plt.Line2D([], [], linestyle="", label=model, **look) for model, look in looks.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)), frameon=False)
+    return _described(figure, f"Topic diversity against NPMI, a panel a corpus, on scales of their own, a marker a seed. Means over seeds: {'; '.join(told)}.")
 
 
 def curves(rows, x: str, label: str, paper: Sequence[Mapping] = (), line: str = "base", note: str = "", order: Sequence[str] = ()) -> Figure:
@@ -234,9 +244,7 @@ def curves(rows, x: str, label: str, paper: Sequence[Mapping] = (), line: str = 
     figures beside this one draw, so that each keeps its colour.
     """
     drawn, panels = list(dict.fromkeys(rows[line])), list(dict.fromkeys(rows["panel"]))
-    names = [*order, *(name for name in drawn if name not in order)]
-    looks = {name: {"color": PALETTE[i % 7], "marker": MARKERS[i % 7]} for i, name in enumerate(names)}
-    columns, told = min(2, len(panels)), []
+    looks, columns, told = _looks(drawn, order), min(2, len(panels)), []
     figure, grid = plt.subplots(-(-len(panels) // columns), columns, figsize=(WIDTH, 0.7 + 2.6 * -(-len(panels) // columns)), squeeze=False)
     star = {"marker": "*", "linestyle": "", "markersize": 12, "markerfacecolor": "none", "markeredgewidth": 1.5}
     for axes in grid.flat[len(panels) :]:
@@ -262,7 +270,7 @@ def curves(rows, x: str, label: str, paper: Sequence[Mapping] = (), line: str = 
         axes.minorticks_off()
         axes.set(xlabel=label, ylabel=panel.rpartition(", ")[2], title=panel.rpartition(", ")[0], ylim=(0, None))
         told.append(f"{panel}: {'; '.join(said)}; chance {chance:.3f}")
-    handles = [plt.Line2D([], [], label=name, **looks[name]) for name in names if name in drawn]
+    handles = [plt.Line2D([], [], label=name, **look) for name, look in looks.items()]
     handles += [plt.Line2D([], [], color=FAINT, linestyle=":", label="chance")]
     if paper:
         handles.append(plt.Line2D([], [], **star, markeredgecolor=FAINT, label=note or "the paper's, on its own data"))
@@ -277,7 +285,7 @@ def topic_space(panels: Sequence[Mapping]) -> Figure:
     A panel has ``title``, ``place`` (N, 2), ``view`` (N,), ``themes``, (x, y, words) each, and ``told``, what the alternative text says of it;
     themes that would cover one another or leave the panel are left out.
     """
-    rows = -(-len(panels) // 2)
+    rows, told = -(-len(panels) // 2), []
     figure, grid = plt.subplots(rows, 2, figsize=(WIDTH, 0.4 + 3.3 * rows), squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.remove()
@@ -299,12 +307,13 @@ def topic_space(panels: Sequence[Mapping]) -> Figure:
                 text.remove()
             else:
                 taken.append(box)
+        words = "; ".join(text.get_text() for text in axes.texts)
+        told.append(f"{panel['title']}: {panel['told']}{words and f', themes written in: {words}'}")
     handles, names = grid[0][0].get_legend_handles_labels()
     legend = figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False, markerscale=2)
     for handle in legend.legend_handles:
         handle.set_alpha(1.0)
-    told = ". ".join(f"{panel['title']}: {panel['told']}" for panel in panels)
-    return _described(figure, f"Maps of {len(panels[0]['view'])} items, a colour and shape a view ({', '.join(names)}). {told}.")
+    return _described(figure, f"Maps of {len(panels[0]['view'])} items, a colour and shape a view ({', '.join(names)}). {'. '.join(told)}.")
 
 
 def cosine_histograms(aligned: Mapping[str, np.ndarray], random: Mapping[str, np.ndarray]) -> Figure:

@@ -103,6 +103,13 @@ def _classical_scaling(divergence: np.ndarray) -> np.ndarray:
     return found * np.where(found[np.abs(found).argmax(axis=0), [0, 1]] < 0, -1.0, 1.0)
 
 
+def trust(divergence: np.ndarray, place: np.ndarray, k: int = 10) -> float:
+    """How far a map's ``k`` nearest neighbours can be believed: trustworthiness (Venna & Kaski 2001), 1 if all are near in divergence too."""
+    from sklearn.manifold import trustworthiness
+
+    return float(trustworthiness(divergence, place, n_neighbors=min(k, (len(place) - 1) // 2), metric="precomputed"))
+
+
 def neighbours_of_another_kind(space: Space, divergence: np.ndarray, k: int = 10) -> np.ndarray:
     """For each item the share, among its ``k`` nearest of all, of items of another view, which for a picture are texts: (N,).
 

@@ -109,7 +109,8 @@ def reading(runs: Sequence[Run], test: Corpus, tuple_row: int, words: int = 5):
                 continue
             k = int(run.theta[view][item].argmax())
             line[view] = f"<b>{k}</b> " + "<br>".join(f"{', '.join(topics[k][:words])} <small>({language})</small>" for language, topics in run.topics.items())
-        rows.append({"model": run.params["model"] + (f"<br><small>from {home}</small>" if home else ""), **line})
+        students = f" to {', '.join(run.params['train_views'])}" if run.params.get("teacher") else ""
+        rows.append({"model": run.params["model"] + (f"<br><small>from {home}{students}</small>" if home else ""), **line})
     return pd.DataFrame(rows).style.hide(axis="index").set_table_attributes('class="reading-table"')
 
 
@@ -162,7 +163,7 @@ def category_table(runs: Sequence[Run], tests: Mapping[tuple, Corpus], data: str
 
 
 def coherence_table(runs: Sequence[Run], models: Sequence[str]):
-    """A row a run and language: corpus, model, language, NPMI, diversity, and the share of junk topics; a data frame."""
+    """A row a run and language: corpus, model, topics, language, seed, setting, NPMI, diversity, and the share of junk topics; a data frame."""
     import pandas as pd
 
     rows = []
@@ -171,6 +172,6 @@ def coherence_table(runs: Sequence[Run], models: Sequence[str]):
             junk = np.mean([bool(row["junk"]) for row in topic_faults(run)])
             for language, npmi in run.metrics["npmi"].items():
                 about = {"corpus": run.params["corpus"], "model": run.params["model"], "language": language, "seed": run.params["seed"]}
-                about["setting"] = "with pictures" if "image" in run.params["train_views"] else ""
+                about |= {"topics": run.params["topics"], "setting": "with pictures" if "image" in run.params["train_views"] else ""}
                 rows.append({**about, "NPMI": npmi, "diversity": run.metrics["diversity"][language], "junk": junk})
     return pd.DataFrame(rows)

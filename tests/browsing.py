@@ -81,7 +81,8 @@ SPACE = """(what) => {
     const {start, end} = model.x_range;
     return {start, width: end - start, visible: points.map((r) => r.visible), chosen: points.map((r) => r.data_source.selected.indices.length)};
   }
-  const box = view.el.getBoundingClientRect(), {x, y} = points[0].data_source.data, i = what;
+  const box = view.el.getBoundingClientRect(), chosen = points.find((r) => r.data_source.selected.indices.length);
+  const {data, selected} = (what === "chosen" ? chosen : points[0]).data_source, {x, y} = data, i = what === "chosen" ? selected.indices[0] : what;
   return {x: box.x + view.frame.x_scale.compute(x[i]), y: box.y + view.frame.y_scale.compute(y[i])};
 }"""
 

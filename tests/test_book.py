@@ -442,12 +442,59 @@ def test_fingers_choose_and_zoom_in_the_topic_space_and_scroll_past_it(topic_spa
         page.wait_for_timeout(500)
         assert sum(browsing.space_state(page)["chosen"]) >= 1
         assert "Its tuple:" in page.locator(".topic-space [role=status] .bk-clearfix").inner_text()
-        before, scrolled = browsing.space_state(page), page.evaluate("scrollY")
-        browsing.drag(page, [(180, 480)], [(0, -200)])
+        before, scrolled, figure = browsing.space_state(page), page.evaluate("scrollY"), page.locator(".topic-space .bk-Figure").first
+        box = figure.bounding_box()
+        browsing.drag(page, [(180, box["y"] + 200)], [(0, -180)])
         assert browsing.space_state(page) == before and page.evaluate("scrollY") > scrolled + 100, "one finger is for the page"
-        page.locator(".topic-space .bk-Figure").first.scroll_into_view_if_needed()
-        browsing.drag(page, [(160, 480), (200, 480)], [(-80, 0), (80, 0)])
+        figure.scroll_into_view_if_needed()
+        middle = figure.bounding_box()["y"] + 200
+        browsing.drag(page, [(160, middle), (200, middle)], [(-80, 0), (80, 0)])
         assert browsing.space_state(page)["width"] < 0.5 * before["width"] and page.evaluate("visualViewport.scale") == 1, "two are for the map"
+
+
+def test_a_click_chooses_the_nearest_item_and_no_other(topic_space):
+    import browsing
+
+    with topic_space() as tab:
+        page = tab.page
+        for item in range(0, 30, 3):
+            page.mouse.click(*browsing.space_point(page, item))
+            page.wait_for_timeout(500)  # sooner would be a double click
+            state = browsing.space_state(page)
+            assert sum(state["chosen"]) == 1
+            at, chosen = page.evaluate(browsing.SPACE, item), page.evaluate(browsing.SPACE, "chosen")
+            assert abs(at["x"] - chosen["x"]) + abs(at["y"] - chosen["y"]) < 1.5, "at the same place, if another item lies on it"
+        box = page.locator(".topic-space .bk-Figure canvas").first.bounding_box()
+        page.mouse.click(box["x"] + 3, box["y"] + 60)
+        page.wait_for_timeout(100)
+        assert sum(browsing.space_state(page)["chosen"]) == 0, "beside all items, none"
+
+
+def test_a_search_in_the_topic_space_says_what_it_found_and_shows_it(topic_space):
+    import browsing
+
+    with topic_space() as tab:
+        page = tab.page
+        field = page.locator(".topic-space input[type=text], .topic-space .bk-AutocompleteInput input").first
+        said = page.locator(".topic-space [role=status] .bk-clearfix")
+        field.fill("<b>zzzz")
+        field.press("Enter")
+        page.wait_for_timeout(200)
+        assert "No item is called “<b>zzzz”" in said.inner_text()
+        page.locator(".topic-space input[type=checkbox]").nth(1).uncheck()
+        button = page.get_by_title(re.compile("Zoom In", re.I)).first
+        for _ in range(12):
+            button.click()
+        field.fill("")
+        field.press_sequentially("(de, ", delay=20)
+        page.locator(".topic-space .bk-menu.bk-below > *").first.wait_for(timeout=5000)
+        field.press("ArrowDown")
+        field.press("Enter")
+        page.wait_for_timeout(300)
+        state = browsing.space_state(page)
+        assert state["visible"] == [True, True, True] and state["chosen"] == [0, 1, 0], "its view is switched on"
+        at, frame = page.evaluate(browsing.SPACE, "chosen"), page.locator(".topic-space .bk-Figure").first.bounding_box()
+        assert frame["x"] <= at["x"] <= frame["x"] + frame["width"] and frame["y"] <= at["y"] <= frame["y"] + frame["height"], "and the map moved to it"
 
 
 def test_a_chosen_item_leads_to_its_page_in_the_topic_browser(topic_space):
@@ -531,3 +578,55 @@ def test_the_topic_browser_finds_pictures_by_title(book, running):
         tab.page.keyboard.press("Enter")
         tab.page.wait_for_function("() => location.hash.startsWith('#/find/')")
         assert tab.page.locator('main a[href="#/item/image/0"] img').count() == 1 and not tab.faults
+
+
+def test_the_topic_browser_is_found_again_where_it_was_left(book, running):
+    import browsing
+
+    with browsing.opened(running, book / "topics/vital-m3l-s0/index.html") as tab:
+        page = tab.page
+        link = page.locator("main h3 a").last
+        link.scroll_into_view_if_needed()
+        before = page.evaluate("scrollY")
+        assert before > 100
+        link.click()
+        page.wait_for_function("() => location.hash.startsWith('#/topic/')")
+        assert page.evaluate("scrollY") == 0
+        page.go_back()
+        page.wait_for_function("() => !location.hash.startsWith('#/topic/')")
+        assert page.evaluate("scrollY") == before
+        page.locator("#order").select_option("main")
+        page.reload()
+        assert page.locator("#order").input_value() == "main"
+        counts = [int(n) for n in re.findall(r"main topic of (\d+) items", page.locator("main").inner_text())]
+        items = page.evaluate("Object.values(DATA.items).reduce((n, list) => n + list.length, 0)")
+        assert counts == sorted(counts, reverse=True) and sum(counts) == items
+
+
+def test_a_search_of_the_topic_browser_takes_words_in_any_order_and_says_when_there_is_nothing(book, running):
+    import browsing
+
+    path = book / "topics/emoji-m3l-s0/index.html"
+    with browsing.opened(running, path) as tab:
+        title = tab.page.evaluate("DATA.items.en.map((item) => item.title).find((title) => title.split(' ').length > 2)")
+        words = title.split()
+        tab.page.locator("#query").fill(f"{words[-1].upper()}  {words[0]}")
+        tab.page.keyboard.press("Enter")
+        tab.page.wait_for_function("() => location.hash.startsWith('#/find/')")
+        assert title in tab.page.locator("main").inner_text() and tab.page.locator("main mark").count() >= 2
+        tab.page.locator("#query").fill("qqqq")
+        tab.page.keyboard.press("Enter")
+        tab.page.wait_for_function("() => document.title.includes('qqqq')")
+        assert "Nothing has this word" in tab.page.locator("main").inner_text()
+    for fragment, said in (("#main", "topics"), ("#/topic/", "Not found"), ("#/topic/abc", "no topic abc"), ("#/item/image/-1", "no item -1")):
+        with browsing.opened(running, path, fragment=fragment) as tab:
+            assert said in tab.page.locator("main").inner_text()
+
+
+def test_a_page_prints_light_from_a_dark_screen(book, running):
+    import browsing
+
+    with browsing.opened(running, book / "07-topic-space.html", scheme="dark") as tab:
+        tab.page.evaluate("addEventListener('beforeprint', () => { window.printed = document.documentElement.dataset.theme; })")
+        assert len(tab.page.pdf()) > 100_000
+        assert tab.page.evaluate("[window.printed, document.documentElement.dataset.theme]") == ["light", "dark"]

@@ -25,7 +25,12 @@ def history():
 def scores():
     directions = ["en → de", "de → en", "en → image", "de → image"]
     return pd.DataFrame(
-        [{"model": m, "direction": d, "score": 0.1 * i + s / 100, "chance": 0.01} for i, m in enumerate(MODELS) for d in directions for s in (0, 1)]
+        [
+            {"model": m, "direction": d, "metric": "UAP" if "image" in d else "MRR", "score": 0.1 * i + s / 100, "chance": 0.01}
+            for i, m in enumerate(MODELS)
+            for d in directions
+            for s in (0, 1)
+        ]
     )
 
 
@@ -78,10 +83,10 @@ TOLD = {
     "info_nce_matrix": "0.90, 0.80; the largest of the negatives is 0.35, of a2 with b1",
     "training_curves": "reconstruction goes from 799.0 to 760.0",
     "log_likelihood": "-7.667 at sweep 40",
-    "retrieval_scores": "en → de: M3L-Contrast 0.305, ZeroshotTM-KD 0.205",
-    "coherence_against_diversity": "vital: PLTM NPMI 0.025 and diversity 0.97",
+    "retrieval_scores": "en → de, MRR: M3L-Contrast 0.305, ZeroshotTM-KD 0.205",
+    "coherence_against_diversity": "vital, ZeroshotTM, de: NPMI 0.150, diversity 0.85",
     "curves": "PLTM 0.125 at 25, 0.250 at 50, 0.500 at 100",
-    "topic_space": "model 2: mixed",
+    "topic_space": "model 2: mixed, themes written in: cat, bird; ship, sea",
     "cosine_histograms": "against",
     "view_scatter": "image (",
     "document_lengths": "vital en 9 and 5",
@@ -174,6 +179,22 @@ def test_themes_that_would_cover_one_another_are_left_out():
     plots.style()
     written = [text.get_text() for text in maps().axes[0].texts]
     assert written == ["cat, bird", "ship, sea"]
+    plots.plt.close("all")
+
+
+def test_a_model_keeps_its_colour_from_figure_to_figure():
+    plots.style()
+    table = scores()
+    legends = []
+    for rows in (table, table[table["model"] != "PLTM"]):
+        figure = plots.retrieval_scores(rows, "emoji", order=MODELS)
+        legend = figure.legends[0]
+        legends.append(
+            {text.get_text(): handle.get_edgecolor() for text, handle in zip(legend.texts, legend.legend_handles, strict=True) if text.get_text() != "chance"}
+        )
+    assert set(legends[0]) == set(MODELS) and legends[1] == {name: c for name, c in legends[0].items() if name != "PLTM"}
+    figure = plots.coherence_against_diversity(quality().query("model != 'PLTM'"), order=MODELS)
+    assert [handle.get_color() for handle in figure.legends[0].legend_handles] == plots.PALETTE[1:4]
     plots.plt.close("all")
 
 

@@ -109,6 +109,13 @@ def test_classical_scaling_gives_back_points_of_a_plane(test_part):
     np.testing.assert_allclose(((place[:, None] - place[None]) ** 2).sum(axis=2), squared, atol=1e-9)
 
 
+def test_a_map_of_points_of_a_plane_is_trusted_and_a_random_one_is_not():
+    rng = np.random.default_rng(0)
+    points = rng.standard_normal((60, 2))
+    squared = ((points[:, None] - points[None]) ** 2).sum(axis=2)
+    assert space.trust(squared, points) == 1.0 and space.trust(squared, rng.standard_normal((60, 2))) < 0.7
+
+
 def test_themes_stand_where_their_items_are(test_part):
     theta = np.eye(3, dtype=np.float32)[[0] * 30 + [1] * 20 + [2] * 10]
     s = space.pool({"en": theta}, test_part)

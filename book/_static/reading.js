@@ -10,3 +10,13 @@ window.addEventListener("load", () => {
   const article = document.querySelector(".bd-article");
   if (article) new ResizeObserver(reachable).observe(article);
 });
+
+/* Paper is white, whatever the screen is. */
+let screen_theme = "";
+window.addEventListener("beforeprint", () => {
+  screen_theme = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = "light";
+});
+window.addEventListener("afterprint", () => {
+  document.documentElement.dataset.theme = screen_theme;
+});
