@@ -170,7 +170,7 @@ def explorer(
     plot.scatter("x", "y", source=ends, size=15, fill_color=None, line_color=PALETTE[4], line_width=3)
     # of one height whatever it says, so that the map below stays where it is
     said = models.Div(text=HINT, stylesheets=[sheet], html_attributes={"role": "status", "tabindex": "0", "aria-label": "the chosen item"}, **wide)
-    said.styles = {"height": "6.5em", "overflow-y": "auto"}
+    said.styles = {"height": "8em", "overflow-y": "auto"}
     topic_words = [[escape(", ".join(topic[:4])) for topic in topics] for topics in words.values()]
     formatter = models.CustomJSHover(args={"words": topic_words}, code=DESCRIBE + "return describe(value);")
     sources, drawn, named, legend = {}, {}, [], ""
