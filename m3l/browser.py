@@ -47,11 +47,15 @@ def topic_entries(run: Run, typical: int = 8, words: int = 15) -> list[dict]:
 
 
 def item_entries(run: Run, test: Corpus, titles: dict, texts: dict, topics: int = 5, near: int = 5) -> dict[str, list[dict]]:
-    """What is shown of each test item, by view: title, text, its largest topics, its nearest items of every other view, and its tuple's."""
+    """What is shown of each test item, by view: title, articles, text, its largest topics, its nearest items of every other view, and its tuples'."""
     found, articles = {}, {view: test.article_of_items(view) for view in run.theta}
     language = test.text_views[0]
     nearest = _nearest(run, near)
-    place = {view: {a: i for i, own in reversed(list(enumerate(articles[view]))) for a in own} for view in run.theta}
+    place = {view: {} for view in run.theta}
+    for view, of_items in articles.items():
+        for i, own in enumerate(of_items):
+            for article in own:
+                place[view].setdefault(article, []).append(i)
     for view, theta in run.theta.items():
         found[view] = []
         for i, own in enumerate(articles[view]):
@@ -59,15 +63,33 @@ def item_entries(run: Run, test: Corpus, titles: dict, texts: dict, topics: int 
             order = np.argsort(-theta[i], kind="stable")[:topics]
             found[view].append(
                 {
-                    "title": titles.get(view, titles[language])[article] or article,
-                    "article": article,
+                    "title": _text(titles.get(view, titles[language])[article]) or article,
+                    "articles": sorted(own),
                     "text": texts.get(view, {}).get(article, ""),
                     "topics": [[int(k), round(float(theta[i, k]), 3)] for k in order],
                     "near": {other: nearest[view, other][i] for other in run.theta if other != view},
-                    "tuple": {other: place[other][article] for other in run.theta if other != view and article in place[other]},
+                    "tuple": {v: mates for v in run.theta if v != view and (mates := sorted({j for a in own for j in place[v].get(a, ())}))},
                 }
             )
     return found
+
+
+def _text(value) -> str:
+    """A cell of a column of text, which may be missing."""
+    return value if isinstance(value, str) else ""
+
+
+def _check(run: Run, test: Corpus) -> None:
+    """`DataError` unless the record is whole and of this test part."""
+    shapes = {theta.shape[1:] for theta in run.theta.values()}
+    require(len(shapes) == 1 and bool(test.text_views), f"{run.folder}: θ of at least one view and one number of topics are needed, and a language", DataError)
+    for view, theta in run.theta.items():
+        whose = view in test.views and len(theta) == len(test.views[view])
+        require(whose, f"{run.folder}: its items of view {view!r} are not those of the test part", DataError)
+        require(bool(np.isfinite(theta).all()), f"{run.folder}: θ of view {view!r} has values that are not finite", DataError)
+    npmi = run.metrics.get("npmi_of_topics")
+    known = isinstance(npmi, dict) and all(np.isfinite(np.array(values, dtype=float)).all() for values in npmi.values())
+    require(known, f"{run.folder}: metrics.json has no NPMI of every topic, as assess writes it", DataError)
 
 
 def _nearest(run: Run, n: int) -> dict[tuple[str, str], list[list[int]]]:
@@ -94,14 +116,11 @@ def browse(run: Run, test: Corpus, prepared, out, snippet: int = 240, home: str 
     home : str
         Address, from the page, of the one that it belongs to.
     """
-    for view, theta in run.theta.items():
-        require(
-            view in test.views and len(theta) == len(test.views[view]), f"{run.folder}: its items of view {view!r} are not those of the test part", DataError
-        )
+    _check(run, test)
     frame = prepare.read_tuples(prepared)
     frame = frame[frame["split"] == "test"]
     ids = frame["article_id"].astype(str)
-    texts = {v: {a: report.shorten(t, snippet) for a, t in zip(ids, frame[f"{v}_text"], strict=True)} for v in test.text_views}
+    texts = {v: {a: report.shorten(_text(t), snippet) for a, t in zip(ids, frame[f"{v}_text"], strict=True)} for v in test.text_views}
     data = {
         "about": {key: run.params[key] for key in ("corpus", "model", "topics", "seed") if key in run.params}
         | {"run": Path(str(run.folder)).name, "home": home},
@@ -113,6 +132,8 @@ def browse(run: Run, test: Corpus, prepared, out, snippet: int = 240, home: str 
     with atomic(out, directory=True) as temporary:
         if "image" in run.theta:
             files, names = read_json(Path(prepared) / "images.json"), test.views["image"].item_ids
+            lost = [str(n) for n in names if str(n) not in files]
+            require(not lost, f"{prepared}/images.json: names no file for {len(lost)} pictures of the test part, such as {lost[:1]}", DataError)
             small = thumbnails({str(n): Path(prepared) / "images" / files[str(n)] for n in names}, temporary / "pictures", side=112)
             for entry, name in zip(data["items"]["image"], names, strict=True):
                 entry["picture"] = f"pictures/{small[str(name)]}"
@@ -120,6 +141,19 @@ def browse(run: Run, test: Corpus, prepared, out, snippet: int = 240, home: str 
         (temporary / "data.js").write_text(f"const DATA = {text};\n", encoding="utf-8")
         shutil.copyfile(PAGE, temporary / "index.html")
     return Path(out) / "index.html"
+
+
+def _replaceable(out: Path) -> bool:
+    """Whether nothing is lost if this folder is replaced: it is not there, or empty, or a topic browser and nothing else."""
+    if not out.is_dir() or out.is_symlink():
+        return not out.exists() and not out.is_symlink()
+    names = {path.name for path in out.iterdir()}
+    if not names:
+        return True
+    if "data.js" not in names or names - {"index.html", "data.js", "pictures"}:
+        return False
+    with open(out / "data.js", encoding="utf-8") as data:
+        return data.read(len("const DATA = ")) == "const DATA = "
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -132,9 +166,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         run = load_run(options.run)
+        require(options.data is not None or "data" in run.params, f"{options.run}: the record does not say where its data are; give --data")
         data = str(options.data or run.params["data"])
-        ours = not options.out.exists() or (options.out / "data.js").is_file() or (options.out.is_dir() and not any(options.out.iterdir()))
-        require(ours, f"{options.out}: is there and is no topic browser; give another folder")
+        require(_replaceable(options.out), f"{options.out}: is there and is no topic browser, or holds other files too; give another folder")
         page = browse(run, next(iter(report.test_corpora([run], data).values())), f"{data}/prepared/{run.params['corpus']}", options.out, home=options.home)
     except (M3LError, OSError) as error:
         print(error, file=sys.stderr)

@@ -96,7 +96,7 @@ for (const [view, {selected}] of Object.entries(sources)) {
 SWITCH = "Object.values(drawn).forEach((points, i) => { points.visible = boxes.active.includes(i); });"
 SIZES = "for (const {glyph} of Object.values(drawn)) glyph.size = plot.inner_width < 450 ? 5 : 7;"
 # a finger that moves scrolls the page, two zoom; a mouse moves the map
-MOUSE = "if (matchMedia('(hover: hover)').matches) plot.toolbar.active_drag = pan;"
+MOUSE = "if (!plot.toolbar.active_drag && matchMedia('(hover: hover)').matches) plot.toolbar.active_drag = pan;"
 HINT = "Point at an item to see what it is; click or tap it, or find it by name, to see its tuple. Ctrl and the wheel, two fingers, or the buttons zoom. Of a topic, the words of each language stand between slashes."
 
 

@@ -41,6 +41,7 @@ def style() -> None:
     plt.rcParams["axes.prop_cycle"] = plt.cycler(color=PALETTE)
     plt.rcParams.update({"figure.figsize": (WIDTH, 3.2), "savefig.dpi": 220, "figure.constrained_layout.use": True})
     plt.rcParams.update({"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "m3l"})  # text stays text, and the same figure is the same file
+    plt.rcParams["text.parse_math"] = False  # a dollar in a title is a dollar
 
 
 def vector(figure: Figure) -> str:
@@ -57,9 +58,11 @@ def vector(figure: Figure) -> str:
     out = StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Title": figure.get_label()})
     rules = "".join(f'[style*="{kind}: {light}"]{{{kind}:{dark} !important}}' for light, dark in DARK.items() for kind in ("fill", "stroke"))
-    drawing = out.getvalue().replace("</style>", f"@media (prefers-color-scheme: dark){{{rules}}}</style>", 1)
+    drawing = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", out.getvalue())  # signs that no XML may hold
+    drawing = drawing.replace("</style>", f"@media (prefers-color-scheme: dark){{{rules}}}</style>", 1)
     # a hundredth of a point is finer than any eye or printer; six digits more are half the file
-    return re.sub(r' (?:x|y|d)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), drawing)
+    numbers = re.compile(r' (?:x|y|d)="[^"]*"')
+    return re.sub(r"<[^>]+>", lambda tag: numbers.sub(lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), tag[0]), drawing)
 
 
 def show(figure: Figure) -> None:
@@ -178,7 +181,7 @@ def log_likelihood(history: Sequence[Mapping]) -> Figure:
 def _looks(names: Sequence[str], order: Sequence[str] = ()) -> dict[str, dict]:
     """Colour and marker by name, the same from figure to figure for those of ``order``."""
     every = [*order, *(name for name in names if name not in order)]
-    return {name: {"color": PALETTE[i % 7], "marker": MARKERS[i % 7]} for i, name in enumerate(every) if name in names}
+    return {name: {"color": PALETTE[i % 7], "marker": MARKERS[(i + i // 7) % 7]} for i, name in enumerate(every) if name in names}
 
 
 def retrieval_scores(table, corpus: str, order: Sequence[str] = ()) -> Figure:
@@ -226,9 +229,10 @@ def coherence_against_diversity(table, order: Sequence[str] = ()) -> Figure:
         languages = list(dict.fromkeys(part["language"]))
         for (model, language), rows in part.groupby(["model", "language"], sort=False):
             look = {"marker": looks[model]["marker"], "edgecolor": looks[model]["color"]}
-            look["facecolor"] = "none" if languages.index(language) > 0 else looks[model]["color"]
+            look["facecolor"] = (looks[model]["color"], "none", (looks[model]["color"], 0.3))[languages.index(language) % 3]
             axes.scatter(rows["NPMI"], rows["diversity"], s=36, linewidth=1.5, **look)
-        axes.set(xlabel=f"NPMI (filled: {languages[0]}" + (f", open: {languages[1]})" if len(languages) > 1 else ")"), ylabel="topic diversity", title=corpus)
+        faces = ", ".join(f"{face}: {language}" for face, language in zip(("filled", "open", "pale"), languages, strict=False))
+        axes.set(xlabel=f"NPMI ({faces})", ylabel="topic diversity", title=corpus)
         means = part.groupby(["model", "language"], sort=False)[["NPMI", "diversity"]].mean()
         told += [f"{corpus}, {model}, {language}: NPMI {row.NPMI:.3f}, diversity {row.diversity:.2f}" for (model, language), row in means.iterrows()]
     handles = [plt.Line2D([], [], linestyle="", label=model, **look) for model, look in looks.items()]
@@ -245,6 +249,7 @@ def curves(rows, x: str, label: str, paper: Sequence[Mapping] = (), line: str = 
     """
     drawn, panels = list(dict.fromkeys(rows[line])), list(dict.fromkeys(rows["panel"]))
     looks, columns, told = _looks(drawn, order), min(2, len(panels)), []
+    stars = 0
     figure, grid = plt.subplots(-(-len(panels) // columns), columns, figsize=(WIDTH, 0.7 + 2.6 * -(-len(panels) // columns)), squeeze=False)
     star = {"marker": "*", "linestyle": "", "markersize": 12, "markerfacecolor": "none", "markeredgewidth": 1.5}
     for axes in grid.flat[len(panels) :]:
@@ -259,9 +264,9 @@ def curves(rows, x: str, label: str, paper: Sequence[Mapping] = (), line: str = 
                 axes.errorbar(mean.index, mean, sd, markersize=5, capsize=3, linewidth=1.6, **look)
                 axes.plot(own[x], own["score"], ".", color=look["color"], markersize=3)
                 said.append(f"{name} {', '.join(f'{score:.3f} at {at:g}' for at, score in mean.items())}")
-            for point in paper:
-                if (point["panel"], point["base"]) == (panel, name):
-                    axes.plot(point["x"], point["score"], **star, markeredgecolor=look["color"])
+            for point in (p for p in paper if (p["panel"], p["base"]) == (panel, name)):
+                stars += 1
+                axes.plot(point["x"], point["score"], **star, markeredgecolor=look["color"])
         chance = part["chance"].mean()
         axes.axhline(chance, color=FAINT, linestyle=":", linewidth=1.5)
         ticks = sorted({*part[x], *(p["x"] for p in paper if p["panel"] == panel)})
@@ -272,11 +277,11 @@ def curves(rows, x: str, label: str, paper: Sequence[Mapping] = (), line: str = 
         told.append(f"{panel}: {'; '.join(said)}; chance {chance:.3f}")
     handles = [plt.Line2D([], [], label=name, **look) for name, look in looks.items()]
     handles += [plt.Line2D([], [], color=FAINT, linestyle=":", label="chance")]
-    if paper:
+    if stars:
         handles.append(plt.Line2D([], [], **star, markeredgecolor=FAINT, label=note or "the paper's, on its own data"))
     figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)), frameon=False)
-    stars = f" Stars: {note or 'the paper’s, on its own data'}." if paper else ""
-    return _described(figure, f"Score against {label}, a panel a direction, a line a model, with standard deviations over seeds. {'. '.join(told)}.{stars}")
+    starred = f" Stars: {note or 'the paper’s, on its own data'}." if stars else ""
+    return _described(figure, f"Score against {label}, a panel a direction, a line a model, with standard deviations over seeds. {'. '.join(told)}.{starred}")
 
 
 def topic_space(panels: Sequence[Mapping]) -> Figure:
@@ -293,7 +298,7 @@ def topic_space(panels: Sequence[Mapping]) -> Figure:
         views = np.asarray(panel["view"])
         for view in dict.fromkeys(views.tolist()):
             own, look = panel["place"][views == view], {"color": view_colour(view), "marker": VIEW_MARKERS.get(view, "o")}
-            axes.scatter(*own.T, s=9, alpha=0.6, label=view, linewidths=0, clip_on=False, **look)
+            axes.scatter(*own.T, s=9, alpha=0.6, linewidths=0, clip_on=False, **look)
         axes.set(title=panel["title"], xticks=[], yticks=[])
         axes.grid(False)
     figure.canvas.draw()
@@ -303,16 +308,16 @@ def topic_space(panels: Sequence[Mapping]) -> Figure:
             text = axes.text(x, y, words, fontsize=SMALL, ha="center", va="center", fontweight="bold")
             text.set_path_effects([patheffects.withStroke(linewidth=3, foreground=PAPER)])
             box = text.get_window_extent().padded(4)
-            if box.x0 < inside.x0 or box.x1 > inside.x1 or any(box.overlaps(other) for other in taken):
+            outside = box.x0 < inside.x0 or box.x1 > inside.x1 or box.y0 < inside.y0 or box.y1 > inside.y1
+            if outside or any(box.overlaps(other) for other in taken):
                 text.remove()
             else:
                 taken.append(box)
         words = "; ".join(text.get_text() for text in axes.texts)
         told.append(f"{panel['title']}: {panel['told']}{words and f', themes written in: {words}'}")
-    handles, names = grid[0][0].get_legend_handles_labels()
-    legend = figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False, markerscale=2)
-    for handle in legend.legend_handles:
-        handle.set_alpha(1.0)
+    names = list(dict.fromkeys(str(view) for panel in panels for view in panel["view"]))
+    looks = [{"color": view_colour(view), "marker": VIEW_MARKERS.get(view, "o"), "label": view} for view in names]
+    figure.legend(handles=[plt.Line2D([], [], linestyle="", **look) for look in looks], loc="outside lower center", ncols=len(names), frameon=False)
     return _described(figure, f"Maps of {len(panels[0]['view'])} items, a colour and shape a view ({', '.join(names)}). {'. '.join(told)}.")
 
 

@@ -114,12 +114,14 @@ def neighbours_of_another_kind(space: Space, divergence: np.ndarray, k: int = 10
     """For each item the share, among its ``k`` nearest of all, of items of another view, which for a picture are texts: (N,).
 
     1 where views are mixed whatever they are, 0 where each stands alone; `mixing_at_random` says what labels drawn at random would give.
+    Of items equally far the expected share counts, not what their order gives.
     """
     require(1 <= k < len(space), f"k={k}: expected at least 1 and below the number of items, {len(space)}")
     apart = divergence.copy()
     np.fill_diagonal(apart, np.inf)
-    nearest = np.argpartition(apart, k - 1, axis=1)[:, :k]
-    return (space.view[nearest] != space.view[:, None]).mean(axis=1)
+    farthest = np.partition(apart, k - 1, axis=1)[:, k - 1 : k]
+    nearer, tied, other = apart < farthest, apart == farthest, space.view != space.view[:, None]
+    return ((nearer & other).sum(axis=1) + (k - nearer.sum(axis=1)) * (tied & other).sum(axis=1) / tied.sum(axis=1)) / k
 
 
 def mixing_at_random(space: Space, view: str) -> float:
@@ -130,14 +132,15 @@ def mixing_at_random(space: Space, view: str) -> float:
 
 
 def partner_rank(space: Space, divergence: np.ndarray, a: str, b: str) -> np.ndarray:
-    """For each item of view ``a`` with a partner in ``b``, the share of ``b``'s items that are nearer than its nearest partner: (M,), 0 is best."""
+    """For each item of view ``a`` with a partner in ``b``, the share of ``b``'s items that are nearer than its nearest partner, half of those as near: (M,), 0 is best."""
     rows, columns = np.flatnonzero(space.view == a), np.flatnonzero(space.view == b)
     found = []
     for row in rows:
         own = space.article[columns] == space.article[row]
         if own.any():
             d = divergence[row, columns]
-            found.append(float((d < d[own].min()).mean()))
+            nearest = d[own].min()
+            found.append(float(((d < nearest).sum() + 0.5 * ((d == nearest) & ~own).sum()) / len(d)))
     require(len(found) > 0, f"no item of {a!r} has a partner in {b!r}", DataError)
     return np.array(found)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def test_items_have_topics_neighbours_and_their_tuple(page, run, test_part):
     items = data_of(page)["items"]
     assert [len(items[v]) for v in VIEWS] == [30, 30, 30]
     item = items["en"][7]
-    assert item["title"] == "en <b>title</b> 7" and item["tuple"] == {"fr": 7, "image": 7}
+    assert item["title"] == "en <b>title</b> 7" and item["tuple"] == {"fr": [7], "image": [7]} and item["articles"] == [test_part.article_ids[7]]
     assert item["topics"][0][0] == run.theta["en"][7].argmax()
     d = [jensen_shannon(run.theta["en"][7], other) for other in run.theta["image"]]
     assert item["near"]["image"] == np.argsort(d, kind="stable")[:5].tolist()
@@ -96,6 +97,65 @@ def test_a_run_of_other_items_is_refused(run, test_part, prepared, tmp_path):
 
 def test_command_line_says_what_is_wrong_and_leaves_other_folders_alone(tmp_path, capsys):
     assert browser.main([str(tmp_path / "none"), str(tmp_path / "out")]) == 1 and "no such run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("files", [["thesis.txt"], ["data.js", "thesis.txt"], ["data.js"], ["index.html", "data.js", "thesis.txt"], ["index.html", "data.js"]])
+def test_a_folder_that_holds_something_else_is_left_alone(files, run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(browser, "load_run", lambda folder: run)
+    for name in files:
+        (tmp_path / name).write_text("mine")
+    assert browser.main(["run", str(tmp_path), "--data", "data"]) == 1 and "give another folder" in capsys.readouterr().err
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(files, "mine")
+
+
+def test_a_topic_browser_is_replaced_by_a_new_one(page, run, test_part, prepared, capsys, monkeypatch):
+    assert browser._replaceable(page.parent)
+    (page.parent / "index.html").write_text("old")
+    browser.browse(run, test_part, prepared, page.parent)
+    assert page.read_text(encoding="utf-8") == browser.PAGE.read_text(encoding="utf-8")
+
+
+def test_all_pictures_of_an_article_and_all_articles_of_a_picture_are_told(run, test_part, prepared, tmp_path):
+    """Articles 0 and 1 share their texts' pictures: each has both."""
+    several = replace(test_part, article_ids=[test_part.article_ids[0]] * 2 + list(test_part.article_ids[2:]))
+    items = data_of(browser.browse(run, several, prepared, tmp_path / "s"))["items"]
+    assert items["en"][0]["tuple"]["image"] == items["en"][1]["tuple"]["image"] == [0, 1]
+    assert items["image"][1]["tuple"]["en"] == [0, 1]
+
+
+def test_a_missing_text_or_title_is_shown_as_missing(run, test_part, prepared, tmp_path):
+    shutil.copytree(prepared, tmp_path / "p")
+    frame = pd.read_parquet(tmp_path / "p" / "tuples.parquet")
+    frame.loc[3, ["en_text", "en_title"]] = None
+    frame.to_parquet(tmp_path / "p" / "tuples.parquet")
+    item = data_of(browser.browse(run, test_part, tmp_path / "p", tmp_path / "m"))["items"]["en"][3]
+    assert item["text"] == "" and item["title"] == test_part.article_ids[3]
+
+
+def test_a_picture_without_a_file_is_named(run, test_part, prepared, tmp_path):
+    shutil.copytree(prepared, tmp_path / "p")
+    files = json.loads((tmp_path / "p" / "images.json").read_text())
+    del files["image-4"]
+    write_json(tmp_path / "p" / "images.json", files)
+    with pytest.raises(DataError, match=r"images.json: names no file for 1 pictures .*image-4"):
+        browser.browse(run, test_part, tmp_path / "p", tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    "theta, metrics, message",
+    [
+        ({"en": np.full((30, 6), np.nan, dtype=np.float32)}, {}, "view 'en' has values that are not finite"),
+        ({"en": np.full((30, 5), 0.2, dtype=np.float32)}, {}, "one number of topics"),
+        ({}, {"npmi_of_topics": None}, "no NPMI of every topic"),
+        ({}, {"npmi_of_topics": {"en": [None] * 6}}, "no NPMI of every topic"),
+    ],
+)
+def test_a_record_that_is_not_whole_is_refused(theta, metrics, message, run, test_part, prepared, tmp_path):
+    broken = replace(run, theta=run.theta | theta, metrics=run.metrics | metrics)
+    with pytest.raises(DataError, match=message):
+        browser.browse(broken, test_part, prepared, tmp_path / "x")
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_page_without_pictures(run, test_part, prepared, tmp_path):

@@ -48,7 +48,7 @@ def grid():
 
 def maps():
     rng, view = np.random.default_rng(0), np.array(["en"] * 30 + ["de"] * 30 + ["image"] * 40)
-    themes = [(0.0, 0.0, "cat, bird"), (0.01, 0.0, "covered, left out"), (2.0, 2.0, "ship, sea")]
+    themes = [(0.0, -9.0, "below, left out"), (0.0, 0.0, "cat, bird"), (0.01, 0.0, "covered, left out"), (2.0, 2.0, "ship, sea")]
     panel = {"view": view, "themes": themes, "told": "mixed"}
     return plots.topic_space([panel | {"title": f"model {i}", "place": rng.uniform(-5, 5, (100, 2))} for i in range(3)])
 
@@ -143,9 +143,11 @@ def test_a_figure_is_a_drawing_whose_text_is_text_and_whose_colours_follow_the_p
 def test_rounding_of_coordinates_leaves_words_alone():
     plots.style()
     figure, axes = plots.plt.subplots()
-    axes.text(0.123456, 0.5, 'x="0.123456"')
-    figure.set_label("a word")
-    assert "0.123456" in plots.vector(figure).split("</title>")[1].replace("&quot;", '"')
+    axes.text(0.123456, 0.5, 'see x="0.123456" and $5 to $9\x01')
+    figure.set_label('a word, y="0.654321"')
+    root = ElementTree.fromstring(plots.vector(figure))
+    assert root.findtext(f"{SVG}title") == figure.get_label()
+    assert 'see x="0.123456" and $5 to $9' in [text.text for text in root.iter(f"{SVG}text")], "and a dollar is a dollar"
     plots.plt.close("all")
 
 

@@ -62,6 +62,16 @@ def test_views_of_a_shared_space_are_as_mixed_as_labels_at_random_and_separate_o
     assert space.mixing_at_random(mixed, "en") == pytest.approx(120 / 179)
 
 
+def test_items_equally_far_count_by_chance_and_not_by_their_order(test_part):
+    same = dict.fromkeys(VIEWS, np.full((60, 4), 0.25, dtype=np.float32))
+    s = space.pool(same, test_part)
+    d = space.distances(s)
+    for view in VIEWS:
+        other = space.neighbours_of_another_kind(s, d, 10)[s.view == view]
+        np.testing.assert_allclose(other, space.mixing_at_random(s, view))
+    np.testing.assert_allclose(space.partner_rank(s, d, "en", "image"), 0.5 * 59 / 60)
+
+
 def test_neighbours_are_scikit_learns(test_part):
     from sklearn.neighbors import NearestNeighbors
 

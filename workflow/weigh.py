@@ -17,7 +17,8 @@ TIMES = """() => {
   return {first: paint ? paint.startTime : NaN, loaded: page.loadEventEnd};
 }"""
 # when the map has been drawn, from the start of the page
-DRAWN = """() => new Promise((done) => {
+DRAWN = """() => new Promise((done, failed) => {
+  setTimeout(() => failed(new Error("not drawn within 20 seconds")), 20000);
   const look = () => window.Bokeh?.documents?.length && Bokeh.documents.every((d) => d.is_idle) ? requestAnimationFrame(() => done(performance.now())) : setTimeout(look, 5);
   look();
 })"""
@@ -62,7 +63,7 @@ def weigh(browser, path: Path, times: int) -> dict:
         first.append(seen["first"])
         loaded.append(seen["loaded"])
         page.context.close()
-    row = {"own": path.stat().st_size / 1000, "all": sum(Path(f).stat().st_size for f in files) / 1000}
+    row = {"own": path.stat().st_size / 1000, "all": sum(Path(f).stat().st_size for f in files if Path(f).is_file()) / 1000}
     row |= {"first": statistics.median(first), "loaded": statistics.median(loaded)}
     return row | ({"drawn": statistics.median(drawn), "points": points, "between frames": statistics.median(slow)} if drawn else {})
 
@@ -74,6 +75,8 @@ def main() -> int:
     options = parser.parse_args()
     pages = [p for p in [*sorted(options.html.glob("*.html")), *sorted(options.html.glob("topics/*/index.html"))] if p.stem not in ("genindex", "search")]
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if options.times < 1:
+        parser.error(f"--times {options.times}: expected 1 or more")
     if not pages or not chromium:
         print("no chromium on this machine" if pages else f"{options.html}: no page there; make book first", file=sys.stderr)
         return 1
