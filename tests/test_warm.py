@@ -50,7 +50,7 @@ def outputs(path):
     shown = []
     for cell in nbformat.read(path, as_version=4).cells:
         for output in cell.get("outputs", []):
-            shown.append((output.get("text"), output.get("data", {}).get("image/png")))
+            shown.append((output.get("text"), output.get("data", {}).get("image/svg+xml")))
     return shown
 
 
