@@ -16,7 +16,7 @@ def points(runs: Sequence[Run], axes: Sequence[str]):
     """A row a run and a direction that the paper reports, with the parameters ``axes``; a data frame.
 
     Columns of `report.scores`, and ``base``, the model without what distinguishes the point; ``panel``, where a figure shows it; ``updates``,
-    steps of Adam; ``NPMI`` and ``diversity``, means over its languages; ``seconds``. Between texts a joint model is the one
+    steps of Adam; ``NPMI``, the mean over the languages that it has topics in, to compare only models that have the same; ``seconds``. Between texts a joint model is the one
     trained without pictures, if there is one; otherwise as `report.as_in_the_paper` has it.
     """
     import pandas as pd
@@ -35,7 +35,6 @@ def points(runs: Sequence[Run], axes: Sequence[str]):
             **{axis: run.params.get(axis) for axis in axes},
             "updates": _updates(run),
             "NPMI": float(np.mean(list(run.metrics["npmi"].values()))) if run.metrics["npmi"] else np.nan,
-            "diversity": float(np.mean(list(run.metrics["diversity"].values()))) if run.metrics["diversity"] else np.nan,
             "seconds": run.metrics["seconds"],
         }
         for name, run in by_run.items()

@@ -63,7 +63,7 @@ def item_entries(run: Run, test: Corpus, titles: dict, texts: dict, topics: int 
             order = np.argsort(-theta[i], kind="stable")[:topics]
             found[view].append(
                 {
-                    "title": _text(titles.get(view, titles[language])[article]) or article,
+                    "title": titles.get(view, titles[language])[article] or article,
                     "articles": sorted(own),
                     "text": texts.get(view, {}).get(article, ""),
                     "topics": [[int(k), round(float(theta[i, k]), 3)] for k in order],
@@ -72,11 +72,6 @@ def item_entries(run: Run, test: Corpus, titles: dict, texts: dict, topics: int 
                 }
             )
     return found
-
-
-def _text(value) -> str:
-    """A cell of a column of text, which may be missing."""
-    return value if isinstance(value, str) else ""
 
 
 def _check(run: Run, test: Corpus) -> None:
@@ -120,7 +115,7 @@ def browse(run: Run, test: Corpus, prepared, out, snippet: int = 240, home: str 
     frame = prepare.read_tuples(prepared)
     frame = frame[frame["split"] == "test"]
     ids = frame["article_id"].astype(str)
-    texts = {v: {a: report.shorten(_text(t), snippet) for a, t in zip(ids, frame[f"{v}_text"], strict=True)} for v in test.text_views}
+    texts = {v: {a: report.shorten(t, snippet) for a, t in zip(ids, frame[f"{v}_text"], strict=True)} for v in test.text_views}
     data = {
         "about": {key: run.params[key] for key in ("corpus", "model", "topics", "seed") if key in run.params}
         | {"run": Path(str(run.folder)).name, "home": home},

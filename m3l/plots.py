@@ -181,7 +181,8 @@ def log_likelihood(history: Sequence[Mapping]) -> Figure:
 def _looks(names: Sequence[str], order: Sequence[str] = ()) -> dict[str, dict]:
     """Colour and marker by name, the same from figure to figure for those of ``order``."""
     every = [*order, *(name for name in names if name not in order)]
-    return {name: {"color": PALETTE[i % 7], "marker": MARKERS[(i + i // 7) % 7]} for i, name in enumerate(every) if name in names}
+    n = len(PALETTE)  # beyond it colours come again, with other markers
+    return {name: {"color": PALETTE[i % n], "marker": MARKERS[(i + i // n) % n]} for i, name in enumerate(every) if name in names}
 
 
 def retrieval_scores(table, corpus: str, order: Sequence[str] = ()) -> Figure:
@@ -249,7 +250,7 @@ def curves(rows, x: str, label: str, paper: Sequence[Mapping] = (), line: str = 
     """
     drawn, panels = list(dict.fromkeys(rows[line])), list(dict.fromkeys(rows["panel"]))
     looks, columns, told = _looks(drawn, order), min(2, len(panels)), []
-    stars = 0
+    paper = [point for point in paper if point["panel"] in panels and point["base"] in looks]
     figure, grid = plt.subplots(-(-len(panels) // columns), columns, figsize=(WIDTH, 0.7 + 2.6 * -(-len(panels) // columns)), squeeze=False)
     star = {"marker": "*", "linestyle": "", "markersize": 12, "markerfacecolor": "none", "markeredgewidth": 1.5}
     for axes in grid.flat[len(panels) :]:
@@ -265,7 +266,6 @@ def curves(rows, x: str, label: str, paper: Sequence[Mapping] = (), line: str = 
                 axes.plot(own[x], own["score"], ".", color=look["color"], markersize=3)
                 said.append(f"{name} {', '.join(f'{score:.3f} at {at:g}' for at, score in mean.items())}")
             for point in (p for p in paper if (p["panel"], p["base"]) == (panel, name)):
-                stars += 1
                 axes.plot(point["x"], point["score"], **star, markeredgecolor=look["color"])
         chance = part["chance"].mean()
         axes.axhline(chance, color=FAINT, linestyle=":", linewidth=1.5)
@@ -277,10 +277,10 @@ def curves(rows, x: str, label: str, paper: Sequence[Mapping] = (), line: str = 
         told.append(f"{panel}: {'; '.join(said)}; chance {chance:.3f}")
     handles = [plt.Line2D([], [], label=name, **look) for name, look in looks.items()]
     handles += [plt.Line2D([], [], color=FAINT, linestyle=":", label="chance")]
-    if stars:
+    if paper:
         handles.append(plt.Line2D([], [], **star, markeredgecolor=FAINT, label=note or "the paper's, on its own data"))
     figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)), frameon=False)
-    starred = f" Stars: {note or 'the paper’s, on its own data'}." if stars else ""
+    starred = f" Stars: {note or 'the paper’s, on its own data'}." if paper else ""
     return _described(figure, f"Score against {label}, a panel a direction, a line a model, with standard deviations over seeds. {'. '.join(told)}.{starred}")
 
 

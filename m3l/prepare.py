@@ -122,15 +122,17 @@ def _without_leaks(frame, tuples: Tuples, leakage: str):
 
 
 def read_tuples(folder):
-    """The frame of a prepared corpus; `DataError` naming the file if it is missing or broken."""
+    """The frame of a prepared corpus, None where a text or title is missing; `DataError` naming the file if it is missing or broken."""
     import pandas as pd
 
     path = Path(folder) / "tuples.parquet"
     require(path.is_file(), f"{path}: no such file; prepare the corpus first", DataError)
     try:
-        return pd.read_parquet(path)
+        frame = pd.read_parquet(path)
     except Exception as error:  # pyarrow raises many kinds for a broken file
         raise DataError(f"{path}: not a whole Parquet file ({error}); delete {folder} and prepare the corpus again") from error
+    words = [column for column in frame if column.endswith(("_text", "_title"))]
+    return frame.assign(**{column: frame[column].astype(object).where(frame[column].notna(), None) for column in words})
 
 
 def items(frame, view: str):

@@ -99,13 +99,15 @@ def test_every_picture_has_alternative_text(book):
 def test_every_figure_is_a_drawing_fit_for_print(book):
     from xml.etree import ElementTree
 
+    from m3l.plots import WIDTH
+
     svg, seen = "{http://www.w3.org/2000/svg}", 0
     for page in PAGES:
         html = (book / f"{page}.html").read_text(encoding="utf-8")
         for alt, source in re.findall(r'<img alt="([^"]+)"[^>]* src="(_images/[^"]+)"', html):
             assert source.endswith(".svg"), f"{page}: {alt}"
             drawing = ElementTree.parse(book / source).getroot()
-            assert float(drawing.get("width").removesuffix("pt")) <= 6.7 * 72
+            assert float(drawing.get("width").removesuffix("pt")) <= 72 * WIDTH
             sizes = [float(x) for text in drawing.iter(f"{svg}text") for x in re.findall(r"([\d.]+)px", text.get("style", ""))]
             assert min(sizes) >= 9, f"{page}: {alt}"
             seen += 1

@@ -401,6 +401,7 @@ def test_incomplete_tuples_are_dropped_or_kept(tmp_path):
     card, frame = prepared(tmp_path, table, {"allow_missing": True}, incomplete="keep")
     assert card["counts"]["tuples_dropped_as_incomplete"] == 0
     assert frame.set_index("tuple_id")["de_text"].isna().to_dict() == {f"r{i}": i == 0 for i in range(12)}
+    assert frame.set_index("tuple_id")["de_text"]["r0"] is None, "missing is None, which a page can tell from a text"
 
 
 def test_tuples_have_the_same_views_when_incomplete_ones_are_dropped(tmp_path):
