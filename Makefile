@@ -14,12 +14,12 @@ test: $(VENV)/ready
 	$(RUN) -m pytest
 
 bench: $(VENV)/ready .venv.ctm/ready
-	$(RUN) workflow/bench.py
-	$(RUN) workflow/weigh.py build/$(PROFILE)/html
+	$(RUN) benchmarks/bench.py
+	$(RUN) benchmarks/weigh.py build/$(PROFILE)/html
 
 lint: $(VENV)/ready
 	$(RUN) -m ruff check .
-	$(RUN) -m ruff format --check m3l tests workflow
+	$(RUN) -m ruff format --check .
 
 serve: book
 	$(RUN) -m http.server --bind 127.0.0.1 --directory build/$(PROFILE)/html 8000

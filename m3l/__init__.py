@@ -1,14 +1,19 @@
-"""Multilingual and multimodal topic modelling with pretrained embeddings: M3L-Contrast (Zosa & Pivovarova 2022)."""
+"""Multilingual and multimodal topic modelling with pretrained embeddings: M3L-Contrast.
+
+The method of Zosa & Pivovarova (2022), for anybody: data in `corpus`, the model in `model`, its
+loss in `loss`, training in `train`, what is measured in `metrics`.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .corpus import Corpus, View
-    from .errors import DataError, EncoderUnavailable, M3LError, ParameterError, TrainingDiverged
+    from .errors import DataError, M3LError, ParameterError, TrainingDiverged
     from .loss import PRESETS, Objective
-    from .model import M3L, ViewSpec, top_topics
-    from .train import TrainConfig, fit, model_for
+    from .model import M3L, model_for, top_topics
+    from .networks import ViewSpec
+    from .train import TrainConfig, fit
 
 __version__ = "0.1.0"
 __all__ = [
@@ -16,7 +21,6 @@ __all__ = [
     "PRESETS",
     "Corpus",
     "DataError",
-    "EncoderUnavailable",
     "M3LError",
     "Objective",
     "ParameterError",
@@ -29,15 +33,23 @@ __all__ = [
     "top_topics",
 ]
 
-# names are imported when first used: a program that runs chapters needs no torch, which takes seconds to import
-_HOME = {"Corpus": "corpus", "View": "corpus", "PRESETS": "loss", "Objective": "loss", "M3L": "model", "ViewSpec": "model", "top_topics": "model"}
-_HOME |= {"TrainConfig": "train", "fit": "train", "model_for": "train"}
+# Names are imported when first used: a program that runs chapters needs no torch, which takes
+# seconds to import.
+_HOME = {
+    "corpus": ("Corpus", "View"),
+    "errors": ("DataError", "M3LError", "ParameterError", "TrainingDiverged"),
+    "loss": ("PRESETS", "Objective"),
+    "model": ("M3L", "model_for", "top_topics"),
+    "networks": ("ViewSpec",),
+    "train": ("TrainConfig", "fit"),
+}
 
 
-def __getattr__(name: str):
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME.get(name, 'errors')}", __name__), name)
+def __getattr__(name: str) -> object:
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(import_module(f".{module}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

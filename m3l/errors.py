@@ -10,11 +10,9 @@ class DataError(M3LError, ValueError):
 
 
 class ParameterError(M3LError, ValueError):
-    """A parameter is unknown, of the wrong type or out of range: the message names it and what is valid."""
-
-
-class EncoderUnavailable(M3LError, RuntimeError):
-    """An encoder's weights are not on this machine and cannot be fetched: the message names alternatives."""
+    """A parameter is unknown, of the wrong type or out of range: the message names it and what is
+    valid.
+    """
 
 
 class TrainingDiverged(M3LError, FloatingPointError):
@@ -28,9 +26,11 @@ def require(condition: bool, message: str, error: type[M3LError] = ParameterErro
 
 
 def check_values(declared: dict[str, type], values: dict) -> dict:
-    """The values by name, an int taken for a float; `ParameterError` if one is unknown or of the wrong type.
+    """The values by name, an int taken for a float; `ParameterError` if one is unknown or of the
+    wrong type.
 
-    A name declared with something other than str, int, float, bool, list or dict is not checked for its type.
+    A name declared with something other than str, int, float, bool, list or dict is not checked for
+    its type.
     """
     checked = {}
     for name, value in values.items():
@@ -39,17 +39,27 @@ def check_values(declared: dict[str, type], values: dict) -> dict:
         if kind is float and type(value) is int:
             value = float(value)
         if kind in (str, int, float, bool, list, dict) and type(value) is not kind:
-            raise ParameterError(f"{name}={value!r} is of type {type(value).__name__}, expected {kind.__name__}")
+            raise ParameterError(
+                f"{name}={value!r} is of type {type(value).__name__}, expected {kind.__name__}"
+            )
         checked[name] = value
     return checked
 
 
 def check_options(what: str, function, options: dict) -> dict:
-    """``options`` for a call of ``function``, checked against its signature; `ParameterError` saying ``what`` is wrong."""
+    """``options`` for a call of ``function``, checked against its signature; `ParameterError`
+    saying ``what`` is wrong.
+    """
     from inspect import signature
 
     try:
-        return check_values({name: parameter.annotation for name, parameter in signature(function).parameters.items()}, options)
+        return check_values(
+            {
+                name: parameter.annotation
+                for name, parameter in signature(function).parameters.items()
+            },
+            options,
+        )
     except ParameterError as error:
         raise ParameterError(f"{what}: {error}") from None
 
@@ -57,4 +67,6 @@ def check_options(what: str, function, options: dict) -> dict:
 def choose(name: str, value, options) -> None:
     """Raise `ParameterError` naming the valid ``options`` unless ``value`` is one of them."""
     if value not in options:
-        raise ParameterError(f"{name}={value!r} is unknown; valid: {', '.join(map(str, sorted(options)))}")
+        raise ParameterError(
+            f"{name}={value!r} is unknown; valid: {', '.join(map(str, sorted(options)))}"
+        )

@@ -12,16 +12,17 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import scipy.sparse as sp
 
-from .errors import DataError, require
+from .errors import DataError
 
 
 @contextlib.contextmanager
 def atomic(path, directory: bool = False):
     """A temporary path beside ``path`` that takes its place when the block ends without an error.
 
-    On an error (a full disk, an interrupt) the temporary is removed and what stood at ``path`` stays.
-    A temporary left by a killed process has a leading dot and is never read.
+    On an error (a full disk, an interrupt) the temporary is removed and what stood at ``path``
+    stays. A temporary left by a killed process has a leading dot and is never read.
 
     Raises
     ------
@@ -54,7 +55,11 @@ def atomic(path, directory: bool = False):
             os.replace(temporary, path)
     except OSError as error:
         if error.filename is None or str(error.filename).startswith(str(temporary)):
-            raise OSError(error.errno, f"{error.strerror or error} while writing; nothing was changed at", str(path)) from error
+            raise OSError(
+                error.errno,
+                f"{error.strerror or error} while writing; nothing was changed at",
+                str(path),
+            ) from error
         raise
     finally:
         if temporary.is_dir():
@@ -64,7 +69,10 @@ def atomic(path, directory: bool = False):
 
 
 def write_json(path, value) -> None:
-    """Write ``value`` as indented UTF-8 JSON, keys in their order, atomically. NaN is refused (`ValueError`)."""
+    """Write ``value`` as indented UTF-8 JSON, keys in their order, atomically.
+
+    NaN is refused (`ValueError`).
+    """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     with atomic(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -87,24 +95,48 @@ def write_array(path, array: np.ndarray) -> None:
 
 
 def read_array(path) -> np.ndarray:
-    """The array in the .npy file ``path``; `DataError` naming it if it is missing, truncated or pickled."""
+    """The array in the .npy file ``path``; `DataError` naming it if it is missing, truncated or
+    pickled.
+    """
     try:
         return np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (ValueError, EOFError, OSError) as error:
-        raise DataError(f"{path}: not a whole .npy array ({error}); delete it and run again") from error
+        raise DataError(
+            f"{path}: not a whole .npy array ({error}); delete it and run again"
+        ) from error
 
 
 def read_arrays(path) -> dict[str, np.ndarray]:
-    """The arrays in the .npz file ``path`` by name; `DataError` naming it if it is missing, truncated or pickled."""
+    """The arrays in the .npz file ``path`` by name; `DataError` naming it if it is missing,
+    truncated or pickled.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: not a whole .npz file ({error}); delete it and run again") from error
+        raise DataError(
+            f"{path}: not a whole .npz file ({error}); delete it and run again"
+        ) from error
+
+
+def read_sparse(path) -> sp.csr_matrix:
+    """The sparse matrix in the .npz file ``path``; `DataError` naming it if it is missing or
+    broken.
+    """
+    try:
+        return sp.csr_matrix(sp.load_npz(path))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (
+        Exception
+    ) as error:  # zipfile, zlib and numpy each raise errors of their own on a broken archive
+        raise DataError(
+            f"{path}: not a whole sparse matrix ({error}); delete it and run again"
+        ) from error
 
 
 def write_csv(path, rows: list[dict]) -> None:
@@ -116,7 +148,9 @@ def write_csv(path, rows: list[dict]) -> None:
 
 
 def read_csv(path) -> list[dict]:
-    """The rows of a CSV file of numbers, as dictionaries of floats; `DataError` naming the row that is not."""
+    """The rows of a CSV file of numbers, as dictionaries of floats; `DataError` naming the row that
+    is not.
+    """
     try:
         with open(path, newline="", encoding="utf-8") as file:
             return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
@@ -127,7 +161,9 @@ def read_csv(path) -> list[dict]:
 
 
 def digest(*parts) -> str:
-    """SHA-256 (hexadecimal) of strings, bytes and arrays; each part's type, length, dtype and shape count."""
+    """SHA-256 (hexadecimal) of strings, bytes and arrays; each part's type, length, dtype and shape
+    count.
+    """
     sha = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):
@@ -148,13 +184,3 @@ def digest_file(path) -> str:
     """SHA-256 (hexadecimal) of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def require_same_run(path, found: dict, identity: dict) -> None:
-    """`DataError` naming the first part of a run's ``identity`` in which the checkpoint at ``path``, of the run ``found``, differs."""
-    for part, expected in json.loads(json.dumps(identity)).items():
-        require(
-            found.get(part) == expected,
-            f"{path}: a checkpoint of another run: its {part} is {found.get(part)}, this run's is {expected}; delete it to start again",
-            DataError,
-        )

@@ -24,10 +24,13 @@ def reconstruction(logits: Tensor, bow: Tensor) -> Tensor:
     return F.cross_entropy(logits, bow, reduction="none")
 
 
-def gaussian_kl(mean_p: Tensor, log_variance_p: Tensor, mean_q: Tensor, log_variance_q: Tensor) -> Tensor:
+def gaussian_kl(
+    mean_p: Tensor, log_variance_p: Tensor, mean_q: Tensor, log_variance_q: Tensor
+) -> Tensor:
     """KL(p ‖ q) between diagonal Gaussians.
 
-    Each (B, K), or (K,) for a distribution shared by the batch; log_variance is log σ². -> (B,), nats.
+    Each (B, K), or (K,) for a distribution shared by the batch; log_variance is log σ². -> (B,),
+    nats.
     """
     ratio = (log_variance_p - log_variance_q).exp()
     distance = (mean_p - mean_q).square() * (-log_variance_q).exp()
@@ -35,11 +38,19 @@ def gaussian_kl(mean_p: Tensor, log_variance_p: Tensor, mean_q: Tensor, log_vari
 
 
 def categorical_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """KL(p ‖ q) between distributions over topics, second term of Eq. 1: log_p, log_q (B, K) -> (B,), nats."""
+    """KL(p ‖ q) between distributions over topics, second term of Eq. 1: log_p, log_q (B, K) ->
+    (B,), nats.
+    """
     return (log_p.exp() * (log_p - log_q)).sum(dim=-1)
 
 
-def info_nce(a: Tensor, b: Tensor, temperature: float, similarity: str = "cosine", negatives: str = "cross_view") -> Tensor:
+def info_nce(
+    a: Tensor,
+    b: Tensor,
+    temperature: float,
+    similarity: str = "cosine",
+    negatives: str = "cross_view",
+) -> Tensor:
     """Third term of Eq. 1 for one pair of views: −log of the positive's share, in both directions.
 
     Parameters
@@ -48,8 +59,9 @@ def info_nce(a: Tensor, b: Tensor, temperature: float, similarity: str = "cosine
         θ of two views; row i of one is the positive of row i of the other.
     similarity : {"dot", "cosine"}
     negatives : {"cross_view", "both_views"}
-        ``cross_view``: the other B−1 tuples in the other view, N² − N negatives in all (Section 3.1).
-        ``both_views``: those and the other B−1 tuples in the anchor's own view, 2N − 2 an anchor (released code).
+        ``cross_view``: the other B−1 tuples in the other view, N² − N negatives in all (Section
+        3.1). ``both_views``: those and the other B−1 tuples in the anchor's own view, 2N − 2 an
+        anchor (released code).
 
     Returns
     -------
@@ -73,8 +85,9 @@ class Objective:
     Attributes
     ----------
     kl : {"categorical", "gaussian", "prior"}
-        Between the sampled θ of each pair of views; between their posteriors; of each posterior to the prior, which
-        is the model's or, for a student (Section 4.3, ZeroshotTM-KD), its teacher's posterior of the same tuple.
+        Between the sampled θ of each pair of views; between their posteriors; of each posterior to
+        the prior, which is the model's or, for a student (Section 4.3, ZeroshotTM-KD), its
+        teacher's posterior of the same tuple.
     kl_weight : float
     kl_order : {"both", "later_earlier"}
         Both orders of a pair, as Σ over a ≠ b prints; or KL(later view ‖ earlier view) alone.
@@ -117,20 +130,33 @@ class Objective:
         choose("negatives", self.negatives, ("cross_view", "both_views"))
         choose("directions", self.directions, ("sum", "mean"))
         for name in ("kl_weight", "contrastive_weight", "temperature", "learning_rate"):
-            require(isinstance(getattr(self, name), Real), f"{name}={getattr(self, name)!r}: expected a number")
+            require(
+                isinstance(getattr(self, name), Real),
+                f"{name}={getattr(self, name)!r}: expected a number",
+            )
         for name in ("kl_weight", "contrastive_weight"):
-            require(0 <= getattr(self, name) < float("inf"), f"{name}={getattr(self, name)}: expected a finite number, 0 or more")
+            require(
+                0 <= getattr(self, name) < float("inf"),
+                f"{name}={getattr(self, name)}: expected a finite number, 0 or more",
+            )
         for name in ("temperature", "learning_rate"):
-            require(0 < getattr(self, name) < float("inf"), f"{name}={getattr(self, name)}: expected a finite number above 0")
+            require(
+                0 < getattr(self, name) < float("inf"),
+                f"{name}={getattr(self, name)}: expected a finite number above 0",
+            )
         require(
-            isinstance(self.betas, (tuple, list)) and len(self.betas) == 2 and all(isinstance(b, Real) and 0 <= b < 1 for b in self.betas),
+            isinstance(self.betas, (tuple, list))
+            and len(self.betas) == 2
+            and all(isinstance(b, Real) and 0 <= b < 1 for b in self.betas),
             f"betas={self.betas}: expected two numbers, at least 0 and below 1",
         )
         object.__setattr__(self, "betas", tuple(self.betas))
 
     @classmethod
     def preset(cls, name: str, **changes) -> "Objective":
-        """The preset ``name`` with ``changes`` to its fields; an unknown name or field is a `ParameterError`."""
+        """The preset ``name`` with ``changes`` to its fields; an unknown name or field is a
+        `ParameterError`.
+        """
         choose("objective", name, PRESETS)
         for field in changes:
             choose("objective field", field, [f.name for f in fields(cls)])
@@ -154,10 +180,11 @@ class Objective:
         bow : view -> (B_v, V_v)
             Word counts, for text views.
         present : view -> bool (B,)
-            Which tuples have the view; a view that all have may be left out. A term counts a tuple only
-            where its views are there.
+            Which tuples have the view; a view that all have may be left out. A term counts a tuple
+            only where its views are there.
         prior : two tensors (B, K), optional
-            Mean and log σ² of a teacher's posterior for each tuple, in place of the model's own prior.
+            Mean and log σ² of a teacher's posterior for each tuple, in place of the model's own
+            prior.
 
         Returns
         -------
@@ -166,19 +193,37 @@ class Objective:
         posteriors = model(x)
         terms = {}
         if bow:
-            terms["reconstruction"] = sum(reconstruction(model.decode(v, posteriors[v].log_theta.exp()), bow[v]).sum() for v in bow)
+            terms["reconstruction"] = sum(
+                reconstruction(model.decode(v, posteriors[v].log_theta.exp()), bow[v]).sum()
+                for v in bow
+            )
         if self.kl == "prior":
             rows = {
-                v: tuple(t[present[v]] if v in present else t for t in prior) if prior is not None else (model.prior_mean, model.prior_log_variance) for v in x
+                v: (
+                    tuple(t[present[v]] if v in present else t for t in prior)
+                    if prior is not None
+                    else (model.prior_mean, model.prior_log_variance)
+                )
+                for v in x
             }
-            terms["kl"] = self.kl_weight * sum(gaussian_kl(q.mean, q.log_variance, *rows[v]).sum() for v, q in posteriors.items())
+            terms["kl"] = self.kl_weight * sum(
+                gaussian_kl(q.mean, q.log_variance, *rows[v]).sum() for v, q in posteriors.items()
+            )
         kl, nce = [], []
         for earlier, later in combinations(posteriors, 2):
-            a, b = _both(posteriors[earlier], posteriors[later], present.get(earlier), present.get(later))
+            a, b = _both(
+                posteriors[earlier], posteriors[later], present.get(earlier), present.get(later)
+            )
             if self.kl != "prior":
                 kl.append(self._pairwise_kl(a, b))
             if self.contrastive_weight:
-                both_ways = info_nce(a.log_theta.exp(), b.log_theta.exp(), self.temperature, self.similarity, self.negatives)
+                both_ways = info_nce(
+                    a.log_theta.exp(),
+                    b.log_theta.exp(),
+                    self.temperature,
+                    self.similarity,
+                    self.negatives,
+                )
                 nce.append(both_ways.sum() * (0.5 if self.directions == "mean" else 1.0))
         if kl:
             terms["kl"] = self.kl_weight * sum(kl)
@@ -198,7 +243,9 @@ class Objective:
         return total * len(earlier.mean) if self.kl_times_batch else total
 
 
-def _both(a: Posterior, b: Posterior, has_a: Tensor | None, has_b: Tensor | None) -> tuple[Posterior, Posterior]:
+def _both(
+    a: Posterior, b: Posterior, has_a: Tensor | None, has_b: Tensor | None
+) -> tuple[Posterior, Posterior]:
     """The rows of two views' posteriors that belong to tuples which have both."""
     if has_b is not None:
         rows = has_b if has_a is None else has_b[has_a]
@@ -213,12 +260,19 @@ def _both(a: Posterior, b: Posterior, has_a: Tensor | None, has_b: Tensor | None
 
 PRESETS = {
     # Eq. 1 as printed; Adam's betas are not said, so the usual ones
-    "paper": Objective(kl_order="both", similarity="dot", negatives="cross_view", directions="sum", betas=(0.9, 0.999)),
+    "paper": Objective(
+        kl_order="both",
+        similarity="dot",
+        negatives="cross_view",
+        directions="sum",
+        betas=(0.9, 0.999),
+    ),
     # the released code of the week of the conference (afb8261)
     "released": Objective(kl_times_batch=True),
     # what the released code means to do at its last commit: each view's KL to the prior
     "released_head": Objective(kl="prior", contrastive_weight=100.0),
-    # the released code without the second multiplication by the batch size: what this book trains with
+    # the released code without the second multiplication by the batch size: what this book trains
+    # with
     "book": Objective(),
     # one view, ELBO alone: ZeroshotTM (Bianchi et al. 2021b)
     "zeroshot": Objective(kl="prior", contrastive_weight=0.0),

@@ -3,93 +3,22 @@
 B tuples in a batch, D dimensions of an embedding, K topics, V words of a vocabulary.
 """
 
-import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .corpus import Corpus
 from .errors import DataError, choose, require
+from .networks import BatchNorm, InferenceNetwork, Posterior, ViewSpec
+from .noise import noise_of_items
 from .progress import progress_bar
-
-INPUT_SCALING = ("none", "scale", "standardize")
-
-
-@dataclass(frozen=True)
-class ViewSpec:
-    """What the model must know of a view.
-
-    Attributes
-    ----------
-    name : str
-    embedding_size : int
-        D, of the frozen encoder.
-    vocabulary_size : int
-        V; 0 for a view without words, which then has no reconstruction term (Section 3.2).
-    input_scaling : str
-        ``"none"``; ``"scale"``, one factor, so that the geometry stays; ``"standardize"``, per dimension.
-    """
-
-    name: str
-    embedding_size: int
-    vocabulary_size: int = 0
-    input_scaling: str = "none"
-
-    def __post_init__(self):
-        require(self.embedding_size >= 1, f"embedding_size={self.embedding_size} of view {self.name!r}: expected 1 or more")
-        require(self.vocabulary_size >= 0, f"vocabulary_size={self.vocabulary_size} of view {self.name!r}: expected 0 or more")
-        choose("input_scaling", self.input_scaling, INPUT_SCALING)
-
-
-class Posterior(NamedTuple):
-    """q(z | x) of one view and a sample from it; every field has shape (B, K).
-
-    ``mean`` and ``log_variance`` (of σ², not σ) parametrise the Gaussian; ``log_theta`` is the logarithm of θ =
-    softmax(z), z ~ q, the sampled document–topic distribution.
-    """
-
-    mean: Tensor
-    log_variance: Tensor
-    log_theta: Tensor
-
-
-class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation without learnt scale; a batch of one, which has no variance, uses the running statistics."""
-
-    def __init__(self, features: int):
-        super().__init__(features, affine=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training and len(x) < 2:
-            return F.batch_norm(x, self.running_mean, self.running_var, training=False, eps=self.eps)
-        return F.batch_norm(x, self.running_mean, self.running_var, training=self.training, momentum=self.momentum, eps=self.eps)
-
-
-class InferenceNetwork(nn.Module):
-    """Embedding to the parameters of a Gaussian over topics (Appendix; as in ZeroshotTM, Bianchi et al. 2021b).
-
-    Two softplus layers, dropout, then batch-normalised μ and log σ².
-    """
-
-    def __init__(self, embedding_size: int, topics: int, hidden: int = 100, dropout: float = 0.2):
-        super().__init__()
-        self.layer1 = nn.Linear(embedding_size, hidden)
-        self.layer2 = nn.Linear(hidden, hidden)
-        self.dropout = nn.Dropout(dropout)
-        # one matrix and one normalisation for μ and log σ² side by side: the same numbers as two, in half the calls
-        self.posterior = nn.Linear(hidden, 2 * topics)
-        self.norm = BatchNorm(2 * topics)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, D) -> mean (B, K), log σ² (B, K)."""
-        h = F.softplus(self.layer1(x))  # (B, H)
-        h = self.dropout(F.softplus(self.layer2(h)))  # (B, H)
-        mean, log_variance = self.norm(self.posterior(h)).chunk(2, dim=1)  # 2 × (B, K)
-        return mean, log_variance
+from .saving import read_tensors, write_tensors
+from .validation import check_embeddings, check_model
 
 
 class M3L(nn.Module):
@@ -98,7 +27,8 @@ class M3L(nn.Module):
     Parameters
     ----------
     views : sequence of ViewSpec
-        At least one. A model of views without words can be trained only towards a teacher's topics (`m3l.train.fit`).
+        At least one. A model of views without words can be trained only towards a teacher's topics
+        (`m3l.distillation`).
     topics : int
         K.
     hidden : int
@@ -107,6 +37,8 @@ class M3L(nn.Module):
         Rate, in the inference networks and on θ before decoding.
     share_text_network : bool
         One inference network for all text views: the hybrid that Section 5.2 leaves as future work.
+    vocabularies : mapping of view name to V words, optional
+        The words of β's columns; without them `top_words` has nothing to say.
 
     Raises
     ------
@@ -114,73 +46,99 @@ class M3L(nn.Module):
         A parameter is out of range, or two views share a name.
     """
 
-    def __init__(self, views: Sequence[ViewSpec], topics: int = 100, hidden: int = 100, dropout: float = 0.2, share_text_network: bool = False):
+    def __init__(
+        self,
+        views: Sequence[ViewSpec],
+        topics: int = 100,
+        hidden: int = 100,
+        dropout: float = 0.2,
+        share_text_network: bool = False,
+        vocabularies: Mapping[str, Sequence[str]] | None = None,
+    ):
         super().__init__()
-        names = [view.name for view in views]
-        require(len(names) > 0, "views: expected at least one")
-        for name in names:  # they are keys of modules
-            require(
-                bool(name) and "." not in name and not hasattr(nn.ModuleDict(), name),
-                f"views: {name!r} cannot be the name of a view; choose another without '.'",
-            )
-        for field, value in (("topics", topics), ("hidden", hidden)):
-            require(isinstance(value, int) and not isinstance(value, bool), f"{field}={value!r}: expected an integer")
-        require(isinstance(dropout, (int, float)), f"dropout={dropout!r}: expected a number")
-        require(
-            not share_text_network or not any(v.name == "text" and not v.vocabulary_size for v in views),
-            "views: with share_text_network 'text' cannot be the name of a view without words",
-        )
-        require(len(set(names)) == len(names), f"views: names must differ, got {names}")
-        require(topics >= 2, f"topics={topics}: expected 2 or more")
-        require(hidden >= 1, f"hidden={hidden}: expected 1 or more")
-        require(0 <= dropout < 1, f"dropout={dropout}: expected at least 0 and below 1")
+        check_model(views, topics, hidden, dropout, share_text_network)
         self.views = {view.name: view for view in views}
         self.topics, self.share_text_network = topics, share_text_network
-        self.config = {"topics": topics, "hidden": hidden, "dropout": dropout, "share_text_network": share_text_network}
+        self.config = {
+            "topics": topics,
+            "hidden": hidden,
+            "dropout": dropout,
+            "share_text_network": share_text_network,
+        }
         texts = [view for view in views if view.vocabulary_size]
-        if share_text_network:
-            sizes = {view.embedding_size for view in texts}
-            require(len(sizes) > 0, "share_text_network: no view has words")
-            require(len(sizes) == 1, f"share_text_network: text views must have one embedding size, got {sorted(sizes)}")
-        networks = {self.network_of(view.name): view.embedding_size for view in views}
-        self.networks = nn.ModuleDict({key: InferenceNetwork(size, topics, hidden, dropout) for key, size in networks.items()})
-        self.beta = nn.ParameterDict({view.name: nn.Parameter(nn.init.xavier_uniform_(torch.empty(topics, view.vocabulary_size))) for view in texts})
-        self.word_norm = nn.ModuleDict({view.name: BatchNorm(view.vocabulary_size) for view in texts})
+        sizes = {self.network_of(view.name): view.embedding_size for view in views}
+        self.networks = nn.ModuleDict(
+            {key: InferenceNetwork(size, topics, hidden, dropout) for key, size in sizes.items()}
+        )
+        self.beta = nn.ParameterDict(
+            {
+                view.name: nn.Parameter(
+                    nn.init.xavier_uniform_(torch.empty(topics, view.vocabulary_size))
+                )
+                for view in texts
+            }
+        )
+        self.word_norm = nn.ModuleDict(
+            {view.name: BatchNorm(view.vocabulary_size) for view in texts}
+        )
         self.dropout = nn.Dropout(dropout)
-        self.shift = nn.ParameterDict({v.name: nn.Parameter(torch.zeros(v.embedding_size), requires_grad=False) for v in views})
-        self.factor = nn.ParameterDict({v.name: nn.Parameter(torch.ones(v.embedding_size), requires_grad=False) for v in views})
-        # Laplace approximation to a symmetric Dirichlet(1) prior (Srivastava & Sutton 2017), then learnt, as CTM does
+        self.shift = nn.ParameterDict(
+            {
+                v.name: nn.Parameter(torch.zeros(v.embedding_size), requires_grad=False)
+                for v in views
+            }
+        )
+        self.factor = nn.ParameterDict(
+            {v.name: nn.Parameter(torch.ones(v.embedding_size), requires_grad=False) for v in views}
+        )
+        # Laplace approximation to a symmetric Dirichlet(1) prior (Srivastava & Sutton 2017), then
+        # learnt, as CTM does
         self.prior_mean = nn.Parameter(torch.zeros(topics))
         self.prior_log_variance = nn.Parameter(torch.full((topics,), 1.0 - 1.0 / topics).log())
+        self.vocabularies = {name: list(words) for name, words in (vocabularies or {}).items()}
+        for name, words in self.vocabularies.items():
+            columns = self.views[name].vocabulary_size if name in self.views else 0
+            message = f"vocabularies: {len(words)} words of view {name!r}, which has {columns}"
+            require(len(words) == columns, message)
+
+    def description(self) -> dict:
+        """What the model was made from, as JSON has it: ``views`` and ``config``."""
+        return {"views": [asdict(view) for view in self.views.values()], "config": self.config}
 
     def network_of(self, name: str) -> str:
         """The key in ``networks`` of the inference network that reads view ``name``."""
-        return "text" if self.share_text_network and self.views[name].vocabulary_size else name
+        shared = self.share_text_network and self.views[name].vocabulary_size
+        return "text" if shared else name
 
     def fit_input_scaling(self, embeddings: Mapping[str, np.ndarray]) -> None:
         """Set each view's input scaling from its training items, (M, D) a view.
 
-        ``scale`` divides by the root mean square deviation over all entries, so that one unit is the typical
-        spread; ``standardize`` does so for each dimension; it leaves a dimension
-        that is constant in training at zero, for new items too.
+        ``scale`` divides by the root mean square deviation over all entries, so that one unit is
+        the typical spread; ``standardize`` does so for each dimension; it leaves a dimension that
+        is constant in training at zero, for new items too.
         """
         for name, view in self.views.items():
             if view.input_scaling == "none":
                 continue
-            require(len(embeddings[name]) > 0, f"view {name!r} has no item to take its input scaling from", DataError)
+            nothing = f"view {name!r} has no item to take its input scaling from"
+            require(len(embeddings[name]) > 0, nothing, DataError)
             x = torch.as_tensor(embeddings[name], dtype=torch.float64)
             mean, variance = x.mean(0), x.var(0, correction=0)
             if view.input_scaling == "scale":
                 mean, variance = torch.zeros_like(mean), variance.mean().expand_as(variance)
+            factor = torch.where(variance > 1e-12, variance, torch.inf).rsqrt()
             self.shift[name].data.copy_(mean)
-            self.factor[name].data.copy_(torch.where(variance > 1e-12, variance, torch.inf).rsqrt())
+            self.factor[name].data.copy_(factor)
 
     def encode(self, name: str, x: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings (B, D) of view ``name`` -> mean (B, K), log σ² (B, K)."""
         return self.networks[self.network_of(name)]((x - self.shift[name]) * self.factor[name])
 
     def decode(self, name: str, theta: Tensor) -> Tensor:
-        """θ (B, K) -> logits (B, V) of the words of language ``name``: BN(dropout(θ) β), ProdLDA's decoder."""
+        """θ (B, K) -> logits (B, V) of the words of language ``name``.
+
+        BN(dropout(θ) β), ProdLDA's decoder (Srivastava & Sutton 2017).
+        """
         return self.word_norm[name](self.dropout(theta) @ self.beta[name])
 
     def forward(self, x: Mapping[str, Tensor]) -> dict[str, Posterior]:
@@ -193,15 +151,18 @@ class M3L(nn.Module):
         return posteriors
 
     @torch.no_grad()
-    def posterior(self, embeddings: np.ndarray, view: str, batch_size: int = 1024, progress: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and log σ² of q(z | x) for documents or pictures, in evaluation mode: what a student takes as its prior.
+    def posterior(
+        self, embeddings: np.ndarray, view: str, batch_size: int = 1024, progress: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and log σ² of q(z | x) in evaluation mode: what a student takes as its prior.
 
         Parameters
         ----------
         embeddings : float32 (M, D)
+            Of documents or pictures.
         view : str
-            Whose inference network to use. For zero-shot use, that of the language the model was trained on:
-            the input scaling is then that language's too.
+            Whose inference network to use. For zero-shot use, that of the language the model was
+            trained on: the input scaling is then that language's too.
         batch_size : int
             Changes nothing but memory.
 
@@ -218,58 +179,113 @@ class M3L(nn.Module):
         """
         choose("view", view, self.views)
         require(batch_size >= 1, f"batch_size={batch_size}: expected 1 or more")
-        size = self.views[view].embedding_size
-        require(
-            isinstance(embeddings, np.ndarray) and embeddings.ndim == 2 and embeddings.shape[1] == size and embeddings.dtype == np.float32,
-            f"view {view!r}: expected float32 embeddings of shape (items, {size}), got {getattr(embeddings, 'dtype', type(embeddings).__name__)} {getattr(embeddings, 'shape', '')}",
-            DataError,
-        )
-        require(bool(np.isfinite(embeddings).all()), f"view {view!r}: the embeddings hold NaN or infinity", DataError)
+        check_embeddings(embeddings, view, self.views[view].embedding_size)
         device, training = self.prior_mean.device, self.training
-        found = np.empty((2, len(embeddings), self.topics), dtype=np.float32)
+        results = np.empty((2, len(embeddings), self.topics), dtype=np.float32)
+        starts = range(0, len(embeddings), batch_size)
         self.eval()
         try:
-            for start in progress_bar(range(0, len(embeddings), batch_size), progress, desc=f"topics of {view}"):
-                batch = torch.from_numpy(np.ascontiguousarray(embeddings[start : start + batch_size])).to(device)
-                for out, value in zip(found, self.encode(view, batch), strict=True):
-                    out[start : start + batch_size] = value.cpu().numpy()
+            for start in progress_bar(starts, progress, desc=f"topics of {view}"):
+                rows = slice(start, start + batch_size)
+                batch = torch.from_numpy(np.ascontiguousarray(embeddings[rows])).to(device)
+                for result, value in zip(results, self.encode(view, batch), strict=True):
+                    result[rows] = value.cpu().numpy()
         finally:
             self.train(training)
-        return found[0], found[1]
+        return results[0], results[1]
 
     @torch.no_grad()
-    def infer(self, embeddings: np.ndarray, view: str, samples: int = 20, seed: int = 0, batch_size: int = 1024, progress: bool = False) -> np.ndarray:
-        """Document–topic distributions of new documents or pictures: the mean of ``samples`` draws of θ (Appendix).
+    def infer(
+        self,
+        embeddings: np.ndarray,
+        view: str,
+        samples: int = 20,
+        seed: int = 0,
+        batch_size: int = 1024,
+        progress: bool = False,
+    ) -> np.ndarray:
+        """Document–topic distributions: the mean of ``samples`` draws of θ (Appendix).
 
-        Parameters and errors are those of `posterior`, and ``samples``, 1 or more. The result depends on ``seed``
-        and not on ``batch_size``.
+        Parameters and errors are those of `posterior`, and ``samples``, 1 or more. The result
+        depends on ``seed`` and not on ``batch_size``.
 
         Returns
         -------
         float32 (M, K), rows sum to 1.
         """
         require(samples >= 1, f"samples={samples}: expected 1 or more")
-        mean, log_variance = (torch.from_numpy(array) for array in self.posterior(embeddings, view, batch_size, progress))
-        # numpy's generator is sequential, so the noise of a row is the same in any batch and on any device; the array's
-        # checksum keeps row i of two views from sharing its noise, which would align them and flatter retrieval
-        noise = np.random.default_rng([seed, zlib.crc32(np.ascontiguousarray(embeddings).data)])
+        posterior = self.posterior(embeddings, view, batch_size, progress)
+        mean, log_variance = (torch.from_numpy(array) for array in posterior)
+        noise = noise_of_items(embeddings, seed)
         theta = np.empty((len(embeddings), self.topics), dtype=np.float32)
         for start in range(0, len(embeddings), batch_size):
             rows = slice(start, start + batch_size)
-            eps = torch.from_numpy(noise.standard_normal((len(theta[rows]), samples, self.topics), dtype=np.float32))
-            z = mean[rows, None] + eps * (0.5 * log_variance[rows]).exp()[:, None]  # (B, S, K)
+            draws = noise.standard_normal(
+                (len(theta[rows]), samples, self.topics), dtype=np.float32
+            )
+            sigma = (0.5 * log_variance[rows]).exp()[:, None]
+            z = mean[rows, None] + torch.from_numpy(draws) * sigma  # (B, S, K)
             theta[rows] = z.softmax(dim=2).mean(dim=1).numpy()
         return theta
 
     @torch.no_grad()
-    def topic_words(self, name: str, vocabulary: Sequence[str], n: int = 10) -> list[list[str]]:
-        """The ``n`` words of largest weight in β, for each of the K topics, in language ``name``; ties by column."""
-        require(name in self.beta, f"view {name!r} has no words; views with words: {', '.join(self.beta)}")
-        beta = self.beta[name].cpu().numpy()  # (K, V)
-        require(len(vocabulary) == beta.shape[1], f"view {name!r}: {len(vocabulary)} words for {beta.shape[1]} columns of β", DataError)
-        return [[vocabulary[v] for v in row] for row in np.argsort(-beta, axis=1, kind="stable")[:, :n]]
+    def top_words(self, view: str, n: int = 10) -> list[list[str]]:
+        """The ``n`` words of largest weight in β for each of the K topics; ties by column.
+
+        Raises
+        ------
+        ParameterError
+            The view has no words.
+        DataError
+            The model was made without its vocabulary.
+        """
+        with_words = ", ".join(self.beta)
+        message = f"view {view!r} has no words; views with words: {with_words}"
+        require(view in self.beta, message)
+        unknown = f"view {view!r}: the model does not know its vocabulary"
+        require(view in self.vocabularies, unknown, DataError)
+        order = np.argsort(-self.beta[view].cpu().numpy(), axis=1, kind="stable")  # (K, V)
+        return [[self.vocabularies[view][column] for column in row] for row in order[:, :n]]
+
+    def save(self, path: str | Path) -> None:
+        """Write weights, configuration and vocabularies as one safetensors file, atomically."""
+        about = {**self.description(), "vocabularies": self.vocabularies}
+        write_tensors(path, self.state_dict(), about)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "M3L":
+        """The model that `save` wrote, in evaluation mode; `DataError` if the file is broken."""
+        about, weights = read_tensors(path, "model", "train it again")
+        try:
+            specs = [ViewSpec(**view) for view in about["views"]]
+            model = cls(specs, **about["config"], vocabularies=about["vocabularies"])
+            model.load_state_dict(weights)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            message = f"{path}: not a whole model ({error}); train it again"
+            raise DataError(message) from error
+        return model.eval()
+
+
+def model_for(
+    corpus: Corpus, topics: int, input_scaling: str = "standardize", seed: int = 0, **options
+) -> M3L:
+    """An untrained `M3L` for the views of ``corpus``.
+
+    Weights are drawn from ``seed``; the input scaling is that of the corpus's items. ``options``
+    are those of `M3L`: ``hidden``, ``dropout``, ``share_text_network``.
+    """
+    specs = [
+        ViewSpec(name, view.embeddings.shape[1], len(view.vocabulary or ()), input_scaling)
+        for name, view in corpus.views.items()
+    ]
+    words = {name: corpus.views[name].vocabulary or () for name in corpus.text_views}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = M3L(specs, topics, **options, vocabularies=words)
+    model.fit_input_scaling({name: view.embeddings for name, view in corpus.views.items()})
+    return model
 
 
 def top_topics(theta: np.ndarray, n: int = 3) -> np.ndarray:
-    """The ``n`` most probable topics of each document or picture: theta (M, K) -> int (M, n), best first."""
+    """The ``n`` most probable topics of each item: theta (M, K) -> int (M, n), best first."""
     return np.argsort(-theta, axis=1, kind="stable")[:, :n]

@@ -11,5 +11,7 @@ def silenced() -> bool:
 
 
 def progress_bar(iterable=None, show: bool = True, **options):
-    """A tqdm bar; none unless ``show``, and none when the environment says TQDM_DISABLE=1, which tqdm's own bars in notebooks ignore."""
+    """A tqdm bar; none unless ``show``, and none when the environment says TQDM_DISABLE=1, which
+    tqdm's own bars in notebooks ignore.
+    """
     return tqdm(iterable, disable=silenced() or not show, **options)

@@ -8,12 +8,14 @@ import scipy.sparse as sp
 
 from .errors import DataError, require
 
-# letters of any script with the marks that belong to them; two or more, as the paper's released preprocessing asks
+# letters of any script with the marks that belong to them; two or more, as the paper's released
+# preprocessing asks
 WORD = regex.compile(r"\p{L}\p{M}*(?:\p{L}\p{M}*)+")
 
 
 def tokenize(text: str) -> list[str]:
-    """Lower-case words of two or more letters, in their order; ä, ß, é, Cyrillic and the like are letters.
+    """Lower-case words of two or more letters, in their order; ä, ß, é, Cyrillic and the like are
+    letters.
 
     The text is normalised to NFC first, so that é is one word character however it was typed.
     """
@@ -32,16 +34,21 @@ def stopwords(language: str) -> frozenset[str]:
 
     require(
         stopwordsiso.has_lang(language),
-        f"no stopword list for language {language!r}; give your own as stopwords={{{language!r}: [...]}} (an empty list keeps every word). Languages with one: {', '.join(sorted(stopwordsiso.langs()))}",
+        f"no stopword list for language {language!r}; give your own as stopwords={{{language!r}:"
+        " [...]} (an empty list keeps every word). Languages with one:"
+        f" {', '.join(sorted(stopwordsiso.langs()))}",
         DataError,
     )
     return frozenset(word for entry in stopwordsiso.stopwords(language) for word in tokenize(entry))
 
 
-def learn_vocabulary(documents: Iterable[Sequence[str]], size: int, stop: frozenset[str], language: str = "") -> list[str]:
+def learn_vocabulary(
+    documents: Iterable[Sequence[str]], size: int, stop: frozenset[str], language: str = ""
+) -> list[str]:
     """The ``size`` most frequent words of tokenised training documents, stopwords aside.
 
-    By count, ties by code point, so that every run on every machine finds the same words in the same order.
+    By count, ties by code point, so that every run on every machine finds the same words in the
+    same order.
 
     Raises
     ------
@@ -52,20 +59,27 @@ def learn_vocabulary(documents: Iterable[Sequence[str]], size: int, stop: frozen
 
     require(size >= 1, f"vocabulary_size={size}: expected 1 or more")
     documents = [[word for word in words if word not in stop] for words in documents]
-    require(any(documents), f"language {language!r}: the training documents hold no word that is not a stopword", DataError)
+    require(
+        any(documents),
+        f"language {language!r}: the training documents hold no word that is not a stopword",
+        DataError,
+    )
     counter = CountVectorizer(analyzer=lambda words: words)
     counts = counter.fit_transform(documents).sum(axis=0).A1
     words = counter.get_feature_names_out()
     require(
         len(words) >= size,
-        f"language {language!r}: vocabulary_size={size}, but the training documents hold {len(words)} distinct words; ask for {len(words)} or fewer",
+        f"language {language!r}: vocabulary_size={size}, but the training documents hold"
+        f" {len(words)} distinct words; ask for {len(words)} or fewer",
         DataError,
     )
     ranked = sorted(zip(-counts, words, strict=True))
     return [str(word) for _, word in ranked[:size]]
 
 
-def keep_vocabulary(documents: Iterable[Sequence[str]], vocabulary: Sequence[str]) -> list[list[str]]:
+def keep_vocabulary(
+    documents: Iterable[Sequence[str]], vocabulary: Sequence[str]
+) -> list[list[str]]:
     """Each tokenised document with its words of the vocabulary alone, in their order."""
     known = frozenset(vocabulary)
     return [[word for word in words if word in known] for words in documents]
@@ -75,4 +89,8 @@ def bag_of_words(documents: Iterable[Sequence[str]], vocabulary: Sequence[str]) 
     """Word counts, int32 (M, V), of M tokenised documents over the vocabulary's columns."""
     from sklearn.feature_extraction.text import CountVectorizer
 
-    return sp.csr_matrix(CountVectorizer(analyzer=lambda words: words, vocabulary=list(vocabulary)).transform(list(documents)).astype("int32"))
+    return sp.csr_matrix(
+        CountVectorizer(analyzer=lambda words: words, vocabulary=list(vocabulary))
+        .transform(list(documents))
+        .astype("int32")
+    )

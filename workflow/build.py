@@ -1,7 +1,9 @@
-"""Build the book for a profile: ``python workflow/build.py laptop [TARGET ...] [--cores N] [-- SNAKEMAKE OPTIONS]``.
+"""Build the book for a profile: ``python workflow/build.py laptop [TARGET ...] [--cores N] [--
+SNAKEMAKE OPTIONS]``.
 
-One build of the whole book at a time runs in a checkout. Several people may make run records at once, ``--runs 'vital-*'``: each run
-is claimed by one of them. Locks go with the process, so a killed build leaves none behind.
+One build of the whole book at a time runs in a checkout. Several people may make run records at
+once, ``--runs 'vital-*'``: each run is claimed by one of them. Locks go with the process, so a
+killed build leaves none behind.
 """
 
 import argparse
@@ -24,8 +26,8 @@ sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "workflow"))
 import warm  # noqa: E402
 
-from m3l import grid  # noqa: E402
 from m3l.errors import M3LError  # noqa: E402
+from m3l_book.records import planning  # noqa: E402
 
 
 class Refused(Exception):
@@ -49,17 +51,27 @@ def read_profile(name: str) -> dict:
     """A profile's YAML; `Refused` if there is none of that name, or it calls itself another."""
     if name not in profiles():
         raise Refused(f"PROFILE={name!r} is unknown; valid: {', '.join(profiles())}")
-    profile = yaml.safe_load((ROOT / "workflow" / "profiles" / f"{name}.yaml").read_text(encoding="utf-8"))
+    profile = yaml.safe_load(
+        (ROOT / "workflow" / "profiles" / f"{name}.yaml").read_text(encoding="utf-8")
+    )
     if profile.get("profile") != name:
         raise Refused(
-            f"workflow/profiles/{name}.yaml says profile: {profile.get('profile')}; its data, runs and book would replace that profile's. Write profile: {name}"
+            f"workflow/profiles/{name}.yaml says profile: {profile.get('profile')}; its data, runs"
+            f" and book would replace that profile's. Write profile: {name}"
         )
     return profile
 
 
 def sweep(profile: str, older_than: float = 3600) -> None:
-    """Remove what killed processes left half-written: names with a leading dot, untouched for an hour."""
-    for folder in (ROOT / "data" / profile, ROOT / "runs" / profile, ROOT / "build" / profile / "pages", ROOT / "build" / profile / "runs"):
+    """Remove what killed processes left half-written: names with a leading dot, untouched for an
+    hour.
+    """
+    for folder in (
+        ROOT / "data" / profile,
+        ROOT / "runs" / profile,
+        ROOT / "build" / profile / "pages",
+        ROOT / "build" / profile / "runs",
+    ):
         for path in [*folder.glob("**/.*")] if folder.is_dir() else []:
             if path.exists() and time.time() - path.stat().st_mtime > older_than:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -67,11 +79,15 @@ def sweep(profile: str, older_than: float = 3600) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path, shared: bool = False, wait: bool = False):
-    """Hold the lock of a file; `BlockingIOError`, with who holds it as its text, if another process does and ``wait`` is not set."""
+    """Hold the lock of a file; `BlockingIOError`, with who holds it as its text, if another process
+    does and ``wait`` is not set.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+", encoding="utf-8") as file:
         try:
-            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(
+                file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+            )
         except BlockingIOError:
             file.seek(0)
             raise BlockingIOError(file.read().strip() or "?") from None
@@ -84,11 +100,21 @@ def locked(path: Path, shared: bool = False, wait: bool = False):
 
 @contextlib.contextmanager
 def server():
-    """Environment variables that make chapters run in forks of one process, for as long as the block lasts; see `warm`."""
+    """Environment variables that make chapters run in forks of one process, for as long as the
+    block lasts; see `warm`.
+    """
     with tempfile.TemporaryDirectory(prefix="m3l-") as folder:
-        process = subprocess.Popen([sys.executable, str(ROOT / "workflow" / "warm.py"), "--serve", f"{folder}/s"], cwd=ROOT, env=environment())
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "workflow" / "warm.py"), "--serve", f"{folder}/s"],
+            cwd=ROOT,
+            env=environment(),
+        )
         try:
-            while not os.path.exists(f"{folder}/s.starting") and not os.path.exists(f"{folder}/s") and process.poll() is None:
+            while (
+                not os.path.exists(f"{folder}/s.starting")
+                and not os.path.exists(f"{folder}/s")
+                and process.poll() is None
+            ):
                 time.sleep(0.01)
             yield {warm.SOCKET: f"{folder}/s", "JUPYTER_PATH": warm.kernel_path(folder)}
         finally:
@@ -104,33 +130,57 @@ def environment() -> dict[str, str]:
 def snakemake(profile: str, targets: list[str], options: list[str], more: dict[str, str]) -> int:
     """Run Snakemake for targets; its exit status."""
     command = [
-        *(sys.executable, "-m", "snakemake", *targets, "--snakefile", "workflow/Snakefile", "--configfile", f"workflow/profiles/{profile}.yaml"),
+        *(
+            sys.executable,
+            "-m",
+            "snakemake",
+            *targets,
+            "--snakefile",
+            "workflow/Snakefile",
+            "--configfile",
+            f"workflow/profiles/{profile}.yaml",
+        ),
         *("--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules", *options),
     ]
     process = subprocess.Popen(command, cwd=ROOT, env=environment() | more)
     try:
         return process.wait()
-    except BaseException:  # interrupted or told to end: so are its jobs, and what they were making is made again
+    except (
+        BaseException
+    ):  # interrupted or told to end: so are its jobs, and what they were making is made again
         process.terminate()
         process.wait()
         raise
 
 
 def show_failures(profile: str, since: float) -> None:
-    """Print the logs of the jobs that failed elsewhere, on a cluster's nodes, since a time; here they have shown them themselves."""
+    """Print the logs of the jobs that failed elsewhere, on a cluster's nodes, since a time; here
+    they have shown them themselves.
+    """
     for log in sorted((ROOT / "build" / profile / "logs").glob("*.txt")):
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         if log.stat().st_mtime >= since and lines[-1:] == ["failed"]:
             print(f"{log.relative_to(ROOT)}:", *lines[-20:-1], sep="\n    ", file=sys.stderr)
 
 
-def claim(stack: contextlib.ExitStack, profile: str, plan: grid.Plan, patterns: list[str]) -> list[str]:
+def claim(
+    stack: contextlib.ExitStack, profile: str, plan: planning.Plan, patterns: list[str]
+) -> list[str]:
     """The runs that match and are nobody else's now, locked; a student comes with its teacher."""
-    wanted = [run for run in plan.runs if any(fnmatch.fnmatchcase(run, pattern) for pattern in patterns)]
+    wanted = [
+        run for run in plan.runs if any(fnmatch.fnmatchcase(run, pattern) for pattern in patterns)
+    ]
     if not wanted:
-        raise Refused(f"--runs {' '.join(patterns)}: no run of the profile is called that; there are: {', '.join(list(plan.runs)[:8])}, …")
+        raise Refused(
+            f"--runs {' '.join(patterns)}: no run of the profile is called that; there are:"
+            f" {', '.join(list(plan.runs)[:8])}, …"
+        )
     mine, others = [], {}
-    for run in [r for name in wanted for r in (*([plan.runs[name]["teacher"]] if "teacher" in plan.runs[name] else []), name)]:
+    for run in [
+        r
+        for name in wanted
+        for r in (*([plan.runs[name]["teacher"]] if "teacher" in plan.runs[name] else []), name)
+    ]:
         teacher = plan.runs[run].get("teacher")
         if run in mine or run in others:
             continue
@@ -149,34 +199,59 @@ def claim(stack: contextlib.ExitStack, profile: str, plan: grid.Plan, patterns: 
 
 def main(arguments: list[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
-    given, passed = (given[: given.index("--")], given[given.index("--") + 1 :]) if "--" in given else (given, [])
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], epilog="What follows -- is given to Snakemake, such as --executor slurm --jobs 8.")
+    given, passed = (
+        (given[: given.index("--")], given[given.index("--") + 1 :])
+        if "--" in given
+        else (given, [])
+    )
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0],
+        epilog="What follows -- is given to Snakemake, such as --executor slurm --jobs 8.",
+    )
     parser.add_argument("profile")
     parser.add_argument("--cores", default="all")
     parser.add_argument("--dry-run", action="store_true", help="say what would run and why")
     parser.add_argument(
-        "--add", nargs=2, metavar=("CHAPTER", "POINT"), help="a point of a chapter's figure to add for good, such as 08-topic-numbers '{topics: 75}'"
+        "--add",
+        nargs=2,
+        metavar=("CHAPTER", "POINT"),
+        help=(
+            "a point of a chapter's figure to add for good, such as 08-topic-numbers '{topics: 75}'"
+        ),
     )
-    parser.add_argument("--runs", nargs="+", metavar="PATTERN", help="make the records of these runs alone; others may make other runs at the same time")
+    parser.add_argument(
+        "--runs",
+        nargs="+",
+        metavar="PATTERN",
+        help="make the records of these runs alone; others may make other runs at the same time",
+    )
     parser.add_argument("targets", nargs="*", help="files to make, by default the HTML book")
     options = parser.parse_args(given)
     if options.add and options.dry_run:
         parser.error("--add keeps the point for good: not with --dry-run")
-    begun, elsewhere = time.time(), any(option.split("=")[0] in ("--executor", "--profile", "--workflow-profile") for option in passed)
+    begun, elsewhere = (
+        time.time(),
+        any(
+            option.split("=")[0] in ("--executor", "--profile", "--workflow-profile")
+            for option in passed
+        ),
+    )
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     flags = ["--cores", options.cores, *passed] + (["--dry-run"] if options.dry_run else [])
     try:
         profile = read_profile(options.profile)
         records = ROOT / "runs" / options.profile
         if options.add:
-            grid.add_point(profile, records, options.add[0], yaml.safe_load(options.add[1]))
-        plan = grid.plan(profile, grid.added_points(records))
+            planning.add_point(profile, records, options.add[0], yaml.safe_load(options.add[1]))
+        plan = planning.plan(profile, planning.added_points(records))
         sweep(options.profile)
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(locked(ROOT / "build" / "lock", shared=bool(options.runs)))
             except BlockingIOError as holder:
-                raise Busy(f"another build ({holder}) is running in {ROOT}; wait for it to end") from None
+                raise Busy(
+                    f"another build ({holder}) is running in {ROOT}; wait for it to end"
+                ) from None
             more = {} if elsewhere or options.dry_run else stack.enter_context(server())
             if not options.runs:
                 code = snakemake(options.profile, options.targets, flags, more)
@@ -186,7 +261,12 @@ def main(arguments: list[str] | None = None) -> int:
                     code = snakemake(options.profile, ["embeddings"], flags, more)
                 targets = [f"runs/{options.profile}/{run}/metrics.json" for run in mine]
                 if code == 0 and targets:
-                    code = snakemake(options.profile, targets, ["--allowed-rules", "train", "speed", *flags], more)
+                    code = snakemake(
+                        options.profile,
+                        targets,
+                        ["--allowed-rules", "train", "speed", *flags],
+                        more,
+                    )
     except (Refused, M3LError, yaml.YAMLError) as error:
         print(error, file=sys.stderr)
         return getattr(error, "status", 2)

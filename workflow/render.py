@@ -1,4 +1,5 @@
-"""Stage executed chapters and prose, and build them into HTML: ``python workflow/render.py PROFILE PAGES HTML``.
+"""Stage executed chapters and prose, and build them into HTML: ``python workflow/render.py PROFILE
+PAGES HTML``.
 
 Warnings are errors, and nothing is executed here: what the reader sees is what papermill left.
 """
@@ -12,17 +13,23 @@ from pathlib import Path
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from m3l.explorer import bokeh_scripts
 from m3l.files import atomic, digest_file
-from m3l.notebook import provenance_text
-from m3l.runs import environment
+from m3l_book.chapter import provenance_text
+from m3l_book.pages.explorer import bokeh_scripts
+from m3l_book.records.environment import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def stage(profile: str, pages: Path, source: Path) -> None:
-    """Copy prose, static files and executed chapters into ``source``; prose gets the provenance that chapters carry."""
-    shutil.copytree(ROOT / "book", source, ignore=shutil.ignore_patterns("*.ipynb", "_ext", ".ipynb_checkpoints", "__pycache__"))
+    """Copy prose, static files and executed chapters into ``source``; prose gets the provenance
+    that chapters carry.
+    """
+    shutil.copytree(
+        ROOT / "book",
+        source,
+        ignore=shutil.ignore_patterns("*.ipynb", "_ext", ".ipynb_checkpoints", "__pycache__"),
+    )
     made = {page.stem: digest_file(page) for page in sorted(pages.glob("*.ipynb"))}
     for page in sorted(pages.glob("*.ipynb")):
         shutil.copyfile(page, source / page.name)
@@ -36,7 +43,9 @@ def stage(profile: str, pages: Path, source: Path) -> None:
     for page in sorted(source.glob("*.md")):
         begun = time.perf_counter()
         text = page.read_text(encoding="utf-8")
-        block = provenance_text({"profile": profile}, made, environment(), time.perf_counter() - begun)
+        block = provenance_text(
+            {"profile": profile}, made, environment(), time.perf_counter() - begun
+        )
         page.write_text(f"{text}\n{block}", encoding="utf-8")
 
 
@@ -49,10 +58,27 @@ def main() -> int:
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     config["sphinx"]["config"]["bibtex_bibfiles"] = ["references.bib"]
     config["sphinx"]["config"]["html_extra_path"] = ["_extra"]
-    config["sphinx"]["local_extensions"] = {name: str(ROOT / folder) for name, folder in config["sphinx"]["local_extensions"].items()}
+    config["sphinx"]["local_extensions"] = {
+        name: str(ROOT / folder) for name, folder in config["sphinx"]["local_extensions"].items()
+    }
     (work / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
-    command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(work / "source"), "--path-output", str(work)]
-    command += ["--config", str(work / "_config.yml"), "--toc", str(work / "source" / "_toc.yml"), "--warningiserror", "--nitpick", "--keep-going", "--quiet"]
+    command = [
+        str(Path(sys.executable).parent / "jupyter-book"),
+        "build",
+        str(work / "source"),
+        "--path-output",
+        str(work),
+    ]
+    command += [
+        "--config",
+        str(work / "_config.yml"),
+        "--toc",
+        str(work / "source" / "_toc.yml"),
+        "--warningiserror",
+        "--nitpick",
+        "--keep-going",
+        "--quiet",
+    ]
     result = subprocess.run(command, capture_output=True, text=True)
     (work / "log.txt").write_text(result.stdout + result.stderr, encoding="utf-8")
     if result.returncode:

@@ -1,8 +1,11 @@
-"""Chapters in forks of a process that has imported everything, so that a run costs its own work and not five seconds of imports.
+"""Chapters in forks of a process that has imported everything, so that a run costs its own work and
+not five seconds of imports.
 
-``python -IS workflow/warm.py MODULE ARGUMENT ...`` does what ``python -m MODULE ARGUMENT ...`` does. Where the environment names the socket
-of a server (M3L_WARM), it does so in a fork of that server, and notebooks' kernels are forks too; elsewhere, as on a cluster's node, it
-just starts Python. A build starts the server, ``python workflow/warm.py --serve SOCKET``, which ends with the build.
+``python -IS workflow/warm.py MODULE ARGUMENT ...`` does what ``python -m MODULE ARGUMENT ...``
+does. Where the environment names the socket of a server (M3L_WARM), it does so in a fork of that
+server, and notebooks' kernels are forks too; elsewhere, as on a cluster's node, it just starts
+Python. A build starts the server, ``python workflow/warm.py --serve SOCKET``, which ends with the
+build.
 """
 
 import json
@@ -15,9 +18,43 @@ import time
 
 SOCKET = "M3L_WARM"
 PRELOADED = (
-    *("papermill", "ipykernel.kernelapp", "ipykernel.ipkernel", "nbclient", "pandas", "pyarrow.parquet", "seaborn", "myst_nb", "numba", "scipy.optimize"),
-    *("safetensors.torch", "sklearn.metrics", "sklearn.feature_extraction.text", "stopwordsiso", "torch", "threadpoolctl", "scipy.sparse.linalg"),
-    *("m3l.notebook", "m3l.plots", "m3l.report", "m3l.topics", "m3l.fused", "m3l.pltm", "m3l.evaluation", "m3l.claims", "m3l.prepare", "m3l.runs"),
+    *(
+        "papermill",
+        "ipykernel.kernelapp",
+        "ipykernel.ipkernel",
+        "nbclient",
+        "pandas",
+        "pyarrow.parquet",
+        "seaborn",
+        "myst_nb",
+        "numba",
+        "scipy.optimize",
+    ),
+    *(
+        "safetensors.torch",
+        "sklearn.metrics",
+        "sklearn.feature_extraction.text",
+        "stopwordsiso",
+        "torch",
+        "threadpoolctl",
+        "scipy.sparse.linalg",
+    ),
+    *(
+        "m3l.train",
+        "m3l.gibbs",
+        "m3l.kernels.fused",
+        "m3l.metrics.assessment",
+        "m3l_book.execute",
+        "m3l_book.claims",
+        "m3l_book.data.embed",
+    ),
+    *(
+        "m3l_book.figures.charts",
+        "m3l_book.figures.corpora",
+        "m3l_book.tables.error_analysis",
+        "m3l_book.tables.main_results",
+        "m3l_book.topic_space",
+    ),
 )
 KERNEL = "ipykernel.kernelapp"
 
@@ -44,14 +81,20 @@ def ask(arguments: list[str]) -> int:
     if arguments[0] == KERNEL and sys.platform == "linux":
         import ctypes
 
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: a kernel ends with the notebook that started it, however that ended
+        ctypes.CDLL(None).prctl(
+            1, signal.SIGKILL
+        )  # PR_SET_PDEATHSIG: a kernel ends with the notebook that started it, however that ended
     if channel is None:
         os.execv(sys.executable, [sys.executable, "-m", *arguments])
-    message = json.dumps({"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}).encode()
+    message = json.dumps(
+        {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
+    ).encode()
     socket.send_fds(channel, [len(message).to_bytes(8, "big")], [0, 1, 2])
     channel.sendall(message)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))  # the connection closes, which ends the fork
+        signal.signal(
+            number, lambda number, _: sys.exit(128 + number)
+        )  # the connection closes, which ends the fork
     answer = b""
     while len(answer) < 4:
         part = channel.recv(4 - len(answer))
@@ -84,7 +127,7 @@ def serve(path: str) -> None:
 
 
 def _work(channel: socket.socket) -> None:
-    """In the fork: take over the client's folder, environment and streams, run, say how it ended."""
+    """In the fork: take over the client's folder, environment and streams, run, say how it went."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     head, streams, _, _ = socket.recv_fds(channel, 8, 3)
     size, message = int.from_bytes(head, "big"), b""
@@ -107,7 +150,9 @@ def _work(channel: socket.socket) -> None:
 
 
 def _limit_threads(number: str) -> None:
-    """What a fresh process would read from its environment: libraries that are loaded already must be told. Sums of more threads round otherwise."""
+    """What a fresh process would read from its environment: libraries that are loaded already must
+    be told. Sums of more threads round otherwise.
+    """
     import threadpoolctl
     import torch
 
@@ -130,15 +175,21 @@ def _run(module: str, *arguments: str) -> int:
     import importlib
     import traceback
 
-    from m3l import notebook
+    from m3l_book import chapter
 
-    notebook.STARTED = time.perf_counter()  # a page says how long it took, not how long the server has been up
+    chapter.STARTED = (
+        time.perf_counter()
+    )  # a page says how long it took, not how long the server has been up
     sys.argv = [module, *arguments]
     try:
         if module == KERNEL:
             import matplotlib
 
-            matplotlib.rcParams["backend"] = "module://matplotlib_inline.backend_inline"  # what the kernel's environment asks of a fresh import
+            matplotlib.rcParams[
+                "backend"
+            ] = (  # what the kernel's environment asks of a fresh import
+                "module://matplotlib_inline.backend_inline"
+            )
             importlib.import_module(module).launch_new_instance(list(arguments))
             return 0
         return int(importlib.import_module(module).main(list(arguments)) or 0)
@@ -152,7 +203,9 @@ def _run(module: str, *arguments: str) -> int:
 
 
 def kernel_path(folder: str) -> str:
-    """Write the kernel that notebooks are given, which starts through this file, into ``folder``; the value of JUPYTER_PATH."""
+    """Write the kernel that notebooks are given, which starts through this file, into ``folder``;
+    the value of JUPYTER_PATH.
+    """
     place = os.path.join(folder, "kernels", "python3")
     os.makedirs(place, exist_ok=True)
     start = [sys.executable, "-IS", os.path.abspath(__file__), KERNEL, "-f", "{connection_file}"]

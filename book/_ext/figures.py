@@ -1,4 +1,6 @@
-"""A figure tells what it shows: an SVG without alternative text takes its own title for it, and is left as it is in the dark, which it knows of."""
+"""A figure tells what it shows: an SVG without alternative text takes its own title for it, and is
+left as it is in the dark, which it knows of.
+"""
 
 from pathlib import Path
 from xml.etree import ElementTree

@@ -1,0 +1,63 @@
+"""Which kernel computes a training step: autograd, or the same in compiled loops."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..corpus import Corpus
+from ..errors import require
+from ..loss import Objective
+from ..model import M3L
+from .plain import Batches, PlainStep
+
+
+def choose_kernel(name: str, corpus: Corpus, device: torch.device) -> str:
+    """The kernel that ``name`` stands for here: ``"plain"`` or ``"fused"``.
+
+    Raises
+    ------
+    ParameterError
+        The fused kernel is demanded and cannot run here.
+    """
+    if name == "plain":
+        return name
+    obstacle = ""
+    if device.type != "cpu":
+        obstacle = f"it runs on a CPU, not on {device.type}"
+    elif not all(view.present.all() for view in corpus.views.values()):
+        obstacle = f"some tuples of corpus {corpus.name} lack a view"
+    elif find_spec("numba") is None or find_spec("threadpoolctl") is None:
+        obstacle = "it needs the packages numba and threadpoolctl"
+    require(not obstacle or name == "auto", f"kernel='fused': {obstacle}; use 'auto' or 'plain'")
+    return "plain" if obstacle else "fused"
+
+
+def training_step(
+    kernel: str,
+    model: M3L,
+    corpus: Corpus,
+    objective: Objective,
+    optimizer: torch.optim.Adam,
+    device: torch.device,
+    prior: tuple[np.ndarray, np.ndarray] | None,
+) -> Callable[[Tensor], dict]:
+    """A function that makes one step on a batch of tuples, int64 (B,), and gives its loss terms."""
+    if kernel == "fused":
+        from .fused import FusedStep
+
+        return FusedStep(model, corpus, objective, optimizer, prior)
+    return PlainStep(model, Batches(corpus, device, prior), objective, optimizer)
+
+
+def limit_blas_threads(kernel: str, threads: int) -> AbstractContextManager:
+    """Keep the matrix products of compiled code to ``threads``; torch has a setting of its own."""
+    if kernel == "plain":
+        return nullcontext()
+    import scipy.linalg  # noqa: F401 - loads the library that is to be limited
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(threads, user_api="blas")

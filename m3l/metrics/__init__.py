@@ -1,0 +1,27 @@
+"""Retrieval, coherence, uncertainty and spaces: everything that is measured of a model (Section
+4.2).
+"""
+
+from .coherence import npmi, topic_diversity, topic_recovery
+from .divergence import cosine_matrix, jensen_shannon, jensen_shannon_matrix
+from .ranking import chance, rank_scores, relevance, retrieval, retrieval_from
+from .spaces import modality_gap, neighbour_overlap
+from .uncertainty import bootstrap, bootstrap_combination
+
+__all__ = [
+    "bootstrap",
+    "bootstrap_combination",
+    "chance",
+    "cosine_matrix",
+    "jensen_shannon",
+    "jensen_shannon_matrix",
+    "modality_gap",
+    "neighbour_overlap",
+    "npmi",
+    "rank_scores",
+    "relevance",
+    "retrieval",
+    "retrieval_from",
+    "topic_diversity",
+    "topic_recovery",
+]

@@ -1,0 +1,163 @@
+"""A model's topics held against a test corpus: every pair of views, both directions of retrieval
+(Section 4.2).
+"""
+
+from collections.abc import Mapping
+from itertools import permutations
+
+import numpy as np
+
+from ..corpus import Corpus
+from ..errors import DataError, require
+from ..model import M3L
+from .coherence import npmi, topic_diversity, topic_recovery
+from .divergence import cosine_matrix, jensen_shannon, jensen_shannon_matrix
+from .ranking import relevance, retrieval_from
+from .uncertainty import bootstrap
+
+
+def retrieval_metric(query: str, item: str, corpus: Corpus) -> str:
+    """``"MRR"`` between texts, where a document has one partner; ``"UAP"`` with pictures, where it
+    may have several.
+    """
+    return "MRR" if corpus.views[query].is_text and corpus.views[item].is_text else "UAP"
+
+
+def evaluate(
+    vectors: Mapping[str, np.ndarray], corpus: Corpus, raw: bool = False, draws: int = 2000
+) -> list[dict]:
+    """Retrieval and alignment for each ordered pair of views.
+
+    Parameters
+    ----------
+    vectors : view -> (M_v, K)
+        θ of each view's items; or raw embeddings, then compared by cosine (footnote 4).
+    corpus : Corpus
+        The test part.
+    raw : bool
+    draws : int
+        Of the bootstrap over queries.
+
+    Returns
+    -------
+    A dictionary a pair: ``query``, ``item``, ``metric`` (MRR or UAP), ``score``, ``low`` and
+    ``high`` (95 % bootstrap interval over queries), ``chance``, ``jsd`` (mean over aligned pairs,
+    nats; None for raw), ``queries``, ``items``, and two arrays: ``values`` (Q,), each query's own
+    score, and ``divergences`` (P,), each aligned pair's JSD (None for raw).
+    """
+    for view, array in vectors.items():
+        require(
+            view in corpus.views and len(array) == len(corpus.views[view]),
+            f"view {view!r}: {len(array)} vectors do not fit corpus {corpus.name}",
+            DataError,
+        )
+    articles = {view: corpus.article_of_items(view) for view in vectors}
+    rows, distances = [], {}
+    for query, item in permutations(vectors, 2):
+        if raw and vectors[query].shape[1] != vectors[item].shape[1]:
+            continue
+        if (item, query) in distances:  # both distances are symmetric
+            matrix = distances.pop((item, query)).T
+        else:
+            blocks = (cosine_matrix if raw else jensen_shannon_matrix)(
+                vectors[query], vectors[item]
+            )
+            matrix = distances[query, item] = np.concatenate([block for _, block in blocks])
+        found = retrieval_from(matrix, relevance(articles[query], articles[item]))
+        metric = retrieval_metric(query, item, corpus)
+        values = found["reciprocal_rank" if metric == "MRR" else "average_precision"]
+        low, high = bootstrap(values, draws=draws)
+        a, b = aligned_pairs(corpus, query, item)
+        divergences = None if raw else jensen_shannon(vectors[query][a], vectors[item][b])
+        rows.append(
+            {
+                "query": query,
+                "item": item,
+                "metric": metric,
+                "score": float(values.mean()),
+                "low": low,
+                "high": high,
+                "chance": found["chance_rr" if metric == "MRR" else "chance_ap"],
+                "jsd": None if raw else float(divergences.mean()),
+                "queries": len(values),
+                "items": len(vectors[item]),
+                "values": values,
+                "divergences": divergences,
+            }
+        )
+    return rows
+
+
+def assess(
+    theta: Mapping[str, np.ndarray],
+    topics: Mapping[str, list[list[str]]],
+    test: Corpus,
+    tokens: Mapping[str, list[list[str]]],
+    truth: Mapping[str, np.ndarray],
+) -> dict:
+    """Everything that is measured of a model: what a run's ``metrics.json`` holds and chapters
+    compare.
+
+    Parameters
+    ----------
+    theta : view -> (M_v, K)
+        Of the test items.
+    topics : language -> K lists of words, best first
+    test : Corpus
+    tokens : language -> tokenised training documents, for coherence
+    truth : view -> (M_v, G)
+        Known topic proportions of the test items, if the source knows them.
+
+    Returns
+    -------
+    ``scores`` (of `evaluate`), ``npmi`` and ``diversity`` by language, ``npmi_of_topics`` (K) by
+    language, ``recovery`` by view.
+    """
+    coherence = {language: npmi(words, tokens[language]) for language, words in topics.items()}
+    return {
+        "scores": evaluate(theta, test),
+        "npmi": {language: float(values.mean()) for language, values in coherence.items()},
+        "npmi_of_topics": {
+            language: values.round(6).tolist() for language, values in coherence.items()
+        },
+        "diversity": {language: topic_diversity(words) for language, words in topics.items()},
+        "recovery": {
+            view: float(topic_recovery(theta[view], truth[view])["correlation"].mean())
+            for view in theta
+            if view in truth
+        },
+    }
+
+
+def readers(model: M3L, corpus: Corpus, home: str) -> dict[str, str]:
+    """Which inference network reads each view of ``corpus``: its own, or zero-shot that of the view
+    ``home``.
+
+    Raises
+    ------
+    ParameterError
+        A view is of another width than the network that would read it.
+    """
+    found = {}
+    for view, items in corpus.views.items():
+        found[view] = view if view in model.views else home
+        size, expected = items.embeddings.shape[1], model.views[found[view]].embedding_size
+        require(
+            size == expected,
+            f"encoders: view {view!r} has {size} dimensions and the network of {home!r} reads"
+            f" {expected}; leave it out of encoders or train on it",
+        )
+    return found
+
+
+def aligned_pairs(corpus: Corpus, a: str, b: str) -> np.ndarray:
+    """The distinct pairs of items of views ``a`` and ``b`` that stand in one tuple: int (2, P), in
+    the same order for (b, a).
+    """
+    both = corpus.views[a].present & corpus.views[b].present
+    require(bool(both.any()), f"no tuple has both {a!r} and {b!r}", DataError)
+    first, second = sorted((a, b))
+    pairs = np.unique(
+        np.stack([corpus.views[first].index[both], corpus.views[second].index[both]]), axis=1
+    )
+    return pairs if first == a else pairs[::-1]

@@ -1,0 +1,163 @@
+"""Retrieval, coherence and diversity of topics (Section 4.2).
+
+Rankings are by Jensen–Shannon divergence between document–topic distributions, in nats. Items at
+equal distance share their ranks: every score is its expectation over random orders of the ties, so
+that a model which gives the same topics to everything scores what chance scores and not what the
+order of the file gives it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.special import gammaln
+
+from ..errors import DataError, require
+from .divergence import jensen_shannon_matrix
+
+
+def rank_scores(distance: np.ndarray, relevant: np.ndarray) -> tuple[float, float]:
+    """Expected reciprocal rank and average precision of one query.
+
+    Parameters
+    ----------
+    distance : (M,)
+        To each item; smaller is better.
+    relevant : bool (M,)
+        At least one.
+
+    Returns
+    -------
+    Reciprocal rank of the first relevant item, and uninterpolated average precision (Manning &
+    Schütze 1999, ch. 15), both as expectations over the orders of ties (for the latter see McSherry
+    & Najork 2008).
+    """
+    total = int(relevant.sum())
+    require(total > 0, "a query without a relevant item has no rank", DataError)
+    # only tie groups that hold a relevant item count; there are at most `total`
+    reciprocal, precision = 0.0, 0.0
+    before_relevant = 0
+    for value in np.unique(distance[relevant]):
+        group = distance == value
+        n, r, before = int(group.sum()), int(relevant[group].sum()), int((distance < value).sum())
+        i = np.arange(n)  # 0-based position in the group
+        if reciprocal == 0.0:
+            # P(first relevant at i) = C(n-1-i, r-1) / C(n, r)
+            k = np.arange(n - r + 1)
+            log_p = _log_choose(n - 1 - k, r - 1) - _log_choose(n, r)
+            reciprocal = float((np.exp(log_p) / (before + 1 + k)).sum())
+        inside = i * (r - 1) / (n - 1) if n > 1 else 0.0
+        precision += float((r / n * (before_relevant + inside + 1) / (before + 1 + i)).sum())
+        before_relevant += r
+    return reciprocal, precision / total
+
+
+def _log_choose(n, k):
+    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+
+
+def chance(relevant: int, items: int) -> tuple[float, float]:
+    """Expected reciprocal rank and average precision of a random order: ``relevant`` of ``items``
+    are relevant.
+    """
+    mask = np.zeros(items, dtype=bool)
+    mask[:relevant] = True
+    return rank_scores(np.zeros(items), mask)
+
+
+def retrieval(
+    queries: np.ndarray,
+    items: np.ndarray,
+    relevant: Sequence[set[int]] | None = None,
+    distance=jensen_shannon_matrix,
+) -> dict:
+    """Rank ``items`` for each of ``queries`` and score where the relevant ones stand.
+
+    Parameters
+    ----------
+    queries : (N, K)
+    items : (M, K)
+    relevant : N sets of int
+        Rows of ``items``; by default query i has item i alone (N = M). Queries without any are left
+        out.
+    distance : function
+        `jensen_shannon_matrix`, or `cosine_matrix` for raw embeddings.
+
+    Returns
+    -------
+    As `retrieval_from`.
+    """
+    if relevant is None:
+        require(
+            len(queries) == len(items),
+            f"{len(queries)} queries and {len(items)} items: say which are relevant",
+            DataError,
+        )
+        relevant = [{i} for i in range(len(queries))]
+    for what, x in (("queries", queries), ("items", items)):
+        require(
+            bool(np.isfinite(x).all()),
+            f"{what}: row {int((~np.isfinite(x).all(axis=1)).argmax()) if x.ndim == 2 else 0} holds"
+            " NaN or infinity",
+            DataError,
+        )
+    return retrieval_from(
+        np.concatenate([block for _, block in distance(queries, items)]), relevant
+    )
+
+
+def retrieval_from(distance: np.ndarray, relevant: Sequence[set[int]]) -> dict:
+    """`retrieval` from distances (N, M) that are there already.
+
+    Returns
+    -------
+    ``reciprocal_rank`` and ``average_precision`` (Q,) of the Q scored queries, ``query`` (Q,) their
+    rows, ``chance_rr`` and ``chance_ap``, means of what a random order scores, ``first`` (Q,) the
+    nearest item of each.
+    """
+    require(
+        len(relevant) == len(distance),
+        f"{len(relevant)} sets of relevant items for {len(distance)} queries",
+        DataError,
+    )
+    bad = np.flatnonzero(~np.isfinite(distance).all(axis=1))
+    require(len(bad) == 0, f"query {bad[:1]}: its distances hold NaN or infinity", DataError)
+    rows = [row for row, items in enumerate(relevant) if items]
+    require(len(rows) > 0, "no query has a relevant item", DataError)
+    scores, m = np.empty((len(rows), 2)), distance.shape[1]
+    for i, row in enumerate(rows):
+        mask = np.zeros(m, dtype=bool)
+        mask[list(relevant[row])] = True
+        scores[i] = rank_scores(distance[row], mask)
+    by_size = {size: chance(size, m) for size in {len(relevant[row]) for row in rows}}
+    at_random = np.array([by_size[len(relevant[row])] for row in rows])
+    return {
+        "reciprocal_rank": scores[:, 0],
+        "average_precision": scores[:, 1],
+        "query": np.array(rows),
+        "first": distance[rows].argmin(axis=1),
+        "chance_rr": float(at_random[:, 0].mean()),
+        "chance_ap": float(at_random[:, 1].mean()),
+    }
+
+
+def relevance(
+    query_articles: Sequence[set[str]], item_articles: Sequence[set[str]]
+) -> list[set[int]]:
+    """The items that share an article with each query (an item with several articles is relevant to
+    each).
+    """
+    articles = {a: i for i, a in enumerate(sorted(set().union(*query_articles, *item_articles)))}
+
+    def incidence(sets):
+        rows = np.repeat(np.arange(len(sets)), [len(s) for s in sets])
+        return sp.csr_matrix(
+            (np.ones(len(rows)), (rows, [articles[a] for s in sets for a in sorted(s)])),
+            shape=(len(sets), len(articles)),
+        )
+
+    shared = (incidence(query_articles) @ incidence(item_articles).T).tocsr()
+    return [
+        set(shared.indices[shared.indptr[i] : shared.indptr[i + 1]].tolist())
+        for i in range(len(query_articles))
+    ]

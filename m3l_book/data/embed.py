@@ -1,0 +1,73 @@
+"""Views of a prepared corpus encoded into files."""
+
+from pathlib import Path
+
+import numpy as np
+
+from m3l.errors import DataError, choose, require
+from m3l.files import digest, digest_file, read_json, write_array, write_json
+
+from ..encoders.cache import encode
+from ..encoders.registry import get_encoder
+from ..encoders.trained import corpus_encoder, is_corpus_encoder
+from .prepared import content_digest, file_name, items, read_tuples, views_of
+
+
+def embed_view(
+    folder,
+    view: str,
+    encoder: str,
+    out,
+    cache,
+    max_tokens: int = 128,
+    device: str = "auto",
+    batch_size: int = 64,
+    progress: bool = True,
+) -> np.ndarray:
+    """Encode a view of a prepared corpus into ``<out>/<encoder>/<view>.npy`` and ``.json``: float32
+    (M, D).
+
+    An encoder named ``corpus-<kind>-<language>`` is trained on the view's training documents first
+    (`m3l_book.encoders.trained`).
+    """
+    choose("view", view, views_of(folder))
+    frame = read_tuples(folder)
+    if is_corpus_encoder(encoder) and view != "image":
+        model = corpus_encoder(
+            encoder,
+            view,
+            items(frame[frame["split"] == "train"], view)[f"{view}_text"].tolist(),
+            max_tokens,
+        )
+    else:
+        model = get_encoder(encoder, "image" if view == "image" else "text", max_tokens, device)
+    rows = items(frame, view)
+    if view == "image":
+        names, hashes = (
+            read_json(Path(folder) / "images.json"),
+            read_json(Path(folder) / "images_sha256.json"),
+        )
+        content = [Path(folder) / "images" / names[image] for image in rows["image_id"]]
+        for image, path in zip(rows["image_id"], content, strict=True):
+            require(
+                digest_file(path) == hashes.get(image),
+                f"{path}: not the picture that was prepared; prepare the corpus again",
+                DataError,
+            )
+    else:
+        content = rows[f"{view}_text"].tolist()
+    embeddings = encode(model, content, cache, batch_size, progress)
+    place = Path(out) / file_name(encoder)
+    write_array(place / f"{view}.npy", embeddings)
+    write_json(
+        place / f"{view}.json",
+        {
+            "encoder": encoder,
+            "space": model.space,
+            "identity": model.identity,
+            "shape": list(embeddings.shape),
+            "sha256": digest(embeddings),
+            "items": content_digest(rows, view, folder),
+        },
+    )
+    return embeddings

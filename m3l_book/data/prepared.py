@@ -1,0 +1,178 @@
+"""From a source's tuples to files with a schema, and from files to a `Corpus`.
+
+``<prepared>/``: ``tuples.parquet`` (schema in `m3l_book.data.schema`), ``images/``, ``images.json``
+and ``images_sha256.json``, ``bow_<lang>.npz``, ``vocab_<lang>.txt`` and ``card.json``.
+``<embeddings>/<encoder>/<view>.npy`` with a ``.json`` beside it. Rows of a bag of words and of an
+embedding are the view's items in order of first appearance.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from m3l.corpus import Corpus, View
+from m3l.errors import DataError, choose, require
+from m3l.files import digest, digest_file, read_array, read_json, read_sparse
+from m3l.text import keep_vocabulary, tokenize
+
+
+def read_tuples(folder):
+    """The frame of a prepared corpus, None where a text or title is missing; `DataError` naming the
+    file if it is missing or broken.
+    """
+    import pandas as pd
+
+    path = Path(folder) / "tuples.parquet"
+    require(path.is_file(), f"{path}: no such file; prepare the corpus first", DataError)
+    try:
+        frame = pd.read_parquet(path)
+    except Exception as error:  # pyarrow raises many kinds for a broken file
+        raise DataError(
+            f"{path}: not a whole Parquet file ({error}); delete {folder} and prepare the corpus"
+            " again"
+        ) from error
+    words = [column for column in frame if column.endswith(("_text", "_title"))]
+    return frame.assign(
+        **{
+            column: frame[column].astype(object).where(frame[column].notna(), None)
+            for column in words
+        }
+    )
+
+
+def items(frame, view: str):
+    """The rows of ``frame`` that hold each item of a view first: its documents, or pictures if view
+    is ``image``.
+    """
+    key = "image_id" if view == "image" else "article_id"
+    has = frame["image_id"].notna() if view == "image" else frame[f"{view}_text"].notna()
+    return frame[has].drop_duplicates(key)
+
+
+def vocabulary(folder, language: str) -> list[str]:
+    """The vocabulary of a prepared corpus, in the order of its bag of words' columns."""
+    path = Path(folder) / f"vocab_{language}.txt"
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; prepare the corpus first") from None
+    require(
+        entry_of(Path(folder) / "card.json", "hashes").get(path.name) == digest_file(path),
+        f"{path}: not the file that was written with {folder}/card.json; prepare the corpus again",
+        DataError,
+    )
+    return data.decode("utf-8").split("\n")[:-1]
+
+
+def entry_of(path, key: str):
+    """The value of ``key`` in a JSON object; `DataError` naming the file if it is not there."""
+    value = read_json(path)
+    require(
+        isinstance(value, dict) and key in value,
+        f"{path}: no entry {key!r}; delete it and make it again",
+        DataError,
+    )
+    return value[key]
+
+
+def views_of(folder) -> list[str]:
+    """The views of a prepared corpus: its languages, then ``image`` if there are pictures."""
+    return [
+        *entry_of(Path(folder) / "card.json", "languages"),
+        *(["image"] if (Path(folder) / "images.json").is_file() else []),
+    ]
+
+
+def training_tokens(folder, language: str) -> list[list[str]]:
+    """Each training document's words of the vocabulary, in their order: what coherence is measured
+    on.
+    """
+    frame = read_tuples(folder)
+    rows = items(frame[frame["split"] == "train"], language)
+    return keep_vocabulary(
+        (tokenize(text) for text in rows[f"{language}_text"]), vocabulary(folder, language)
+    )
+
+
+def file_name(encoder: str) -> str:
+    """The folder name of an encoder, which may be a path or a hub name."""
+    return encoder.strip("/").replace("/", "--")
+
+
+def item_ids(rows, view: str) -> list[str]:
+    return rows["image_id" if view == "image" else "article_id"].astype(str).tolist()
+
+
+def content_digest(rows, view: str, folder) -> str:
+    """SHA-256 of the ids and the content of a view's items: their texts, or the bytes of their
+    pictures.
+    """
+    if view == "image":
+        hashes = read_json(Path(folder) / "images_sha256.json")
+        content = [hashes[image] for image in rows["image_id"]]
+    else:
+        content = rows[f"{view}_text"].tolist()
+    return digest(*item_ids(rows, view), *content)
+
+
+def assemble(folder, embeddings, encoders: Mapping[str, str]) -> Corpus:
+    """The corpus of a prepared folder with ``encoders`` (view -> encoder name) from what
+    `embed_view` wrote.
+
+    Raises
+    ------
+    DataError
+        A file is missing or broken, or the embeddings are of other items than the prepared corpus
+        holds.
+    """
+    frame, name = read_tuples(folder), entry_of(Path(folder) / "card.json", "name")
+    views = {}
+    for view, encoder in encoders.items():
+        choose("view", view, views_of(folder))
+        rows = items(frame, view)
+        ids = item_ids(rows, view)
+        path = Path(embeddings) / file_name(encoder) / f"{view}.npy"
+        require(
+            path.is_file(),
+            f"{path}: no such file; encode view {view!r} with {encoder!r} first (chapter 2)",
+            DataError,
+        )
+        array, meta = read_array(path), path.with_suffix(".json")
+        require(
+            entry_of(meta, "items") == content_digest(rows, view, folder)
+            and entry_of(meta, "sha256") == digest(array),
+            f"{path}: not the embeddings of the items in {folder}; encode the view again",
+            DataError,
+        )
+        place = {item: i for i, item in enumerate(ids)}
+        if view == "image":
+            index = [place.get(image, -1) for image in frame["image_id"]]
+        else:
+            index = [
+                place[a] if t is not None and t == t else -1
+                for a, t in zip(frame["article_id"].astype(str), frame[f"{view}_text"], strict=True)
+            ]
+        bow = None if view == "image" else read_sparse(Path(folder) / f"bow_{view}.npz")
+        views[view] = View(
+            view,
+            array,
+            np.array(index, dtype=np.int64),
+            ids,
+            bow,
+            None if view == "image" else vocabulary(folder, view),
+        )
+    return Corpus(name, views, frame["tuple_id"], frame["article_id"], frame["split"])
+
+
+def embedding_card(embeddings, view: str, encoder: str) -> dict:
+    """What `embed_view` recorded beside an embedding: encoder, space, identity, shape, hashes."""
+    return read_json(Path(embeddings) / file_name(encoder) / f"{view}.json")
+
+
+def known_topics(folder, view: str, split: str) -> np.ndarray | None:
+    """The true topic proportions (M, G) of a split's items, or None if nobody knows them."""
+    frame = read_tuples(folder)
+    if f"{view}_truth" not in frame:
+        return None
+    return np.stack(items(frame[frame["split"] == split], view)[f"{view}_truth"].to_list())

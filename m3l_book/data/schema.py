@@ -1,0 +1,43 @@
+"""The schema in which every source returns its tuples, a row per tuple:
+
+=================
+==========================================================================================
+``tuple_id``       str, unique
+``article_id``     str, equal for tuples that share an article (a test article may have several
+pictures)
+``split``          ``"train"`` or ``"test"``; an article stands in one of them
+``<lang>_title``   str, for the reader only
+``<lang>_text``    str, or null where the tuple lacks the language; equal for tuples of an article
+``image_id``       str, or null; equal for tuples that show the same picture
+``category``       str, optional: a known label, never shown to a model
+``<view>_truth``   list of float, optional: known topic proportions of the view's item
+=================
+==========================================================================================
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class Tuples:
+    """What a source returns: rows in the schema above and how to write the pictures they name.
+
+    Attributes
+    ----------
+    name : str
+    frame : pandas.DataFrame
+    languages : list of str
+        ISO 639-1 codes of the text views.
+    write_images : function of a folder, or None
+        Writes every picture of ``frame`` into the folder and returns {image_id: file name}.
+    card : dict
+        The data card: ``source``, ``licence``, ``biases``, ``notes``, whatever a reader must know.
+    """
+
+    name: str
+    frame: "object"
+    languages: list[str]
+    write_images: Callable[[Path], dict[str, str]] | None = None
+    card: dict = field(default_factory=dict)

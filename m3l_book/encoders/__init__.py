@@ -1,0 +1,1 @@
+"""Frozen encoders: by name, with a cache of what they computed."""

@@ -1,0 +1,148 @@
+"""A cache of what encoders computed."""
+
+import contextlib
+import os
+import sqlite3
+import time
+import warnings
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from m3l.errors import DataError, require
+from m3l.files import digest, digest_file
+from m3l.progress import progress_bar
+
+from .encoder import Encoder
+
+
+def encode(
+    encoder: Encoder, items: Sequence, cache, batch_size: int = 64, progress: bool = True
+) -> np.ndarray:
+    """Embeddings of texts, or of pictures by path: float32 (M, D), computed once for each content.
+
+    Every batch is committed to ``cache`` as it is done, so that a run killed at any moment loses
+    one batch; the key is the encoder's identity and the item's content, so that nothing stale is
+    served; a row that fails its checksum is computed again.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    items : M str (texts) or paths (pictures)
+    cache : path
+        Folder of the cache: one SQLite file an encoder.
+
+    Raises
+    ------
+    DataError
+        An item is no text or picture, the encoder returned something not finite, or the cache file
+        is broken.
+    """
+    require(batch_size >= 1, f"batch_size={batch_size}: expected 1 or more")
+    if encoder.base is not None:
+        return encoder.adapt(encode(encoder.base, items, cache, batch_size, progress), cache)
+    if encoder.kind == "text":
+        for row, item in enumerate(items):
+            require(
+                isinstance(item, str) and item.strip() != "",
+                f"encoder {encoder.name}: text of row {row} is empty",
+                DataError,
+            )
+        keys = [digest(encoder.identity, item) for item in items]
+    else:
+        keys = [digest(encoder.identity, _file_digest(item)) for item in items]
+    path = Path(cache) / f"{encoder.name.replace(os.sep, '_').strip('._')}.sqlite"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=600)) as database:
+            _use_wal(database)
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, checksum INTEGER NOT"
+                " NULL, vector BLOB NOT NULL)"
+            )
+            found = _lookup(database, set(keys), path)
+            missing = {key: item for key, item in zip(keys, items, strict=True) if key not in found}
+            # texts of like length together waste least; the order is by content, so a resumed run
+            # makes the same batches
+            work = sorted(
+                missing.items(),
+                key=lambda pair: (len(pair[1]) if encoder.kind == "text" else 0, pair[0]),
+            )
+            with progress_bar(
+                show=progress and bool(work), total=len(work), desc=encoder.name, unit="item"
+            ) as bar:
+                for start in range(0, len(work), batch_size):
+                    batch = work[start : start + batch_size]
+                    vectors = np.ascontiguousarray(
+                        encoder.embed([item for _, item in batch]), dtype=np.float32
+                    )
+                    require(
+                        vectors.ndim == 2
+                        and len(vectors) == len(batch)
+                        and bool(np.isfinite(vectors).all()),
+                        f"encoder {encoder.name}: returned {vectors.shape} for {len(batch)} items,"
+                        " or values not finite",
+                        DataError,
+                    )
+                    rows = [
+                        (key, zlib.crc32(v.tobytes()), v.tobytes())
+                        for (key, _), v in zip(batch, vectors, strict=True)
+                    ]
+                    with database:
+                        database.executemany(
+                            "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows
+                        )
+                    found.update(zip((key for key, _ in batch), vectors, strict=True))
+                    bar.update(len(batch))
+    except sqlite3.OperationalError as error:
+        raise OSError(
+            f"{path}: the cache cannot be read or written ({error}); what was computed before is"
+            " kept"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise DataError(f"{path}: not a whole cache ({error}); delete it and run again") from error
+    return np.stack([found[key] for key in keys]) if keys else np.empty((0, 0), dtype=np.float32)
+
+
+def _use_wal(database: sqlite3.Connection, seconds: float = 600) -> None:
+    """SQLite does not wait for a lock when it changes the journal, whatever its timeout says: wait
+    here.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+
+
+def _file_digest(path) -> str:
+    try:
+        return digest_file(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _lookup(database: sqlite3.Connection, keys: set[str], path) -> dict[str, np.ndarray]:
+    found, broken = {}, 0
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), 500):
+        chunk = ordered[start : start + 500]
+        marks = ",".join("?" * len(chunk))
+        for key, checksum, blob in database.execute(
+            f"SELECT key, checksum, vector FROM vectors WHERE key IN ({marks})", chunk
+        ):
+            if zlib.crc32(blob) == checksum and len(blob) % 4 == 0:
+                found[key] = np.frombuffer(blob, dtype=np.float32)
+            else:
+                broken += 1
+    if broken:
+        warnings.warn(
+            f"{path}: {broken} rows fail their checksum and are computed again", stacklevel=3
+        )
+    return found

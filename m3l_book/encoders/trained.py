@@ -1,0 +1,151 @@
+"""Text encoders trained on the corpus itself: what a language has for which nobody has trained one
+(Section 3.1).
+
+Each learns from the training documents of one language alone, so that two of them, or one and a
+pretrained encoder, share no space.
+"""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import numpy as np
+
+from m3l.errors import DataError, choose, require
+from m3l.files import digest
+from m3l.text import tokenize
+
+from .encoder import Encoder
+
+# as wide as minilm-en, so that a zero-shot network, which has one width, can be asked to read both
+DIMENSIONS = 384
+
+
+KINDS = {
+    "lsi": (
+        "Latent semantic indexing (Deerwester et al. 1990): a truncated singular value"
+        " decomposition of tf-idf, learnt on the corpus, 384-d"
+    ),
+    "fasttext": (
+        "Subword vectors (Bojanowski et al. 2017) learnt on the corpus, averaged with rare words"
+        " weighing more (Arora et al. 2017), 384-d"
+    ),
+}
+
+
+def is_corpus_encoder(name: str) -> bool:
+    """Whether ``name`` is of the form ``corpus-<kind>-<language>``."""
+    return name.startswith("corpus-")
+
+
+def corpus_encoder(
+    name: str, language: str, documents: Sequence[str], max_tokens: int = 128
+) -> Encoder:
+    """The encoder ``corpus-<kind>-<language>``, trained when it is first asked for a vector.
+
+    Parameters
+    ----------
+    name : str
+        ``corpus-lsi-de``, ``corpus-fasttext-fr``, ...
+    language : str
+        Of the view that is to be encoded.
+    documents : texts
+        The training documents.
+    max_tokens : int
+        How many words of a text are read, in training too.
+
+    Raises
+    ------
+    ParameterError
+        The name is not of that form, or of another language than the view's.
+    DataError
+        There are fewer than two documents to learn from.
+    """
+    _, kind, of = [*name.split("-", 2), "", ""][:3]
+    choose(f"encoder={name!r}: kind", kind, KINDS)
+    require(
+        of == language,
+        f"encoder={name!r} is of language {of!r}, the view is {language!r}; expected"
+        f" corpus-{kind}-{language}",
+    )
+    require(
+        len(documents) >= 2,
+        f"encoder {name}: {len(documents)} training documents, expected 2 or more",
+        DataError,
+    )
+    trained = {}
+
+    def embed(texts: list[str]) -> np.ndarray:
+        if not trained:
+            trained["model"] = {"lsi": _lsi, "fasttext": _fasttext}[kind](
+                [tokenize(text)[:max_tokens] for text in documents]
+            )
+        return trained["model"]([tokenize(text)[:max_tokens] for text in texts])
+
+    identity = (
+        f"{name}; gensim {version('gensim')}; {DIMENSIONS} dimensions; {max_tokens} words;"
+        f" {digest(*documents)}"
+    )
+    return Encoder(name, "text", f"{name} {digest(*documents)[:12]}", identity, embed)
+
+
+def _lsi(documents: list[list[str]]):
+    from gensim.corpora import Dictionary
+    from gensim.matutils import corpus2dense
+    from gensim.models import LsiModel, TfidfModel
+
+    words = Dictionary(documents)
+    words.filter_extremes(no_below=2, no_above=0.5, keep_n=50_000)
+    require(
+        len(words) >= 2,
+        f"{len(words)} words stand in two training documents or more, and in half of them at most;"
+        " expected 2 or more",
+        DataError,
+    )
+    bags = [words.doc2bow(document) for document in documents]
+    tfidf = TfidfModel(bags)
+    lsi = LsiModel(tfidf[bags], id2word=words, num_topics=DIMENSIONS, random_seed=0)
+
+    def embed(texts: list[list[str]]) -> np.ndarray:
+        found = corpus2dense(
+            lsi[tfidf[[words.doc2bow(text) for text in texts]]], lsi.num_topics, len(texts)
+        ).T.astype(np.float32)
+        return np.pad(
+            found, ((0, 0), (0, DIMENSIONS - found.shape[1]))
+        )  # a small corpus has fewer directions than that
+
+    return embed
+
+
+def _fasttext(documents: list[list[str]]):
+    from gensim.models import FastText
+
+    # one thread, since several would race; few buckets, since a corpus of this size has few
+    # subwords
+    model = FastText(
+        documents,
+        vector_size=DIMENSIONS,
+        sg=1,
+        min_count=2,
+        epochs=10,
+        bucket=50_000,
+        workers=1,
+        seed=0,
+    )
+    vectors, total = (
+        model.wv,
+        sum(model.wv.get_vecattr(word, "count") for word in model.wv.key_to_index),
+    )
+    weight = {
+        word: 1e-3 / (1e-3 + vectors.get_vecattr(word, "count") / total)
+        for word in vectors.key_to_index
+    }
+
+    def embed(texts: list[list[str]]) -> np.ndarray:
+        found = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
+        for row, text in enumerate(texts):
+            for word in text:  # one never seen has the vector of its subwords
+                found[row] += weight.get(word, 1.0) * vectors[word]
+            found[row] /= max(1, len(text))
+        return found
+
+    return embed

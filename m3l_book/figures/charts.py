@@ -1,0 +1,199 @@
+"""Figures of scores: retrieval, coherence, curves along a parameter."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from .style import FAINT, INK, WIDTH, described, looks_of
+
+
+def retrieval_scores(table, corpus: str, order: Sequence[str] = ()) -> Figure:
+    """Score by direction and model, a panel a metric: a point a seed, the mean as a bar, chance
+    dotted.
+
+    ``table`` is a data frame with columns model, seed, direction, metric, score, chance; ``order``
+    lists names that keep their colours.
+    """
+    metrics, looks, told = (
+        list(dict.fromkeys(table["metric"])),
+        looks_of(list(dict.fromkeys(table["model"])), order),
+        [],
+    )
+    bars = [
+        table[table["metric"] == metric].groupby("direction", sort=False)["model"].nunique().sum()
+        for metric in metrics
+    ]
+    figure, panels = plt.subplots(
+        len(metrics),
+        1,
+        figsize=(WIDTH, 0.9 + 0.9 * len(metrics) + 0.2 * sum(bars)),
+        height_ratios=bars,
+        squeeze=False,
+    )
+    for axes, metric in zip(panels[:, 0], metrics, strict=True):
+        part, y, ticks = table[table["metric"] == metric], 0.0, {}
+        for direction, rows in part.groupby("direction", sort=False):
+            own, top = [model for model in looks if model in set(rows["model"])], y
+            for model in own:
+                scores, colour = rows[rows["model"] == model]["score"], looks[model]["color"]
+                axes.barh(y, scores.mean(), height=0.85, color=(colour, 0.45), edgecolor=colour)
+                axes.plot(scores, [y] * len(scores), "o", color=INK, markersize=3.5)
+                y += 1
+            chance, means = (
+                rows["chance"].mean(),
+                rows.groupby("model")["score"].mean().sort_values(ascending=False),
+            )
+            axes.plot([chance] * 2, [top - 0.5, y - 0.5], ":", color=FAINT, linewidth=2)
+            told.append(
+                f"{direction}, {metric}:"
+                f" {', '.join(f'{model} {mean:.3f}' for model, mean in means.items())}, chance"
+                f" {chance:.3f}"
+            )
+            ticks[(top + y - 1) / 2] = direction
+            y += 0.8
+        axes.set_yticks(list(ticks), list(ticks.values()))
+        axes.invert_yaxis()
+        axes.set(xlabel=metric)
+    panels[0, 0].set_title(f"{corpus}: retrieval by topics")
+    handles = [
+        plt.Rectangle(
+            (0, 0), 1, 1, facecolor=(look["color"], 0.45), edgecolor=look["color"], label=model
+        )
+        for model, look in looks.items()
+    ]
+    handles.append(plt.Line2D([], [], color=FAINT, linestyle=":", linewidth=2, label="chance"))
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(3, len(handles)), frameon=False
+    )
+    return described(
+        figure,
+        f"Bars of mean retrieval scores on {corpus}, with a dot for each seed and chance dotted."
+        f" {'. '.join(told)}.",
+    )
+
+
+def coherence_against_diversity(table, order: Sequence[str] = ()) -> Figure:
+    """Topic diversity against NPMI, a panel a corpus: colour and shape tell the model, filled or
+    open the language.
+
+    ``table`` is a data frame with columns corpus, model, language, NPMI, diversity; ``order`` lists
+    names that keep their colours.
+    """
+    corpora, looks = (
+        list(dict.fromkeys(table["corpus"])),
+        looks_of(list(dict.fromkeys(table["model"])), order),
+    )
+    figure, panels = plt.subplots(1, len(corpora), figsize=(WIDTH, 3.4), squeeze=False)
+    told = []
+    for axes, corpus in zip(panels[0], corpora, strict=True):
+        part = table[table["corpus"] == corpus]
+        languages = list(dict.fromkeys(part["language"]))
+        for (model, language), rows in part.groupby(["model", "language"], sort=False):
+            look = {"marker": looks[model]["marker"], "edgecolor": looks[model]["color"]}
+            look["facecolor"] = (looks[model]["color"], "none", (looks[model]["color"], 0.3))[
+                languages.index(language) % 3
+            ]
+            axes.scatter(rows["NPMI"], rows["diversity"], s=36, linewidth=1.5, **look)
+        faces = ", ".join(
+            f"{face}: {language}"
+            for face, language in zip(("filled", "open", "pale"), languages, strict=False)
+        )
+        axes.set(xlabel=f"NPMI ({faces})", ylabel="topic diversity", title=corpus)
+        means = part.groupby(["model", "language"], sort=False)[["NPMI", "diversity"]].mean()
+        told += [
+            f"{corpus}, {model}, {language}: NPMI {row.NPMI:.3f}, diversity {row.diversity:.2f}"
+            for (model, language), row in means.iterrows()
+        ]
+    handles = [
+        plt.Line2D([], [], linestyle="", label=model, **look) for model, look in looks.items()
+    ]
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(3, len(handles)), frameon=False
+    )
+    return described(
+        figure,
+        "Topic diversity against NPMI, a panel a corpus, on scales of their own, a marker a seed."
+        f" Means over seeds: {'; '.join(told)}.",
+    )
+
+
+def curves(
+    rows,
+    x: str,
+    label: str,
+    paper: Sequence[Mapping] = (),
+    line: str = "base",
+    note: str = "",
+    order: Sequence[str] = (),
+) -> Figure:
+    """Score against a parameter, a panel a direction, a line a model: the mean over seeds, ± their
+    standard deviation, a dot a seed.
+
+    ``rows`` is a data frame with columns panel, ``line``, ``x``, score, chance; ``paper`` has
+    ``panel``, ``base``, ``x`` and ``score`` of points that the paper prints, which are of other
+    data and drawn as stars. The axis of ``x`` is logarithmic. ``order`` lists all names that
+    figures beside this one draw, so that each keeps its colour.
+    """
+    drawn, panels = list(dict.fromkeys(rows[line])), list(dict.fromkeys(rows["panel"]))
+    looks, columns, told = looks_of(drawn, order), min(2, len(panels)), []
+    paper = [point for point in paper if point["panel"] in panels and point["base"] in looks]
+    figure, grid = plt.subplots(
+        -(-len(panels) // columns),
+        columns,
+        figsize=(WIDTH, 0.7 + 2.6 * -(-len(panels) // columns)),
+        squeeze=False,
+    )
+    star = {
+        "marker": "*",
+        "linestyle": "",
+        "markersize": 12,
+        "markerfacecolor": "none",
+        "markeredgewidth": 1.5,
+    }
+    for axes in grid.flat[len(panels) :]:
+        axes.remove()
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        part, said = rows[rows["panel"] == panel], []
+        for name, look in looks.items():
+            own = part[part[line] == name]
+            if len(own):
+                by_x = own.groupby(x)["score"]
+                mean, sd = by_x.mean(), by_x.std().fillna(0.0)
+                axes.errorbar(mean.index, mean, sd, markersize=5, capsize=3, linewidth=1.6, **look)
+                axes.plot(own[x], own["score"], ".", color=look["color"], markersize=3)
+                said.append(
+                    f"{name} {', '.join(f'{score:.3f} at {at:g}' for at, score in mean.items())}"
+                )
+            for point in (p for p in paper if (p["panel"], p["base"]) == (panel, name)):
+                axes.plot(point["x"], point["score"], **star, markeredgecolor=look["color"])
+        chance = part["chance"].mean()
+        axes.axhline(chance, color=FAINT, linestyle=":", linewidth=1.5)
+        ticks = sorted({*part[x], *(p["x"] for p in paper if p["panel"] == panel)})
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+        axes.minorticks_off()
+        axes.set(
+            xlabel=label,
+            ylabel=panel.rpartition(", ")[2],
+            title=panel.rpartition(", ")[0],
+            ylim=(0, None),
+        )
+        told.append(f"{panel}: {'; '.join(said)}; chance {chance:.3f}")
+    handles = [plt.Line2D([], [], label=name, **look) for name, look in looks.items()]
+    handles += [plt.Line2D([], [], color=FAINT, linestyle=":", label="chance")]
+    if paper:
+        handles.append(
+            plt.Line2D(
+                [], [], **star, markeredgecolor=FAINT, label=note or "the paper's, on its own data"
+            )
+        )
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(3, len(handles)), frameon=False
+    )
+    starred = f" Stars: {note or 'the paper’s, on its own data'}." if paper else ""
+    return described(
+        figure,
+        f"Score against {label}, a panel a direction, a line a model, with standard deviations over"
+        f" seeds. {'. '.join(told)}.{starred}",
+    )

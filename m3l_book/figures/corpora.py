@@ -1,0 +1,119 @@
+"""Figures of a corpus: its documents, its pictures and their embeddings."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from .style import FAINT, PALETTE, SMALL, VIEW_MARKERS, WIDTH, described, view_colour
+
+
+def cosine_histograms(
+    aligned: Mapping[str, np.ndarray], random: Mapping[str, np.ndarray]
+) -> Figure:
+    """For each pair of views, cosines of aligned items and of items drawn at random."""
+    figure, panels = plt.subplots(1, len(aligned), figsize=(WIDTH, 2.5), squeeze=False, sharex=True)
+    for axes, pair in zip(panels[0], aligned, strict=True):
+        bins = np.linspace(-0.4, 1.0, 43)
+        axes.hist(
+            random[pair], bins, density=True, color=PALETTE[6], alpha=0.7, label="random pairs"
+        )
+        axes.hist(
+            aligned[pair], bins, density=True, color=PALETTE[1], alpha=0.6, label="aligned pairs"
+        )
+        axes.set(title=pair, xlabel="cosine", yticks=[])
+    handles, names = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
+    told = (
+        f"{pair} {aligned[pair].mean():.2f} against {random[pair].mean():.2f}" for pair in aligned
+    )
+    return described(
+        figure,
+        "Histograms of cosines, a panel a pair of views. Means of aligned against random pairs:"
+        f" {'; '.join(told)}.",
+    )
+
+
+def view_scatter(vectors: Mapping[str, np.ndarray]) -> Figure:
+    """The items of each view on the two main axes of them all: a modality gap is a cloud apart."""
+    everything = np.vstack(list(vectors.values()))
+    centre = everything.mean(axis=0)
+    _, _, axes_of_variation = np.linalg.svd(everything - centre, full_matrices=False)
+    figure, axes = plt.subplots(figsize=(WIDTH, 4.0))
+    middles = {}
+    for view, x in vectors.items():
+        flat = (x - centre) @ axes_of_variation[:2].T
+        middles[view] = flat.mean(axis=0)
+        axes.scatter(
+            *flat.T,
+            s=12,
+            alpha=0.5,
+            color=view_colour(view),
+            marker=VIEW_MARKERS.get(view, "o"),
+            label=view,
+            linewidths=0,
+        )
+    axes.set(xlabel="first principal axis", ylabel="second principal axis")
+    axes.legend(title="view", frameon=True)
+    told = ", ".join(f"{view} ({x:.2f}, {y:.2f})" for view, (x, y) in middles.items())
+    return described(
+        figure,
+        "Scatter of the items of each view on the two principal axes of all. The middles of the"
+        f" clouds: {told}.",
+    )
+
+
+def document_lengths(lengths: Mapping[str, np.ndarray], min_words: int) -> Figure:
+    """How many words of the vocabulary the documents of each language have."""
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.7))
+    top = int(np.percentile(np.concatenate(list(lengths.values())), 99)) + 1
+    for name, values in lengths.items():
+        axes.hist(
+            values,
+            bins=np.arange(0, top + 1) - 0.5,
+            histtype="step",
+            linewidth=2,
+            label=name,
+            color=view_colour(name.split()[-1]),
+        )
+    axes.axvline(min_words - 0.5, color=FAINT, linestyle=":", label=f"at least {min_words}")
+    axes.set(
+        xlabel="words of the vocabulary in a document (longest 1 % not shown)",
+        ylabel="documents",
+        xlim=(0, top),
+    )
+    axes.legend(frameon=False)
+    told = ", ".join(
+        f"{name} {np.median(values):.0f} and {values.min():.0f}" for name, values in lengths.items()
+    )
+    return described(
+        figure,
+        "Histogram of document lengths in words of the vocabulary, a line a language. Median and"
+        f" least: {told}.",
+    )
+
+
+def pictures(paths: Sequence, titles: Sequence[str], about: str = "") -> Figure:
+    """Pictures in a row, each under its title; ``about`` is whose they are, for those who do not
+    see them.
+    """
+    from ..pictures.reading import load_image
+
+    figure, panels = plt.subplots(
+        1, len(paths), figsize=(min(WIDTH, 2.0 * len(paths)), 2.3), squeeze=False
+    )
+    figure.get_layout_engine().set(wspace=0.08)
+    for axes, path, title in zip(panels[0], paths, titles, strict=True):
+        axes.imshow(
+            load_image(path), interpolation="none"
+        )  # its own pixels, scaled where it is shown
+        axes.set_title("\n".join(textwrap.wrap(title, max(12, 64 // len(paths)))), fontsize=SMALL)
+        axes.set(xticks=[], yticks=[])  # the frame stays: collages side by side would run into one
+        axes.grid(False)
+    return described(
+        figure,
+        f"Picture{'s in a row' if len(paths) > 1 else ''}{about and f' for “{about}”'}:"
+        f" {'; '.join(titles)}.",
+    )

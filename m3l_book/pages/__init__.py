@@ -1,0 +1,1 @@
+"""Pages to walk about in: the topic-space explorer and the topic browser."""

@@ -1,0 +1,1 @@
+"""Pictures read from files, and the drawings of emoji."""

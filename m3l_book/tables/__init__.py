@@ -1,0 +1,1 @@
+"""Every table of the book, made from run records."""

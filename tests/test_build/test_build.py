@@ -1,0 +1,182 @@
+"""Who may build what at the same time, and what Snakemake is told."""
+
+import contextlib
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = {"corpus": "c", "seeds": [0, 1], "encoders": {}, "topics": 10}
+PROFILE = {
+    "profile": "mini",
+    "runs": [
+        {"name": "teacher", "model": "ZeroshotTM", **RUN},
+        {"name": "student", "model": "ZeroshotTM-KD", "teacher": "teacher", **RUN},
+        {"name": "joint", "model": "M3L-Contrast", **RUN},
+    ],
+    "grids": [
+        {
+            "chapter": "08-topic-numbers",
+            "of": ["joint"],
+            "points": [{"topics": 10}],
+            "name": "k{topics}",
+            "label": "{topics} topics",
+        }
+    ],
+}
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    """The module, in a folder with one profile, its Snakemake replaced by a list of what it was
+    asked.
+    """
+    spec = importlib.util.spec_from_file_location("build", ROOT / "workflow" / "build.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module.signal, "signal", lambda *_: None)
+    (tmp_path / "workflow" / "profiles").mkdir(parents=True)
+    (tmp_path / "workflow" / "profiles" / "mini.yaml").write_text(yaml.safe_dump(PROFILE))
+    module.asked = []
+    monkeypatch.setattr(
+        module,
+        "snakemake",
+        lambda profile, targets, options, more: module.asked.append((targets, options, more)) or 0,
+    )
+    monkeypatch.setattr(module, "server", lambda: contextlib.nullcontext({"M3L_WARM": "here"}))
+    return module
+
+
+def holder(build, path, seconds=60):
+    """Another process that holds a lock; it has it when this returns."""
+    code = (
+        f"import sys; sys.path[:0] = [{str(ROOT / 'workflow')!r}, {str(ROOT)!r}]; import build,"
+        f" time, pathlib\nwith build.locked(pathlib.Path({str(path)!r})):\n    print('held',"
+        f" flush=True); time.sleep({seconds})"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_the_whole_book_and_its_targets(build, capsys):
+    assert (
+        build.main(["mini"]) == 0
+        and "the book: build/mini/html/index.html" in capsys.readouterr().out
+    )
+    assert build.main(["mini", "some/file", "--cores", "1"]) == 0
+    assert [targets for targets, _, _ in build.asked] == [[], ["some/file"]]
+    assert build.asked[1][1] == ["--cores", "1"] and build.asked[0][2] == {"M3L_WARM": "here"}
+
+
+def test_what_follows_the_dashes_goes_to_snakemake_and_elsewhere_needs_no_server(build):
+    assert build.main(["mini", "--", "--workflow-profile", "workflow/slurm", "--jobs", "4"]) == 0
+    _, options, more = build.asked[0]
+    assert options[-4:] == ["--workflow-profile", "workflow/slurm", "--jobs", "4"] and more == {}
+
+
+def test_runs_that_match_and_no_page(build):
+    assert build.main(["mini", "--runs", "student-*"]) == 0
+    (first, _, _), (second, options, _) = build.asked
+    assert first == ["embeddings"] and options[:3] == ["--allowed-rules", "train", "speed"]
+    assert second == [
+        f"runs/mini/{run}/metrics.json"
+        for run in ("teacher-s0", "student-s0", "teacher-s1", "student-s1")
+    ], "a student comes with its teacher"
+
+
+def test_what_another_makes_is_left_out_and_named(build, capsys):
+    other = holder(build, build.ROOT / "runs/mini/locks/teacher-s1")
+    try:
+        assert build.main(["mini", "--runs", "*"]) == 0
+    finally:
+        other.kill()
+        other.wait()
+    made = [target.split("/")[2] for target in build.asked[-1][0]]
+    assert made == ["teacher-s0", "student-s0", "joint-s0", "joint-s1"]
+    said = capsys.readouterr().err
+    assert (
+        f"left out: teacher-s1: process {other.pid} on " in said
+        and f"left out: student-s1: its teacher teacher-s1 is being made by process {other.pid}"
+        in said
+    )
+    assert build.main(["mini", "--runs", "*"]) == 0, "a lock goes with its process"
+    assert len(build.asked[-1][0]) == 6
+
+
+def test_a_whole_build_and_parts_keep_out_of_each_others_way(build, capsys):
+    other = holder(build, build.ROOT / "build/lock")
+    try:
+        assert build.main(["mini"]) == 3 and build.main(["mini", "--runs", "*"]) == 3
+        assert f"another build (process {other.pid} on" in capsys.readouterr().err
+    finally:
+        other.kill()
+        other.wait()
+    with build.locked(build.ROOT / "build/lock", shared=True):  # somebody else's part
+        assert build.main(["mini"]) == 3 and build.main(["mini", "--runs", "joint-*"]) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["laptpo"], "PROFILE='laptpo' is unknown; valid: mini"),
+        (
+            ["mini", "--runs", "nobody-*"],
+            "no run of the profile is called that; there are: teacher-s0",
+        ),
+        (
+            ["mini", "--add", "08-topic-numbers", "{epochs: 3}"],
+            "the grids of 08-topic-numbers change topics, or seeds",
+        ),
+        (["mini", "--add", "09-batch-sizes", "{batch_size: 3}"], "has no grid in this profile"),
+        (["mini", "--add", "08-topic-numbers", "{topics: ["], "expected"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_runs(build, capsys, arguments, message):
+    assert build.main(arguments) == 2 and message in capsys.readouterr().err
+    assert build.asked == [] and not (build.ROOT / "runs/mini/points.json").exists()
+
+
+def test_an_added_point_is_kept_and_planned(build):
+    assert build.main(["mini", "--add", "08-topic-numbers", "{topics: 75}"]) == 0
+    assert build.main(["mini", "--runs", "joint-k75-*"]) == 0
+    assert [target.split("/")[2] for target in build.asked[-1][0]] == [
+        "joint-k75-s0",
+        "joint-k75-s1",
+    ]
+
+
+def test_a_profile_that_is_called_otherwise_is_refused(build, capsys):
+    (build.ROOT / "workflow/profiles/copy.yaml").write_text(yaml.safe_dump(PROFILE))
+    assert build.main(["copy"]) == 2 and "Write profile: copy" in capsys.readouterr().err
+
+
+def test_logs_of_what_failed_on_a_cluster_are_shown_and_no_other(build, capsys, monkeypatch):
+    logs = build.ROOT / "build/mini/logs"
+    logs.mkdir(parents=True)
+
+    def fails(*_):
+        (logs / "joint-s0.txt").write_text("topics=1: expected 2 or more\nfailed\n")
+        (logs / "joint-s1.txt").write_text("only a warning\n")
+        return 1
+
+    (logs / "old.txt").write_text("of yesterday\nfailed\n")
+    os.utime(logs / "old.txt", (0, 0))
+    monkeypatch.setattr(build, "snakemake", fails)
+    assert build.main(["mini", "--", "--workflow-profile", "workflow/slurm"]) == 1
+    said = capsys.readouterr().err
+    assert (
+        "build/mini/logs/joint-s0.txt:" in said
+        and "topics=1: expected 2 or more" in said
+        and "warning" not in said
+        and "yesterday" not in said
+    )
+    assert build.main(["mini"]) == 1 and "topics=1" not in capsys.readouterr().err, (
+        "a job here has shown its log itself"
+    )

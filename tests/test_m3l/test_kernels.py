@@ -1,0 +1,266 @@
+"""The fused step against autograd over model and objective, from the same random draws."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from support import make_corpus
+
+from m3l import Objective, TrainConfig, fit, model_for
+from m3l.errors import DataError, ParameterError
+from m3l.kernels.fused import FusedStep
+from m3l.kernels.loops import exp
+from m3l.kernels.plain import Batches, PlainStep
+
+ALL = ("en", "de", "image")
+CASES = {
+    "book": (ALL, Objective.preset("book"), {}),
+    "paper": (ALL, Objective.preset("paper"), {}),
+    "released": (ALL, Objective.preset("released"), {}),
+    "released_head": (ALL, Objective.preset("released_head"), {}),
+    "gaussian, both orders": (ALL, Objective(kl="gaussian", kl_order="both", kl_weight=0.7), {}),
+    "dot, own negatives": (ALL, Objective(similarity="dot"), {}),
+    "cosine, other view's negatives": (
+        ALL,
+        Objective(negatives="cross_view", directions="sum"),
+        {},
+    ),
+    "no InfoNCE": (("en", "de"), Objective(contrastive_weight=0.0), {}),
+    "zeroshot": (("en",), Objective.preset("zeroshot"), {}),
+    "shared network": (ALL, Objective.preset("book"), {"share_text_network": True}),
+    "no dropout": (ALL, Objective.preset("book"), {"dropout": 0.0}),
+    "another width": (ALL, Objective.preset("book"), {"hidden": 7}),
+    "scaled inputs": (("en", "de"), Objective.preset("book"), {"input_scaling": "none"}),
+}
+
+
+def both_steps(corpus, objective, options, prior=None):
+    """A model, and its step, of either kernel, alike in every number."""
+    for kind in ("plain", "fused"):
+        model = model_for(corpus, 6, seed=3, **options).train()
+        optimizer = torch.optim.Adam(
+            [p for p in model.parameters() if p.requires_grad],
+            lr=objective.learning_rate,
+            betas=objective.betas,
+            fused=True,
+        )
+        if kind == "plain":
+            yield (
+                model,
+                PlainStep(model, Batches(corpus, torch.device("cpu"), prior), objective, optimizer),
+            )
+        else:
+            yield model, FusedStep(model, corpus, objective, optimizer, prior)
+
+
+def assert_same_gradients(corpus, objective, options, tuples, prior=None):
+    (plain, autograd), (fused, step) = both_steps(corpus, objective, options, prior)
+    torch.manual_seed(1)
+    expected = objective(plain, *autograd.batches(tuples))
+    sum(expected.values()).backward()
+    after = torch.rand(1)
+    torch.manual_seed(1)
+    found = step.gradients(tuples)
+    assert torch.rand(1) == after, (
+        "the fused step must take as many random numbers as the plain one"
+    )
+    assert list(found) == list(expected)
+    assert found == pytest.approx(
+        {name: value.item() for name, value in expected.items()}, rel=2e-5, abs=1e-4
+    )
+    gradients = {name: p.grad.numpy() for name, p in plain.named_parameters() if p.grad is not None}
+    names = {p: name for name, p in fused.named_parameters()}
+    assert {names[p] for p in step.gradient} == set(gradients)
+    scale = max(np.abs(g).max() for g in gradients.values())
+    for p, gradient in step.gradient.items():
+        np.testing.assert_allclose(
+            gradient, gradients[names[p]], rtol=1e-3, atol=5e-5 * scale, err_msg=names[p]
+        )
+    for name, value in plain.state_dict().items():
+        np.testing.assert_allclose(
+            fused.state_dict()[name].numpy(), value.numpy(), rtol=1e-5, atol=1e-6, err_msg=name
+        )
+
+
+def test_exp_is_right_to_four_parts_in_ten_million():
+    x = np.linspace(-87, 88, 20_001, dtype=np.float32)
+    np.testing.assert_allclose([exp(v) for v in x], np.exp(x.astype(np.float64)), rtol=4e-7)
+    assert np.isnan(exp(np.float32("nan"))) and exp(np.float32("-inf")) < 1e-37
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("size", [17, 5])
+def test_gradients_are_those_of_autograd(case, size):
+    views, objective, options = CASES[case]
+    assert_same_gradients(make_corpus(views=views), objective, options, torch.arange(5, 5 + size))
+
+
+@pytest.mark.parametrize("views", [("en",), ("image",)])
+def test_gradients_of_a_student_are_those_of_autograd(views):
+    corpus, rng = make_corpus(views=views), np.random.default_rng(0)
+    prior = tuple(rng.standard_normal((40, 6), dtype=np.float32) for _ in range(2))
+    assert_same_gradients(corpus, Objective.preset("zeroshot"), {}, torch.arange(9, 20), prior)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("size", [17, 2])
+def test_gradients_are_as_near_to_those_of_double_precision_as_autograds(case, size, monkeypatch):
+    """Batch normalisation of two rows cancels nearly everything, so there only the error against
+    exact gradients tells right from wrong.
+    """
+    views, objective, options = CASES[case]
+    (plain, autograd), (fused, step) = both_steps(make_corpus(views=views), objective, options)
+    tuples = torch.arange(5, 5 + size)
+    x, bow, present, _ = autograd.batches(tuples)
+    double = copy.deepcopy(plain).double()
+    torch.manual_seed(1)
+    sum(objective(plain, x, bow, present).values()).backward()
+    torch.manual_seed(1)
+    step.gradients(tuples)
+    room = step.workspaces[size]
+    noise, masks = (
+        iter(room.noise.values()),
+        iter([*room.dropped.values(), *room.dropped_theta.values()]),
+    )
+    monkeypatch.setattr(torch, "randn_like", lambda _: next(noise).double())
+    monkeypatch.setattr(
+        torch.nn.Dropout, "forward", lambda self, h: h * next(masks).double() / (1 - self.p)
+    )
+    sum(
+        objective(
+            double, *({v: t.double() for v, t in part.items()} for part in (x, bow)), present
+        ).values()
+    ).backward()
+    for (name, exact), rounded, p in zip(
+        double.named_parameters(), plain.parameters(), fused.parameters(), strict=True
+    ):
+        if exact.grad is None:
+            assert p not in step.gradient, name
+            continue
+        ours, theirs = (
+            np.linalg.norm(g - exact.grad.numpy()) for g in (step.gradient[p], rounded.grad.numpy())
+        )
+        floor = 1e-6 * max(
+            q.grad.abs().max().item() for q in double.parameters() if q.grad is not None
+        )
+        assert ours <= 10 * theirs + 10 * floor, name
+
+
+def test_bias_before_batch_normalisation_stays_where_it_is(corpus):
+    """Its gradient is zero; Adam would make steps of what rounding leaves of it, which running
+    means follow late.
+    """
+    model = model_for(corpus, 6)
+    before = {v: network.posterior.bias.detach().clone() for v, network in model.networks.items()}
+    fit(
+        model,
+        corpus,
+        Objective.preset("book"),
+        TrainConfig(epochs=5, batch_size=10, device="cpu", kernel="fused"),
+        progress=False,
+    )
+    assert all(
+        torch.equal(network.posterior.bias, before[v]) for v, network in model.networks.items()
+    )
+
+
+def test_batch_of_one_uses_the_running_statistics():
+    assert_same_gradients(
+        make_corpus(views=("en",)), Objective.preset("zeroshot"), {}, torch.tensor([4])
+    )
+
+
+def test_an_item_may_belong_to_several_tuples():
+    corpus = make_corpus()
+    corpus.views["image"].index[:] = np.arange(40) // 2
+    assert_same_gradients(corpus, Objective.preset("book"), {}, torch.arange(16))
+
+
+@pytest.mark.parametrize("betas", [(0.99, 0.99), (0.9, 0.999)])
+def test_steps_are_those_of_torchs_adam(corpus, betas):
+    """From the same gradients: those of a bias before batch normalisation are rounding alone, which
+    Adam makes whole steps of.
+    """
+    objective = Objective.preset("book", betas=betas, learning_rate=0.01)
+    (_, _), (_, step) = both_steps(corpus, objective, {})
+    copies = {p: p.detach().clone().requires_grad_() for p in step.gradient}
+    reference = torch.optim.Adam(copies.values(), lr=0.01, betas=betas)
+    for start in (0, 10, 20, 30):
+        step(torch.arange(start, start + 10))
+        for p, twin in copies.items():
+            twin.grad = torch.from_numpy(step.gradient[p].copy())
+        reference.step()
+        for p, twin in copies.items():
+            np.testing.assert_allclose(
+                p.detach().numpy(), twin.detach().numpy(), rtol=1e-4, atol=1e-6
+            )
+
+
+def test_training_of_either_kernel_gives_the_same_history(corpus):
+    """Rounding grows with every step, so a few epochs alone can be compared number by number."""
+    histories = []
+    for kernel in ("plain", "fused"):
+        model = model_for(corpus, 6)
+        histories.append(
+            fit(
+                model,
+                corpus,
+                Objective.preset("book"),
+                TrainConfig(epochs=3, batch_size=9, device="cpu", kernel=kernel),
+                progress=False,
+            )
+        )
+    for a, b in zip(*histories, strict=True):
+        for term in ("reconstruction", "kl", "contrastive", "loss"):
+            assert a[term] == pytest.approx(b[term], rel=2e-3), (a["epoch"], term)
+
+
+def test_checkpoint_of_the_other_kernel_is_refused(corpus, tmp_path):
+    def train(kernel):
+        config = TrainConfig(
+            epochs=2, batch_size=9, device="cpu", checkpoint_every=1, kernel=kernel
+        )
+        fit(
+            model_for(corpus, 6),
+            corpus,
+            Objective.preset("book"),
+            config,
+            tmp_path / "c",
+            progress=False,
+        )
+
+    train("plain")
+    with pytest.raises(DataError, match="another run: its kernel is plain"):
+        train("fused")
+
+
+def test_incomplete_tuples_take_the_plain_kernel(corpus):
+    corpus.views["image"].index[3] = -1
+    with pytest.raises(
+        ParameterError, match="kernel='fused': some tuples of corpus small lack a view"
+    ):
+        fit(
+            model_for(corpus, 6),
+            corpus,
+            Objective.preset("book"),
+            TrainConfig(epochs=1, batch_size=9, device="cpu", kernel="fused"),
+            progress=False,
+        )
+    auto, plain = (model_for(corpus, 6) for _ in range(2))
+    for model, kernel in ((auto, "auto"), (plain, "plain")):
+        fit(
+            model,
+            corpus,
+            Objective.preset("book"),
+            TrainConfig(epochs=1, batch_size=9, device="cpu", kernel=kernel),
+            progress=False,
+        )
+    assert all(
+        torch.equal(value, plain.state_dict()[name]) for name, value in auto.state_dict().items()
+    )
+
+
+def test_unknown_kernel_is_refused():
+    with pytest.raises(ParameterError, match="kernel='fast' is unknown; valid: auto, fused, plain"):
+        TrainConfig(kernel="fast")

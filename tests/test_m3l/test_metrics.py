@@ -1,0 +1,690 @@
+import math
+import tracemalloc
+from itertools import combinations, pairwise, permutations
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import jensenshannon
+
+from m3l import DataError, ParameterError
+from m3l.metrics.coherence import _cooccurrence, npmi, topic_diversity, topic_recovery
+from m3l.metrics.divergence import cosine_matrix, jensen_shannon, jensen_shannon_matrix
+from m3l.metrics.ranking import chance, rank_scores, relevance, retrieval
+from m3l.metrics.spaces import modality_gap, neighbour_overlap
+from m3l.metrics.uncertainty import bootstrap, bootstrap_combination
+
+
+def simplex(n, k, seed=0, concentration=0.5):
+    return np.random.default_rng(seed).dirichlet(np.full(k, concentration), n)
+
+
+def whole(blocks):
+    return np.concatenate([block for _, block in blocks])
+
+
+# Jensen-Shannon divergence
+
+
+def test_jensen_shannon_is_that_of_scipy_squared_in_nats():
+    p, q = simplex(30, 7), simplex(30, 7, seed=1)
+    expected = np.array([jensenshannon(a, b, base=math.e) ** 2 for a, b in zip(p, q, strict=True)])
+    np.testing.assert_allclose(jensen_shannon(p, q), expected, atol=1e-12)
+    np.testing.assert_allclose(whole(jensen_shannon_matrix(p, q)).diagonal(), expected, atol=1e-12)
+
+
+def test_the_matrix_holds_every_pair():
+    p, q = np.vstack([simplex(5, 4), np.eye(4)]), np.vstack([simplex(6, 4, seed=1), np.eye(4)])
+    expected = np.array([[jensenshannon(a, b) ** 2 for b in q] for a in p])
+    np.testing.assert_allclose(whole(jensen_shannon_matrix(p, q)), expected, atol=1e-12)
+    np.testing.assert_allclose(whole(jensen_shannon_matrix(q, p)), expected.T, atol=1e-12)
+
+
+def test_one_hot_distributions_are_0_or_ln_2_apart():
+    one = np.eye(5)
+    expected = math.log(2) * (1 - one)
+    np.testing.assert_allclose(whole(jensen_shannon_matrix(one, one)), expected, atol=1e-15)
+    np.testing.assert_allclose(jensen_shannon(one[:, None], one[None]), expected, atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_divergence_is_between_0_and_ln_2(dtype):
+    p = np.vstack([simplex(40, 6, concentration=0.01), np.eye(6), np.full((1, 6), 1 / 6)]).astype(
+        dtype
+    )
+    d = whole(jensen_shannon_matrix(p, p))
+    assert d.min() >= 0 and d.max() <= math.log(2) + 1e-6
+    np.testing.assert_allclose(d.diagonal(), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 1000, 5000, 1 << 30])
+def test_chunks_change_nothing(chunk_bytes):
+    p, q = simplex(23, 5), simplex(11, 5, seed=1)
+    blocks = list(jensen_shannon_matrix(p, q, chunk_bytes))
+    assert [start for start, _ in blocks] == list(np.cumsum([0] + [len(b) for _, b in blocks])[:-1])
+    np.testing.assert_array_equal(whole(blocks), whole(jensen_shannon_matrix(p, q)))
+    assert all(len(b) == 1 or b.size * 5 * 8 <= chunk_bytes for _, b in blocks)
+
+
+def test_memory_stays_near_the_chunk():
+    p, q, chunk = simplex(400, 20), simplex(500, 20, seed=1), 1 << 20  # 32 MB in one piece
+    tracemalloc.start()
+    for _ in jensen_shannon_matrix(p, q, chunk):
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * chunk
+
+
+def test_arrays_of_different_numbers_of_topics_are_refused():
+    for matrix in (jensen_shannon_matrix, cosine_matrix):
+        with pytest.raises(DataError, match=r"\(3, 4\) and \(3, 5\)"):
+            list(matrix(simplex(3, 4), simplex(3, 5)))
+
+
+def test_cosine_distance_is_one_minus_cosine():
+    p, q = np.random.default_rng(0).standard_normal((2, 6, 4))
+    expected = [[1 - a @ b / np.sqrt((a @ a) * (b @ b)) for b in q] for a in p]
+    np.testing.assert_allclose(whole(cosine_matrix(p, q)), expected, atol=1e-12)
+    assert np.isfinite(whole(cosine_matrix(np.zeros((2, 4)), q))).all()
+
+
+# scores of a ranking
+
+
+def by_enumeration(distance, relevant):
+    """Mean reciprocal rank and average precision over every order of the items that sorts the
+    distances.
+    """
+    rr, ap = [], []
+    for order in permutations(range(len(distance))):
+        if any(distance[a] > distance[b] for a, b in pairwise(order)):
+            continue
+        ranks = [i + 1 for i, item in enumerate(order) if relevant[item]]
+        rr.append(1 / ranks[0])
+        ap.append(sum((i + 1) / rank for i, rank in enumerate(ranks)) / len(ranks))
+    return np.mean(rr), np.mean(ap)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_scores_are_expectations_over_orders_of_ties(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 8))
+    distance = rng.integers(0, int(rng.integers(1, 5)), n).astype(float)
+    relevant = rng.random(n) < rng.uniform(0.1, 0.9)
+    relevant[rng.integers(n)] = True
+    assert rank_scores(distance, relevant) == pytest.approx(
+        by_enumeration(distance, relevant), abs=1e-12
+    )
+
+
+def test_scores_without_ties_are_those_of_scikit_learn():
+    metrics = pytest.importorskip("sklearn.metrics")
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        distance, relevant = rng.permutation(50) / 7, rng.random(50) < 0.2
+        relevant[3] = True
+        rr, ap = rank_scores(distance, relevant)
+        assert ap == pytest.approx(metrics.average_precision_score(relevant, -distance))
+        assert rr == pytest.approx(1 / (1 + relevant[np.argsort(distance)].argmax()))
+
+
+def sklearn_scores(order, relevant):
+    """scikit-learn's average precision of a ranking, and its label ranking average precision: the
+    reciprocal rank of one relevant item.
+    """
+    from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
+
+    score = np.empty(len(order))
+    score[list(order)] = -np.arange(len(order))
+    return average_precision_score(relevant, score), label_ranking_average_precision_score(
+        [relevant], [score]
+    )
+
+
+def test_the_reciprocal_rank_of_one_relevant_item_is_that_of_scikit_learn():
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        n = int(rng.integers(2, 60))
+        distance, relevant = rng.permutation(n) / 7, np.zeros(n, dtype=bool)
+        relevant[rng.integers(n)] = True
+        ap, rr = sklearn_scores(np.argsort(distance), relevant)
+        assert rank_scores(distance, relevant) == pytest.approx((rr, ap), abs=1e-12)
+        assert rr == pytest.approx(ap), "with one relevant item both are the same"
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_scores_with_ties_are_those_of_scikit_learn_averaged_over_the_orders_of_ties(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 7))
+    distance, relevant = rng.integers(0, 3, n).astype(float), rng.random(n) < 0.4
+    relevant[rng.integers(n)] = True
+    one = np.arange(n) == rng.choice(np.flatnonzero(relevant))
+    orders = [
+        order for order in permutations(range(n)) if (np.diff(distance[list(order)]) >= 0).all()
+    ]
+    assert rank_scores(distance, relevant)[1] == pytest.approx(
+        np.mean([sklearn_scores(order, relevant)[0] for order in orders]), abs=1e-12
+    )
+    assert rank_scores(distance, one) == pytest.approx(
+        [np.mean([sklearn_scores(order, one)[1] for order in orders])] * 2, abs=1e-12
+    )
+
+
+def test_degenerate_rankings():
+    for n in (1, 2, 7, 300):
+        everything = np.ones(n, dtype=bool)
+        assert rank_scores(np.arange(n) / 3, everything) == pytest.approx((1, 1)), "all relevant"
+        assert rank_scores(np.zeros(n), everything) == pytest.approx((1, 1)), (
+            "all relevant and all tied"
+        )
+    assert rank_scores(np.array([0.3]), np.array([True])) == pytest.approx((1, 1)), "one item"
+    last = np.arange(9) == 8
+    assert rank_scores(np.arange(9.0), last) == pytest.approx((1 / 9, 1 / 9)), (
+        "the relevant item last"
+    )
+    by_hand = sum(1 / i for i in range(1, 10)) / 9
+    assert rank_scores(np.full(9, 0.25), last) == pytest.approx((by_hand, by_hand)), "all tied"
+
+
+def test_scores_of_large_tie_groups_are_finite():
+    for relevant in (1, 3, 5000, 9999, 10000):
+        rr, ap = chance(relevant, 10000)
+        assert 0 < ap <= 1 and 0 < rr <= 1
+    assert chance(10000, 10000) == pytest.approx((1, 1))
+
+
+def test_a_query_without_a_relevant_item_has_no_score():
+    with pytest.raises(DataError, match="relevant"):
+        rank_scores(np.arange(3.0), np.zeros(3, dtype=bool))
+
+
+@pytest.mark.parametrize("n", [1, 2, 10, 1000])
+def test_chance_of_one_relevant_item_is_the_harmonic_mean_rank(n):
+    expected = sum(1 / i for i in range(1, n + 1)) / n
+    assert chance(1, n) == pytest.approx((expected, expected))
+
+
+def test_chance_is_the_mean_over_all_orders():
+    assert chance(2, 5) == pytest.approx(by_enumeration([0] * 5, [True, True, False, False, False]))
+
+
+# retrieval
+
+
+def test_perfect_alignment_scores_1():
+    theta = simplex(20, 5)
+    for distance in (jensen_shannon_matrix, cosine_matrix):
+        scores = retrieval(theta, theta, distance=distance)
+        assert (
+            scores["reciprocal_rank"].tolist() == scores["average_precision"].tolist() == [1.0] * 20
+        )
+        assert scores["first"].tolist() == scores["query"].tolist() == list(range(20))
+
+
+@pytest.mark.parametrize("distance", [jensen_shannon_matrix, cosine_matrix])
+def test_equal_topics_for_all_score_exactly_chance(distance):
+    for n in (2, 3, 5, 6, 9, 10, 13, 22, 27, 30, 64):
+        expected = sum(1 / i for i in range(1, n + 1)) / n
+        for k in (2, 7, 50, 100):
+            same, other = (np.tile(simplex(1, k, seed=n * k + extra), (n, 1)) for extra in (0, 1))
+            for items in (same, other):
+                scores = retrieval(same, items, distance=distance)
+                np.testing.assert_allclose(scores["reciprocal_rank"], expected, rtol=1e-9)
+                np.testing.assert_allclose(scores["average_precision"], expected, rtol=1e-9)
+                assert scores["chance_rr"] == pytest.approx(expected) and scores[
+                    "chance_ap"
+                ] == pytest.approx(expected)
+
+
+def test_random_topics_score_what_theory_says():
+    n, harmonic = 200, sum(1 / i for i in range(1, 201))
+    found = [retrieval(simplex(n, 10, seed), simplex(n, 10, 1000 + seed)) for seed in range(10)]
+    scores = np.concatenate([f["reciprocal_rank"] for f in found])
+    # one relevant item of n at rank R, uniform: E[1/R] = H_n / n
+    spread = np.std(1 / np.arange(1, n + 1)) / math.sqrt(len(scores))
+    assert abs(scores.mean() - harmonic / n) < 5 * spread < harmonic / n
+    assert all(f["chance_rr"] == pytest.approx(harmonic / n) == f["chance_ap"] for f in found)
+
+
+def test_random_topics_with_several_relevant_items_score_chance():
+    rng, n, r = np.random.default_rng(0), 60, 4
+    relevant = [set(rng.choice(n, r, replace=False).tolist()) for _ in range(3000)]
+    found = retrieval(simplex(3000, 8), simplex(n, 8, 1), relevant)
+    for name, expected in (
+        ("reciprocal_rank", found["chance_rr"]),
+        ("average_precision", found["chance_ap"]),
+    ):
+        assert found[name].mean() == pytest.approx(expected, rel=0.05)
+    assert (found["chance_rr"], found["chance_ap"]) == pytest.approx(chance(r, n))
+    # P(no relevant item before rank i) = C(n-i+1, r) / C(n, r)
+    first_at = [math.comb(n - i, r - 1) / math.comb(n, r) for i in range(1, n - r + 2)]
+    assert sum(first_at) == pytest.approx(1)
+    assert found["chance_rr"] == pytest.approx(sum(p / i for i, p in enumerate(first_at, 1)))
+    # AP of a random order: each rank i holds a relevant item with r/n, and then (r-1)/(n-1) of
+    # those before it
+    expected = sum((1 + (i - 1) * (r - 1) / (n - 1)) / i for i in range(1, n + 1)) / n
+    assert found["chance_ap"] == pytest.approx(expected)
+
+
+def test_several_relevant_items_by_hand():
+    items = np.array([[0.9, 0.1], [0.7, 0.3], [0.4, 0.6], [0.1, 0.9]])
+    scores = retrieval(
+        np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]), items, [{1, 3}, {3, 2}, set()]
+    )
+    np.testing.assert_allclose(scores["reciprocal_rank"], [1 / 2, 1])
+    np.testing.assert_allclose(scores["average_precision"], [(1 / 2 + 2 / 4) / 2, 1])
+    assert scores["query"].tolist() == [0, 1] and scores["first"].tolist() == [0, 3]
+    assert (scores["chance_rr"], scores["chance_ap"]) == pytest.approx(chance(2, 4))
+
+
+def test_queries_without_relevant_items_are_left_out_of_chance_too():
+    theta = simplex(4, 3)
+    scores = retrieval(theta, theta, [{0, 1, 2}, set(), {2}, set()])
+    assert scores["query"].tolist() == [0, 2] and len(scores["reciprocal_rank"]) == 2
+    assert scores["chance_rr"] == pytest.approx((chance(3, 4)[0] + chance(1, 4)[0]) / 2)
+    assert scores["chance_ap"] == pytest.approx((chance(3, 4)[1] + chance(1, 4)[1]) / 2)
+    with pytest.raises(DataError, match="no query has a relevant item"):
+        retrieval(theta, theta, [set()] * 4)
+
+
+def test_retrieval_that_is_not_said_is_refused():
+    with pytest.raises(DataError, match="4 queries and 3 items: say which are relevant"):
+        retrieval(simplex(4, 3), simplex(3, 3))
+    with pytest.raises(DataError, match="2 sets of relevant items for 4 queries"):
+        retrieval(simplex(4, 3), simplex(3, 3), [{0}, {1}])
+
+
+@pytest.mark.parametrize("side", ["queries", "items"])
+def test_topics_that_are_not_numbers_are_refused_and_not_scored(side):
+    good, bad = simplex(4, 3), simplex(4, 3)
+    bad[2] = np.nan
+    with pytest.raises(DataError):
+        retrieval(*((bad, good) if side == "queries" else (good, bad)), [{0}, {1}, {3}, {3}])
+
+
+def test_items_of_several_articles_are_relevant_to_each():
+    assert relevance([{"A"}, {"B"}, {"C"}, set(), {"A", "B"}], [{"A", "B"}, {"B"}, {"D"}]) == [
+        {0},
+        {0, 1},
+        set(),
+        set(),
+        {0, 1},
+    ]
+    assert relevance([{"A"}], [set()]) == [set()]
+    queries, items = np.eye(3)[[0, 1]], np.eye(3)
+    scores = retrieval(queries, items, relevance([{"A"}, {"B"}], [{"A", "B"}, {"B"}, {"A"}]))
+    # query 0: item 0 first, items 1 and 2 tied, 2 relevant; query 1: item 1 first, items 0 and 2
+    # tied, 0 relevant
+    np.testing.assert_allclose(scores["reciprocal_rank"], [1, 1])
+    np.testing.assert_allclose(scores["average_precision"], [(1 + (2 / 2 + 2 / 3) / 2) / 2] * 2)
+
+
+# bootstrap
+
+
+def test_bootstrap_covers_the_mean_and_is_seeded():
+    values = np.random.default_rng(0).exponential(size=200)
+    low, high = bootstrap(values)
+    assert low < values.mean() < high
+    assert bootstrap(values) == (low, high) and bootstrap(values, seed=1) != (low, high)
+    half = 1.96 * values.std() / math.sqrt(200)
+    assert (high - low) / 2 == pytest.approx(half, rel=0.1)
+    narrow = bootstrap(values, level=0.5)
+    assert low < narrow[0] < narrow[1] < high
+    assert bootstrap(np.full(5, 0.25)) == (0.25, 0.25)
+
+
+def test_bootstrap_covers_the_true_mean_as_often_as_it_says():
+    rng = np.random.default_rng(1)
+    hits = 0
+    for trial in range(200):
+        low, high = bootstrap(rng.standard_normal(60), level=0.9, draws=300, seed=trial)
+        hits += low < 0 < high
+    assert 0.83 <= hits / 200 <= 0.96
+
+
+@pytest.mark.parametrize("values", [np.zeros(0), np.zeros((2, 2))])
+def test_bootstrap_of_no_list_of_values_is_refused(values):
+    with pytest.raises(DataError, match=r"shape \(N,\)"):
+        bootstrap(values)
+
+
+def test_the_interval_of_a_difference_widens_with_the_spread_of_seeds_and_cancels_hard_queries():
+    rng = np.random.default_rng(0)
+    hard = rng.random(300)
+    a, b = (
+        hard + 0.1 + 0.01 * rng.standard_normal((3, 300)),
+        hard + 0.01 * rng.standard_normal((3, 300)),
+    )
+    low, high = bootstrap_combination([a, b], [1, -1])
+    assert low < a.mean() - b.mean() < high and high - low < 0.01
+    unpaired = bootstrap_combination([a, b], [1, -1], paired=False)
+    assert unpaired[1] - unpaired[0] > 10 * (high - low)
+    shaken = a + np.array([[-0.2], [0.0], [0.2]])
+    wide_low, wide_high = bootstrap_combination([shaken, b], [1, -1])
+    assert wide_low < 0 < wide_high and (wide_low, wide_high) == bootstrap_combination(
+        [shaken, b], [1, -1]
+    )
+    assert bootstrap_combination([shaken, b], [1, -1], seed=1) != (wide_low, wide_high)
+
+
+def simulated(rng, seeds, units, truth):
+    """A value of each seed and unit: the truth, and what the seed, the unit and both together add;
+    units shared by all arrays.
+    """
+    unit = rng.standard_normal(units)
+    return [
+        mean + unit + 0.3 * rng.standard_normal((s, 1)) + 0.3 * rng.standard_normal((s, units))
+        for s, mean in zip(seeds, truth, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "weights"),
+    [((12, 12), (1.0, -1.0)), ((12, 9, 15), (1.0, -0.5, -0.5)), ((12,), (1.0,))],
+)
+def test_the_interval_of_a_combination_holds_the_truth_as_often_as_it_says(seeds, weights):
+    truth, trials = np.array([0.7, 0.4, -0.2])[: len(seeds)], 300
+    rng, hits = np.random.default_rng(3), 0
+    for trial in range(trials):
+        low, high = bootstrap_combination(
+            simulated(rng, seeds, 80, truth), weights, draws=300, seed=trial
+        )
+        hits += low < truth @ np.array(weights) < high
+    # 300 trials at 95 % have a standard error of 1.3 %; percentile intervals of a dozen seeds are a
+    # little narrow
+    assert 0.90 <= hits / trials <= 0.985
+
+
+def test_unpaired_arrays_may_be_of_different_units():
+    rng, hits = np.random.default_rng(5), 0
+    for trial in range(300):
+        a, b = 0.5 + rng.standard_normal((1, 50)), 0.1 + 2 * rng.standard_normal((1, 130))
+        low, high = bootstrap_combination([a, b], [1, -1], paired=False, draws=300, seed=trial)
+        hits += low < 0.4 < high
+    assert 0.90 <= hits / 300 <= 0.985
+    width = 2 * 1.96 * math.sqrt(1 / 50 + 4 / 130)
+    assert high - low == pytest.approx(width, rel=0.25)
+
+
+def test_a_combination_of_one_is_the_bootstrap_and_weights_scale_it():
+    values = np.random.default_rng(0).exponential(size=100)
+    low, high = bootstrap_combination([values[None]], [1.0])
+    assert (low, high) == bootstrap(values)
+    assert bootstrap_combination([values[None]], [3.0]) == pytest.approx((3 * low, 3 * high))
+    assert bootstrap_combination([values[None]], [-1.0]) == pytest.approx((-high, -low))
+    assert bootstrap_combination([values[None], values[None]], [1, -1]) == pytest.approx((0, 0)), (
+        "the same units are taken for both"
+    )
+    assert bootstrap_combination([np.full((3, 4), 0.25)], [2.0]) == pytest.approx((0.5, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("values", "weights", "options", "message"),
+    [
+        ([np.ones((2, 5)), np.ones((2, 4))], [1, -1], {}, "same queries"),
+        ([np.ones((2, 5))], [1, -1], {}, "1 arrays and 2 weights"),
+        ([], [], {}, "0 arrays and 0 weights"),
+        ([np.ones(5)], [1], {}, r"expected arrays \(seeds, units\)"),
+        ([np.ones((2, 0))], [1], {}, r"expected arrays \(seeds, units\)"),
+        (
+            [np.ones((2, 5)), np.ones((0, 4))],
+            [1, -1],
+            {"paired": False},
+            r"expected arrays \(seeds, units\)",
+        ),
+    ],
+)
+def test_what_cannot_be_combined_is_refused(values, weights, options, message):
+    with pytest.raises(DataError, match=message):
+        bootstrap_combination(values, weights, **options)
+
+
+# topics
+
+
+def npmi_by_hand(topic, documents, window=10):
+    windows = [
+        set(d[i : i + window]) for d in documents for i in range(max(1, len(d) - window + 1))
+    ]
+
+    def share(*words):
+        return sum(all(w in seen for w in words) for seen in windows) / len(windows)
+
+    scores = []
+    for a, b in combinations(topic, 2):
+        together = share(a, b) + 1e-12
+        scores.append(math.log(together / (share(a) * share(b))) / -math.log(together))
+    return np.mean(scores)
+
+
+def text(n=40, length=25, words=30, seed=0):
+    """Documents in which no word stands twice."""
+    rng = np.random.default_rng(seed)
+    return [
+        [f"w{i}" for i in rng.permutation(words)[: int(rng.integers(3, length))]] for _ in range(n)
+    ]
+
+
+def repetitive_text(n=60, length=60, words=8, seed=0):
+    """Documents of few words again and again, many shorter than a window, some of one word."""
+    rng = np.random.default_rng(seed)
+    short = [
+        ["w0"],
+        ["w1"],
+        ["other"],
+        ["w0", "w0", "w0"],
+        ["w1", "w2", "w1"],
+        ["w3"] * 30,
+        ["w4", *["other"] * 9, "w4"],
+        [f"w{i}" for i in range(words)],
+    ]
+    return short + [
+        [f"w{i}" for i in rng.integers(words + 3, size=rng.integers(1, length))] for _ in range(n)
+    ]
+
+
+REPEATED_TOPICS = [["w0", "w1", "w2"], ["w5", "w0", "w7", "w3"], ["w6", "w4"]]
+
+
+def npmi_of_gensim(topics, documents, window=10):
+    from gensim.corpora import Dictionary
+    from gensim.models import CoherenceModel
+
+    model = CoherenceModel(
+        topics=topics,
+        texts=documents,
+        dictionary=Dictionary(documents),
+        coherence="c_npmi",
+        window_size=window,
+        processes=1,
+    )
+    return model.get_coherence_per_topic()
+
+
+def test_npmi_is_that_of_windows_of_ten_words():
+    documents = text()
+    topics = [["w0", "w1", "w2"], ["w5", "w0", "w9", "w11"], ["w20", "w21", "w22"]]
+    expected = [npmi_by_hand(t, documents) for t in topics]
+    for counting in ("gensim", "windows"):
+        np.testing.assert_allclose(npmi(topics, documents, counting=counting), expected, atol=1e-9)
+        np.testing.assert_allclose(
+            npmi(topics, documents, top_n=2, counting=counting),
+            [npmi_by_hand(t[:2], documents) for t in topics],
+            atol=1e-9,
+        )
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 10, 45])
+@pytest.mark.parametrize("seed", range(4))
+def test_npmi_is_that_of_gensim_where_words_repeat(seed, window):
+    documents = repetitive_text(seed=seed)
+    np.testing.assert_allclose(
+        npmi(REPEATED_TOPICS, documents, window=window),
+        npmi_of_gensim(REPEATED_TOPICS, documents, window),
+        atol=1e-9,
+    )
+
+
+def test_npmi_is_that_of_gensim_where_words_do_not_repeat():
+    documents = text(seed=1)
+    topics = [["w0", "w1", "w2"], ["w5", "w0", "w9"]]
+    np.testing.assert_allclose(
+        npmi(topics, documents), npmi_of_gensim(topics, documents), atol=1e-9
+    )
+
+
+def test_npmi_is_that_of_gensim_where_documents_are_empty():
+    documents = repetitive_text(n=10)
+    documents = [[], *documents[:9], [], [], *documents[9:], []]
+    np.testing.assert_allclose(
+        npmi(REPEATED_TOPICS, documents), npmi_of_gensim(REPEATED_TOPICS, documents), atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 10, 45])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_word_that_stands_twice_in_a_window_is_in_it_until_the_second_has_left(seed, window):
+    documents = repetitive_text(n=25, seed=seed)
+    expected = [npmi_by_hand(t, documents, window) for t in REPEATED_TOPICS]
+    np.testing.assert_allclose(
+        npmi(REPEATED_TOPICS, documents, window=window, counting="windows"), expected, atol=1e-9
+    )
+
+
+def test_what_gensim_forgets_by_hand():
+    # windows of 3: {a b}, {a b c}, {a c}: gensim drops the second a with the first
+    documents, topics = [["a", "b", "a", "c", "c"]], [["a", "b"], ["a", "c"]]
+    together, windows = _cooccurrence(documents, {"a": 0, "b": 1, "c": 2}, 3, forgetful=False)
+    assert windows == 3 and together.tolist() == [[3, 2, 2], [2, 2, 1], [2, 1, 2]]
+    together, windows = _cooccurrence(documents, {"a": 0, "b": 1, "c": 2}, 3, forgetful=True)
+    assert windows == 3 and together.tolist() == [[1, 1, 0], [1, 2, 1], [0, 1, 2]]
+    for counting, scores in (
+        ("gensim", npmi_of_gensim(topics, documents, 3)),
+        ("windows", [npmi_by_hand(t, documents, 3) for t in topics]),
+    ):
+        np.testing.assert_allclose(
+            npmi(topics, documents, window=3, counting=counting), scores, atol=1e-9
+        )
+
+
+@pytest.mark.parametrize("forgetful", [False, True])
+def test_documents_counted_in_parts_give_the_same_windows(forgetful):
+    documents, column = repetitive_text(), {f"w{i}": i for i in range(8)}
+    together, windows = _cooccurrence(documents, column, 10, forgetful)
+    for chunk in (1, 7, len(documents)):
+        again = _cooccurrence(documents, column, 10, forgetful, chunk=chunk)
+        np.testing.assert_array_equal(again[0], together)
+        assert again[1] == windows
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"window": 0}, "window=0"),
+        ({"counting": "fast"}, "counting='fast' is unknown; valid: gensim, windows"),
+    ],
+)
+def test_bad_parameters_of_npmi_are_named(options, message):
+    with pytest.raises(ParameterError, match=message):
+        npmi([["a", "b"]], [["a", "b"]], **options)
+
+
+def test_npmi_of_one_word_is_undefined():
+    scores = npmi([["a"], ["a", "b"]], [["a", "b"], ["a", "b"], ["c"]])
+    assert np.isnan(scores[0]) and scores[1] == pytest.approx(1)
+
+
+def test_npmi_is_1_for_words_always_together_and_near_minus_1_for_words_never():
+    documents = [["a", "b"], ["a", "b"], ["c", "d"], ["c", "e"]]
+    scores = npmi([["a", "b"], ["a", "c"]], documents)
+    assert scores[0] == pytest.approx(1, abs=1e-6)
+    assert -1 <= scores[1] < -0.9
+
+
+def test_a_topic_word_in_no_document_is_named():
+    with pytest.raises(DataError, match="'ghost'"):
+        npmi([["a", "ghost"]], [["a", "b"]])
+
+
+def test_words_beyond_the_first_do_not_count():
+    documents = [["a", "b"], ["a", "b"], ["c"]]
+    assert npmi([["a", "b", "ghost"]], documents, top_n=2) == pytest.approx(
+        npmi([["a", "b"]], documents)
+    )
+
+
+def test_diversity_is_the_share_of_distinct_words():
+    assert topic_diversity([["a", "b"], ["c", "d"]]) == 1
+    assert topic_diversity([["a", "b"], ["a", "b"], ["a", "b"]]) == pytest.approx(1 / 3)
+    assert topic_diversity([["a", "b", "c"], ["a", "d", "b"]], top_n=2) == pytest.approx(3 / 4)
+    with pytest.raises(DataError, match="no topic has a word"):
+        topic_diversity([[], []])
+
+
+def test_recovery_of_permuted_truth_is_1():
+    truth = simplex(100, 6)
+    order = np.random.default_rng(0).permutation(6)
+    found = topic_recovery(truth[:, order], truth)
+    np.testing.assert_allclose(found["correlation"], 1)
+    assert order[found["match"]].tolist() == list(range(6))
+
+
+def test_recovery_with_fewer_or_more_topics_than_known():
+    truth = simplex(100, 6)
+    fewer = topic_recovery(truth[:, [4, 1]], truth)
+    assert fewer["match"].tolist() == [-1, 1, -1, -1, 0, -1]
+    np.testing.assert_allclose(fewer["correlation"], [0, 1, 0, 0, 1, 0], atol=1e-12)
+    more = topic_recovery(np.hstack([simplex(100, 3, seed=1), truth]), truth)
+    assert more["match"].tolist() == list(range(3, 9))
+    assert (
+        np.abs(topic_recovery(simplex(500, 6, seed=2), simplex(500, 6))["correlation"]).max() < 0.3
+    )
+    assert np.isfinite(topic_recovery(np.full((100, 6), 1 / 6), truth)["correlation"]).all()
+    with pytest.raises(DataError, match="99 inferred and 100 known"):
+        topic_recovery(truth[1:], truth)
+
+
+def test_values_and_draws_of_a_bootstrap_are_checked():
+    with pytest.raises(DataError, match="NaN"):
+        bootstrap_combination([np.array([[1.0, np.nan]])], [1.0])
+    with pytest.raises(ParameterError, match="draws=0"):
+        bootstrap_combination([np.ones((1, 3))], [1.0], draws=0)
+    assert bootstrap_combination([[[1.0, 1.0]]], [2.0]) == (2.0, 2.0)
+
+
+def test_modality_gap_is_the_distance_of_centres_of_unit_vectors():
+    a = np.array([[2.0, 0.0], [5.0, 0.0]])
+    assert modality_gap(a, 3 * a) == pytest.approx(0.0)
+    assert modality_gap(a, -a) == pytest.approx(2.0)
+    assert modality_gap(a, a[:, ::-1]) == pytest.approx(2**0.5)
+    rng = np.random.default_rng(0)
+    assert modality_gap(rng.standard_normal((4000, 8)), rng.standard_normal((3000, 8))) < 0.05
+    with pytest.raises(DataError, match="of one dimension"):
+        modality_gap(a, np.zeros((2, 3)))
+
+
+def test_neighbour_overlap_is_one_for_one_geometry_and_chance_for_none():
+    rng = np.random.default_rng(0)
+    x, rotation = rng.standard_normal((300, 6)), np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    assert neighbour_overlap(x, 3 * x @ rotation, 10) == pytest.approx(1.0, abs=0.01)
+    assert neighbour_overlap(x, rng.standard_normal((300, 9)), 10) == pytest.approx(
+        10 / 299, abs=0.02
+    )
+    with pytest.raises(DataError, match="more than k"):
+        neighbour_overlap(x[:10], x[:10], 10)
+
+
+def test_neighbour_overlap_is_what_scikit_learn_finds():
+    from sklearn.neighbors import NearestNeighbors
+
+    rng = np.random.default_rng(1)
+    a = rng.standard_normal((80, 5))
+    b = a + 0.7 * rng.standard_normal((80, 5))
+    found = [
+        NearestNeighbors(n_neighbors=4, metric="cosine").fit(x).kneighbors(return_distance=False)
+        for x in (a, b)
+    ]
+    assert neighbour_overlap(a, b, 4) == pytest.approx(
+        np.mean([len(set(p) & set(q)) / 4 for p, q in zip(*found, strict=True)])
+    )

@@ -1,0 +1,279 @@
+"""Tables along one parameter, and what encoders agree on."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from book_support import VIEWS, record
+from support import make_corpus
+
+from m3l import DataError, ParameterError
+from m3l_book.claims import read_numbers
+from m3l_book.figures import charts, style
+from m3l_book.records import selection
+from m3l_book.tables import ablations, cells
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def test_part():
+    return make_corpus(n=60, views=VIEWS, split=["test"] * 60)
+
+
+def point(run, label, folder, **params):
+    run.params |= {"model": label, "epochs": 10, "batch_size": 32, **params}
+    run.metrics |= {"tuples_per_second": 100.0, "seconds": 61.5, "memory_mb": 500.0}
+    return replace(run, folder=SimpleNamespace(name=folder))
+
+
+@pytest.fixture(scope="module")
+def runs(test_part):
+    found = []
+    for topics, quality in ((25, 1.0), (50, 2.0), (100, 4.0)):
+        for seed in (0, 1):
+            for model, trained, q in (
+                ("ZeroshotTM", ["en"], quality),
+                ("M3L-Contrast", list(VIEWS), quality / 2),
+                ("M3L-Contrast", ["en", "fr"], quality / 3),
+            ):
+                run = record(
+                    test_part,
+                    model,
+                    trained,
+                    trained if len(trained) == 2 else None,
+                    seed,
+                    quality=q,
+                )
+                found.append(
+                    point(
+                        run,
+                        f"{model}, {topics} topics",
+                        f"{model}{len(trained)}-k{topics}-s{seed}",
+                        topics=topics,
+                    )
+                )
+    return found
+
+
+def test_points_have_their_parameter_and_the_papers_directions(runs):
+    table = ablations.points(runs, ["topics"])
+    assert set(zip(table["query"], table["item"], strict=True)) == {
+        ("en", "fr"),
+        ("en", "image"),
+        ("fr", "image"),
+    }
+    assert set(table["base"]) == {"ZeroshotTM", "M3L-Contrast"} and list(
+        dict.fromkeys(table["base"])
+    ) == ["ZeroshotTM", "M3L-Contrast"]
+    between = table[(table["base"] == "M3L-Contrast") & (table["item"] == "fr")]
+    assert set(between["setting"]) == {"multilingual"} and len(between) == 6, (
+        "between texts the model without pictures"
+    )
+    for _, row in table.iterrows():
+        run = next(r for r in runs if r.folder.name == row["run"])
+        assert row["topics"] == run.params["topics"]
+        assert row["score"] == next(
+            s["score"]
+            for s in run.metrics["scores"]
+            if (s["query"], s["item"]) == (row["query"], row["item"])
+        )
+
+
+def test_updates_are_batches_times_epochs(runs):
+    table = ablations.points(runs, ["topics"])
+    assert selection.training_tuples(runs[0]) == 615  # 100 tuples a second for 61.5 s, in 10 epochs
+    assert set(table["updates"]) == {-(-615 // 32) * 10}
+
+
+def test_mean_table_gives_mean_and_spread_over_seeds(runs):
+    table = ablations.points(runs, ["topics"])
+    rows = ablations.mean_table(table, ["base", "topics"])
+    one = rows[
+        (rows["base"] == "ZeroshotTM")
+        & (rows["topics"] == 50)
+        & (rows[""] == "small: en → fr, MRR")
+    ].iloc[0]
+    values = table[
+        (table["base"] == "ZeroshotTM") & (table["topics"] == 50) & (table["item"] == "fr")
+    ]["score"]
+    assert one["score"] == f"{values.mean():.3f} ± {values.std():.3f}" and one["seeds"] == 2
+    assert cells.spread(np.array([])) == "–" and cells.spread(np.array([np.nan, 0.25])) == "0.250"
+
+
+def test_stars_are_the_papers_numbers_where_it_has_the_panel(runs, test_part):
+    table = ablations.points(runs, ["topics"])
+    panels = ablations.panels_of(table, {"small": selection.roles(test_part)})
+    assert set(panels.values()) == {
+        ("multilingual", "en-de"),
+        ("multimodal", "en-image"),
+        ("multimodal", "de-image"),
+    }
+    stars = ablations.paper_points(read_numbers(ROOT / "data/paper/numbers.csv"), panels, 100)
+    found = {(p["panel"].partition(", ")[0], p["base"]): p["score"] for p in stars}
+    assert (
+        found["small: en → fr", "ZeroshotTM"] == 0.997
+        and found["small: fr → image", "M3L-Contrast"] == 0.102
+    )
+    assert len(stars) == 4 + 3 + 3 and all(p["x"] == 100 for p in stars)
+
+
+def test_curves_draw_each_model_once_a_panel_with_the_stars(runs, test_part):
+    table = ablations.points(runs, ["topics"])
+    stars = [{"panel": table["panel"].iloc[0], "base": "ZeroshotTM", "x": 100, "score": 0.997}]
+    figure = charts.curves(table, "topics", "topics", stars)
+    assert len(figure.axes) == 3
+    axes = next(a for a in figure.axes if a.get_title() == table["panel"].iloc[0].partition(",")[0])
+    heights = sorted(round(float(v), 6) for c in axes.containers for v in c[0].get_ydata())
+    shown = (
+        table[table["panel"] == table["panel"].iloc[0]].groupby(["base", "topics"])["score"].mean()
+    )
+    assert heights == sorted(round(float(v), 6) for v in shown)
+    assert any(
+        line.get_marker() == "*" and list(line.get_ydata()) == [0.997] for line in axes.lines
+    )
+    whole, part = (
+        charts.curves(rows, "topics", "topics", order=selection.PAPER_MODELS)
+        for rows in (table, table[table["base"] != "ZeroshotTM"])
+    )
+    colours = [{c[0].get_color() for c in f.axes[0].containers} for f in (whole, part)]
+    assert (
+        colours[1] == {style.PALETTE[selection.PAPER_MODELS.index("M3L-Contrast")]} < colours[0]
+    ), "a model keeps its colour without the others"
+    plt.close("all")
+
+
+def test_a_label_is_another_name_of_the_same_run(runs):
+    name = runs[0].folder.name
+    more = selection.with_labels(runs, {name: ["A, 25 topics", "B"]})
+    assert (
+        more[0] is runs[0]
+        and [r.params["model"] for r in more[1:3]] == ["A, 25 topics", "B"]
+        and more[3:] == runs[1:]
+    )
+    assert (
+        runs[0].params["model"] not in ("A, 25 topics", "B")
+        and more[2].metrics is runs[0].metrics
+        and more[2].folder.name == name
+    )
+    with pytest.raises(ParameterError, match="no run is called 'nobody'"):
+        selection.with_labels(runs, {"nobody": ["x"]})
+
+
+def test_alignment_is_high_in_one_space_chance_in_two_and_overlap_needs_no_space(test_part):
+    same = test_part.views["en"].embeddings
+    rotated = same @ np.linalg.qr(np.random.default_rng(0).standard_normal((8, 8)))[0].astype(
+        np.float32
+    )
+    wide = np.hstack([same, same])
+    views = {
+        "en": test_part.views["en"],
+        "fr": replace(test_part.views["fr"], embeddings=same),
+        "image": replace(test_part.views["image"], embeddings=wide),
+    }
+    rows = {
+        r["views"]: r
+        for r in ablations.alignment(
+            replace(test_part, views=views), {"en": "a", "fr": "a", "image": "b"}, 5
+        )
+    }
+    assert (
+        rows["en – fr"]["one space"] == "yes"
+        and rows["en – fr"]["there"] == rows["en – fr"]["back"] == 1.0
+        and rows["en – fr"]["gap"] < 1e-6
+    )
+    assert (
+        rows["en – image"]["one space"] == "no"
+        and np.isnan(rows["en – image"]["there"])
+        and rows["en – image"]["5 neighbours in common"] == 1.0
+    )
+    views["fr"] = replace(test_part.views["fr"], embeddings=rotated)
+    row = ablations.alignment(
+        replace(test_part, views=views), {"en": "a", "fr": "c", "image": "b"}, 5
+    )[0]
+    assert row["there"] < 0.3 and row["5 neighbours in common"] > 0.99 and row["gap"] > 0
+
+
+@pytest.mark.parametrize(
+    "encoders, spaces, row",
+    [
+        (
+            {"en": "use", "de": "use", "image": "pocket-clip"},
+            ("use", "use", "use"),
+            ("clip", "clip"),
+        ),
+        (
+            {"en": "use", "de": "use", "image": "efficientnet-lite0"},
+            ("use", "use", "cnn"),
+            ("paraphrase-multilingual", "ResNet"),
+        ),
+        (
+            {"en": "e5", "de": "e5", "image": "pocket-clip"},
+            ("e5", "e5", "use"),
+            ("paraphrase-multilingual", "clip"),
+        ),
+        (
+            {"en": "minilm", "de": "lsi", "image": "pocket-clip"},
+            ("minilm", "lsi", "use"),
+            ("all-mpnet-base-v2", "clip"),
+        ),
+        (
+            {"en": "minilm", "de": "lsi", "image": "efficientnet-lite0"},
+            ("minilm", "lsi", "cnn"),
+            ("all-mpnet-base-v2", "ResNet"),
+        ),
+    ],
+)
+def test_a_combination_plays_the_part_of_a_row_of_table_4(encoders, spaces, row, monkeypatch):
+    monkeypatch.setattr(
+        selection,
+        "embedding_card",
+        lambda _, view, __: {"space": spaces[["en", "de", "image"].index(view)]},
+    )
+    run = SimpleNamespace(params={"encoders": encoders, "corpus": "c"})
+    assert ablations.paper_row(run, "data") == row
+    numbers = read_numbers(ROOT / "data/paper/numbers.csv")
+    printed = [
+        n
+        for n in numbers
+        if n["table"] == "4"
+        and n["text_encoder"].startswith(row[0])
+        and n["image_encoder"].startswith(row[1])
+    ]
+    assert len(printed) == 6, "each row of the paper is found whole"
+
+
+def test_table_4_shows_recorded_means_and_the_papers_row(test_part, monkeypatch):
+    monkeypatch.setattr(selection, "embedding_card", lambda _, view, __: {"space": "x"})
+    runs = [record(test_part, "M3L-Contrast", list(VIEWS), seed=s) for s in (0, 1)]
+    for run in runs:
+        run.params["encoders"] = {"en": "use", "fr": "use", "image": "pocket-clip"}
+    assert selection.encoders_of(runs[0]) == "use + pocket-clip"
+    html = ablations.table4(
+        runs, ["en", "fr"], "data", read_numbers(ROOT / "data/paper/numbers.csv"), 20
+    ).to_html()
+    values = [
+        next(
+            s["score"] for s in run.metrics["scores"] if (s["query"], s["item"]) == ("en", "image")
+        )
+        for run in runs
+    ]
+    assert (
+        f"<b>{np.mean(values):.3f}</b> ± {np.std(values, ddof=1):.3f}" in html
+        and "paper 0.613" in html
+        and "paper 0.125" in html
+        and "CLIP + CLIP" in html
+    )
+    texts, other, hybrid = (
+        replace(runs[0], params={**runs[0].params, **change})
+        for change in ({"train_views": ["en", "fr"]}, {"corpus": "x"}, {"share_text_network": True})
+    )
+    assert selection.trained_with_pictures([*runs, texts, other, hybrid], "small") == runs
+
+
+def test_overlap_of_too_few_items_is_refused(test_part):
+    with pytest.raises(DataError, match="more than k"):
+        ablations.alignment(test_part, {"en": "a", "fr": "b", "image": "c"}, 60)

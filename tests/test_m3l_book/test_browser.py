@@ -1,0 +1,268 @@
+"""The topic browser and the interactive space, as files; `test_in_browser` opens them."""
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from book_support import VIEWS, record
+from PIL import Image
+from support import make_corpus
+
+from m3l import DataError
+from m3l.files import write_json
+from m3l_book import topic_space
+from m3l_book.pages import browser, explorer
+
+
+@pytest.fixture(scope="module")
+def test_part():
+    return make_corpus(n=30, views=VIEWS, split=["test"] * 30)
+
+
+@pytest.fixture(scope="module")
+def run(test_part):
+    found = record(test_part, "M3L-Contrast", list(VIEWS))
+    found.params |= {"topics": 6}
+    return replace(found, folder=Path("runs/mine"))
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory, test_part):
+    folder = tmp_path_factory.mktemp("prepared")
+    (folder / "images").mkdir()
+    rows = [
+        {"tuple_id": t, "article_id": t, "split": "test", "image_id": f"image-{i}"}
+        for i, t in enumerate(test_part.article_ids)
+    ]
+    for i, row in enumerate(rows):
+        for v in ("en", "fr"):
+            row[f"{v}_title"], row[f"{v}_text"] = (
+                f"{v} <b>title</b> {i}",
+                f"{v} “text” & </script> {i}",
+            )
+        Image.new("RGB", (40, 20), (8 * i, 0, 90)).save(folder / "images" / f"{i}.png")
+    pd.DataFrame(rows).to_parquet(folder / "tuples.parquet")
+    write_json(folder / "images.json", {f"image-{i}": f"{i}.png" for i in range(len(rows))})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(run, test_part, prepared, tmp_path_factory):
+    return browser.browse(run, test_part, prepared, tmp_path_factory.mktemp("out") / "b")
+
+
+def data_of(page):
+    return json.loads(
+        re.fullmatch(
+            r"const DATA = (.*);\n", (page.parent / "data.js").read_text(encoding="utf-8"), re.S
+        ).group(1)
+    )
+
+
+def test_topics_have_words_in_each_language_share_coherence_and_typical_items(page, run):
+    data = data_of(page)
+    assert (
+        data["views"] == list(VIEWS) and data["about"]["run"] == "mine" and len(data["topics"]) == 6
+    )
+    assert sum(topic["share"] for topic in data["topics"]) == pytest.approx(1, abs=1e-3)
+    for k, topic in enumerate(data["topics"]):
+        assert topic["words"] == {v: run.topics[v][k] for v in ("en", "fr")}
+        assert topic["npmi"]["en"] == pytest.approx(
+            run.metrics["npmi_of_topics"]["en"][k], abs=1e-3
+        )
+        for view in VIEWS:
+            best = [i for i, _ in topic["items"][view]]
+            assert best == np.argsort(-run.theta[view][:, k], kind="stable")[:8].tolist()
+
+
+def test_items_have_topics_neighbours_and_their_tuple(page, run, test_part):
+    from m3l.metrics.divergence import jensen_shannon
+
+    items = data_of(page)["items"]
+    assert [len(items[v]) for v in VIEWS] == [30, 30, 30]
+    item = items["en"][7]
+    assert (
+        item["title"] == "en <b>title</b> 7"
+        and item["tuple"] == {"fr": [7], "image": [7]}
+        and item["articles"] == [test_part.article_ids[7]]
+    )
+    assert item["topics"][0][0] == run.theta["en"][7].argmax()
+    d = [jensen_shannon(run.theta["en"][7], other) for other in run.theta["image"]]
+    assert item["near"]["image"] == np.argsort(d, kind="stable")[:5].tolist()
+    assert items["image"][7]["title"] == "en <b>title</b> 7", "a picture is called as its article"
+
+
+def test_pictures_are_small_copies_beside_the_page(page):
+    names = [item["picture"] for item in data_of(page)["items"]["image"]]
+    assert len(set(names)) == 30
+    with Image.open(page.parent / names[3]) as picture:
+        assert picture.size == (112, 56)
+
+
+def test_the_page_asks_for_its_data_and_nothing_else(page):
+    html = page.read_text(encoding="utf-8")
+    assert re.findall(r'(?:src|href)="([^"#$][^"$]*)"', html) == ["data.js"] and "http" not in html
+
+
+def test_a_run_of_other_items_is_refused(run, test_part, prepared, tmp_path):
+    with pytest.raises(DataError, match="are not those of the test part"):
+        browser.browse(run, test_part.subset(np.arange(5)), prepared, tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_command_line_says_what_is_wrong_and_leaves_other_folders_alone(tmp_path, capsys):
+    assert (
+        browser.main([str(tmp_path / "none"), str(tmp_path / "out")]) == 1
+        and "no such run" in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["thesis.txt"],
+        ["data.js", "thesis.txt"],
+        ["data.js"],
+        ["index.html", "data.js", "thesis.txt"],
+        ["index.html", "data.js"],
+    ],
+)
+def test_a_folder_that_holds_something_else_is_left_alone(
+    files, run, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(browser, "load_run", lambda folder: run)
+    for name in files:
+        (tmp_path / name).write_text("mine")
+    assert (
+        browser.main(["run", str(tmp_path), "--data", "data"]) == 1
+        and "give another folder" in capsys.readouterr().err
+    )
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(
+        files, "mine"
+    )
+
+
+def test_a_topic_browser_is_replaced_by_a_new_one(
+    page, run, test_part, prepared, capsys, monkeypatch
+):
+    assert browser._replaceable(page.parent)
+    (page.parent / "index.html").write_text("old")
+    browser.browse(run, test_part, prepared, page.parent)
+    assert page.read_text(encoding="utf-8") == browser.PAGE.read_text(encoding="utf-8")
+
+
+def test_all_pictures_of_an_article_and_all_articles_of_a_picture_are_told(
+    run, test_part, prepared, tmp_path
+):
+    """Articles 0 and 1 share their texts' pictures: each has both."""
+    several = replace(
+        test_part, article_ids=[test_part.article_ids[0]] * 2 + list(test_part.article_ids[2:])
+    )
+    items = data_of(browser.browse(run, several, prepared, tmp_path / "s"))["items"]
+    assert items["en"][0]["tuple"]["image"] == items["en"][1]["tuple"]["image"] == [0, 1]
+    assert items["image"][1]["tuple"]["en"] == [0, 1]
+
+
+def test_a_missing_text_or_title_is_shown_as_missing(run, test_part, prepared, tmp_path):
+    shutil.copytree(prepared, tmp_path / "p")
+    frame = pd.read_parquet(tmp_path / "p" / "tuples.parquet")
+    frame.loc[3, ["en_text", "en_title"]] = None
+    frame.to_parquet(tmp_path / "p" / "tuples.parquet")
+    item = data_of(browser.browse(run, test_part, tmp_path / "p", tmp_path / "m"))["items"]["en"][3]
+    assert item["text"] == "" and item["title"] == test_part.article_ids[3]
+
+
+def test_a_picture_without_a_file_is_named(run, test_part, prepared, tmp_path):
+    shutil.copytree(prepared, tmp_path / "p")
+    files = json.loads((tmp_path / "p" / "images.json").read_text())
+    del files["image-4"]
+    write_json(tmp_path / "p" / "images.json", files)
+    with pytest.raises(DataError, match=r"images.json: names no file for 1 pictures .*image-4"):
+        browser.browse(run, test_part, tmp_path / "p", tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    "theta, metrics, message",
+    [
+        (
+            {"en": np.full((30, 6), np.nan, dtype=np.float32)},
+            {},
+            "view 'en' has values that are not finite",
+        ),
+        ({"en": np.full((30, 5), 0.2, dtype=np.float32)}, {}, "one number of topics"),
+        ({}, {"npmi_of_topics": None}, "no NPMI of every topic"),
+        ({}, {"npmi_of_topics": {"en": [None] * 6}}, "no NPMI of every topic"),
+    ],
+)
+def test_a_record_that_is_not_whole_is_refused(
+    theta, metrics, message, run, test_part, prepared, tmp_path
+):
+    broken = replace(run, theta=run.theta | theta, metrics=run.metrics | metrics)
+    with pytest.raises(DataError, match=message):
+        browser.browse(broken, test_part, prepared, tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_page_without_pictures(run, test_part, prepared, tmp_path):
+    texts = replace(run, theta={v: run.theta[v] for v in ("en", "fr")})
+    found = data_of(browser.browse(texts, test_part.select(["en", "fr"]), prepared, tmp_path / "t"))
+    assert found["views"] == ["en", "fr"] and not (tmp_path / "t" / "pictures").exists()
+
+
+def test_thumbnails_replace_what_was_there_as_a_whole(tmp_path, prepared):
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "old").write_text("x")
+    names = explorer.thumbnails(
+        {f"p{i}": prepared / "images" / f"{i}.png" for i in range(3)}, tmp_path / "t", side=10
+    )
+    assert (
+        sorted(p.name for p in (tmp_path / "t").iterdir()) == sorted(names.values())
+        and len(set(names.values())) == 3
+    )
+
+
+def test_the_space_to_walk_about_in_holds_every_item_and_names_bokehs_scripts_once(run, test_part):
+    pooled = topic_space.pool(run.theta, test_part, 12)
+    place = np.random.default_rng(0).standard_normal((len(pooled), 2))
+    titles = {(v, a): f"{v} {a} <i>" for v, a in zip(pooled.view, pooled.article, strict=True)}
+    labels = explorer.Labels(titles, run.topics, {0: "assets/x.webp"}, {})
+    html = explorer.explorer(pooled, place, labels, "a title", "bokeh")
+    assert [s for s in explorer.SCRIPTS if html.count(f'src="bokeh/{s}"') == 1] == list(
+        explorer.SCRIPTS
+    ) and "http" not in re.sub(r"http://www.w3.org\S*", "", html)
+    for article in set(pooled.article):
+        assert html.count(f"en {article} ") >= 1
+    assert "&lt;i&gt;" in html, "a title's signs are no markup"
+    assert all(path.is_file() for path in explorer.bokeh_scripts())
+
+
+def test_a_page_that_stands_alone_holds_bokeh_and_its_pictures(run, test_part, prepared, tmp_path):
+    pooled = topic_space.pool(run.theta, test_part, 3)
+    titles = {(v, a): f"{v} {a}" for v, a in zip(pooled.view, pooled.article, strict=True)}
+    small = explorer.thumbnails({"p": prepared / "images" / "0.png"}, tmp_path / "t")
+    picture = explorer.data_uri(tmp_path / "t" / small["p"])
+    labels = explorer.Labels(titles, run.topics, {len(pooled) - 1: picture}, {})
+    html = explorer.explorer(pooled, np.zeros((len(pooled), 2)), labels, "a title", "")
+    assert (
+        "<script src" not in html
+        and "<script defer" not in html
+        and len(html) > 1_000_000
+        and picture in html
+    )
+
+
+def test_an_item_is_described_by_its_largest_topics():
+    assert explorer.largest(np.array([0.25, 0.001, 0.749]), topics=3) == [[2, 75], [0, 25]]
+
+
+def test_the_page_links_back_to_the_one_it_belongs_to(run, test_part, prepared, tmp_path):
+    page = browser.browse(
+        run, test_part, prepared, tmp_path / "h", home="../../07-topic-space.html"
+    )
+    assert data_of(page)["about"]["home"] == "../../07-topic-space.html"

@@ -1,0 +1,233 @@
+"""What runs a profile and its grids ask for."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from m3l import ParameterError
+from m3l.errors import DataError
+from m3l_book.records import planning
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def profile(**grids):
+    base = {"corpus": "emoji", "topics": 50, "batch_size": 32, "seeds": [0, 1]}
+    runs = [
+        {"name": "teacher", "model": "ZeroshotTM", **base},
+        {"name": "student", "model": "ZeroshotTM-KD", "teacher": "teacher", **base},
+        {"name": "joint", "model": "M3L-Contrast", **base, "epochs": 60},
+    ]
+    one = {
+        "chapter": "08",
+        "of": ["*"],
+        "points": [{"topics": 25}, {"topics": 50}],
+        "name": "k{topics}",
+        "label": "{topics} topics",
+        **grids,
+    }
+    return {"profile": "test", "runs": runs, "grids": [one]}
+
+
+def test_a_run_a_seed_and_a_point():
+    found = planning.plan(profile())
+    main = [f"{name}-s{seed}" for name in ("teacher", "student", "joint") for seed in (0, 1)]
+    assert found.shown["main"] == main
+    assert list(found.runs) == main + [
+        f"{name}-k25-s{seed}" for name in ("teacher", "student", "joint") for seed in (0, 1)
+    ]
+    assert found.runs["joint-k25-s1"] == {
+        "model": "M3L-Contrast, 25 topics",
+        "corpus": "emoji",
+        "topics": 25,
+        "batch_size": 32,
+        "epochs": 60,
+        "seed": 1,
+    }
+    assert set(found.shown["08"]) == set(found.runs)
+
+
+def test_a_point_that_is_the_run_itself_names_it_and_trains_nothing():
+    found = planning.plan(profile(seeds=[0]))
+    assert "joint-k50-s0" not in found.runs
+    # the run's own seeds count there, whatever the grid's
+    assert (
+        found.labels["08"]["joint-s0"]
+        == found.labels["08"]["joint-s1"]
+        == ["M3L-Contrast, 50 topics"]
+    )
+    assert "joint-k25-s1" not in found.runs and "joint-s1" in found.shown["08"]
+
+
+def test_a_student_has_a_teacher_of_its_own_point_and_seed():
+    found = planning.plan(profile())
+    assert (
+        found.runs["student-k25-s1"]["teacher"] == "teacher-k25-s1"
+        and found.runs["student-s1"]["teacher"] == "teacher-s1"
+    )
+    batches = planning.plan(
+        profile(
+            of=["student"],
+            points=[{"batch_size": 64}],
+            name="b{batch_size}",
+            label="batch {batch_size}",
+        )
+    )
+    assert batches.runs["student-b64-s0"]["teacher"] == "teacher-s0", (
+        "a teacher outside the grid stays"
+    )
+
+
+def test_several_parameters_change_together_and_names_are_safe():
+    encoders = {"en": "minilm-en", "de": "some/model"}
+    found = planning.plan(
+        profile(
+            of=["joint"],
+            points=[{"encoders": encoders}, {"batch_size": 64, "epochs": 120}],
+            name="",
+            label="",
+        )
+    )
+    assert found.runs["joint-minilm-en-some-model-s0"]["encoders"] == encoders
+    assert (
+        found.runs["joint-minilm-en-some-model-s0"]["model"]
+        == "M3L-Contrast, minilm-en, some/model"
+    )
+    assert found.runs["joint-64-120-s0"]["epochs"] == 120
+
+
+def test_added_points_are_kept_and_added_once(tmp_path):
+    given = profile()
+    for _ in range(2):
+        planning.add_point(given, tmp_path, "08", {"topics": 75})
+    planning.add_point(given, tmp_path, "08", {"seeds": [7]})
+    assert len(json.loads((tmp_path / "points.json").read_text())) == 2
+    found = planning.plan(given, planning.added_points(tmp_path))
+    assert {"joint-k75-s0", "joint-k75-s7", "joint-s7", "student-k25-s7"} <= set(found.runs)
+    assert found.runs["student-k75-s7"]["teacher"] == "teacher-k75-s7" and found.labels["08"][
+        "joint-s7"
+    ] == ["M3L-Contrast, 50 topics"]
+    assert planning.plan(given).runs.keys() < found.runs.keys()
+
+
+@pytest.mark.parametrize(
+    "chapter, point, message",
+    [
+        ("09", {"topics": 75}, "chapter='09' has no grid in this profile; there are: 08"),
+        ("08", {"epochs": 3}, "the grids of 08 change"),
+        ("08", {"topics": 75, "epochs": 3}, "change topics, or seeds"),
+        ("08", {"topics": "many"}, "topics='many': expected int, as 25"),
+        ("08", {"seeds": 3}, "seeds=3: expected a list of integers"),
+        ("08", {"seeds": [-1]}, "expected a list of integers"),
+    ],
+)
+def test_a_point_that_no_grid_takes_is_refused_and_not_kept(tmp_path, chapter, point, message):
+    with pytest.raises(ParameterError, match=message):
+        planning.add_point(profile(), tmp_path, chapter, point)
+    assert not planning.points_file(tmp_path).exists()
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (
+            {"of": ["nobody"]},
+            "of='nobody' names no run of the profile; there are: teacher, student, joint",
+        ),
+        ({"points": []}, "points is missing or no list"),
+        ({"vary": "topics"}, "field='vary' is unknown; valid: chapter"),
+        (
+            {"points": [{"topics": 25}, {"topics": 30}], "name": "same"},
+            "two points make a run called 'teacher-same-s0'",
+        ),
+        ({"points": [{"topics": 25, "name": "/"}]}, "'/' cannot be part of a run's name"),
+    ],
+)
+def test_a_broken_grid_is_named(change, message):
+    with pytest.raises((ParameterError, DataError), match=message):
+        planning.plan(profile(**change))
+
+
+def test_two_runs_of_one_name_are_refused():
+    given = profile()
+    given["runs"].append(dict(given["runs"][0]))
+    with pytest.raises(ParameterError, match="two runs are called 'teacher'"):
+        planning.plan(given)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "workflow" / "profiles").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_every_profile_can_be_planned_and_shows_something_in_each_chapter_of_grids(path):
+    found = planning.plan(yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert set(found.shown) == {
+        "main",
+        "08-topic-numbers",
+        "09-batch-sizes",
+        "10-encoder-combinations",
+    }
+    for run, values in found.runs.items():
+        if "teacher" in values:
+            teacher = found.runs[values["teacher"]]
+            assert (teacher["topics"], teacher["corpus"], teacher["seed"]) == (
+                values["topics"],
+                values["corpus"],
+                values["seed"],
+            ), run
+
+
+def test_a_point_of_two_grids_is_run_once_and_has_both_names():
+    given = profile(
+        of=["joint"], points=[{"batch_size": 64}], name="b{batch_size}", label="batch {batch_size}"
+    )
+    equal = {
+        "chapter": "09",
+        "of": ["joint"],
+        "points": [{"batch_size": 64, "epochs": 60}, {"batch_size": 64, "epochs": 90}],
+    }
+    given["grids"].append(
+        {**equal, "name": "b{batch_size}-e{epochs}", "label": "batch {batch_size}, equal updates"}
+    )
+    found = planning.plan(given)
+    assert "joint-b64-e60-s0" not in found.runs and "joint-b64-e90-s0" in found.runs
+    assert (
+        found.labels["09"]["joint-b64-s0"] == ["M3L-Contrast, batch 64, equal updates"]
+        and "joint-b64-s0" in found.shown["09"]
+    )
+
+
+def test_a_point_of_encoders_goes_to_grids_of_the_same_views(tmp_path):
+    given = profile(
+        of=["joint"], points=[{"encoders": {"en": "a", "image": "b"}}], name="", label=""
+    )
+    given["grids"].append(
+        {"chapter": "08", "of": ["teacher"], "points": [{"encoders": {"en": "a"}}]}
+    )
+    planning.add_point(given, tmp_path, "08", {"encoders": {"en": "x", "image": "y"}})
+    found = planning.plan(given, planning.added_points(tmp_path))
+    assert "joint-x-y-s0" in found.runs and "teacher-x-y-s0" not in found.runs
+    with pytest.raises(ParameterError, match="encoders of en, image or encoders of en, or seeds"):
+        planning.add_point(given, tmp_path, "08", {"encoders": {"de": "x"}})
+
+
+def test_a_label_that_two_grids_give_counts_once():
+    given = profile(of=["joint"])
+    given["grids"].append({**given["grids"][0], "of": ["joint", "teacher"]})
+    assert planning.plan(given).labels["08"]["joint-s0"] == ["M3L-Contrast, 50 topics"]
+
+
+def test_a_student_without_a_teacher_of_its_seed_is_refused():
+    with pytest.raises(
+        ParameterError, match="run 'student-b64-s9' has the teacher 'teacher-s9', which is no run"
+    ):
+        planning.plan(
+            profile(
+                of=["student"],
+                points=[{"batch_size": 64}],
+                name="b{batch_size}",
+                label="b",
+                seeds=[9],
+            )
+        )

