@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,17 @@ import scipy.sparse as sp
 
 from .errors import DataError
 
+# in the name of whatever `atomic` has not finished yet
+TEMPORARY = ".m3l-tmp."
+
 
 @contextlib.contextmanager
-def atomic(path, directory: bool = False):
+def atomic(path, directory: bool = False) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends without an error.
 
-    On an error (a full disk, an interrupt) the temporary is removed and what stood at ``path``
-    stays. A temporary left by a killed process has a leading dot and is never read.
+    It is on the disk before it does. On an error (a full disk, an interrupt) the temporary is
+    removed and what stood at ``path`` stays. A temporary left by a killed process has a leading dot
+    and `TEMPORARY` in its name, and is never read.
 
     Raises
     ------
@@ -31,41 +36,67 @@ def atomic(path, directory: bool = False):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if directory:
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        temporary.chmod(0o755)
-    else:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+    temporary = _temporary(path, directory)
     try:
         yield temporary
+        _sync(temporary)
         if directory and path.is_dir():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-            try:
-                os.replace(path, old / "x")
-                os.replace(temporary, path)
-            finally:
-                if (old / "x").exists() and not path.exists():
-                    (old / "x").rename(path)
-                shutil.rmtree(old, ignore_errors=True)
+            _replace_folder(temporary, path)
         else:
             if not directory:
                 temporary.chmod(0o644)  # mkstemp and safetensors leave it to its owner alone
             os.replace(temporary, path)
+        _sync_one(path.parent)
     except OSError as error:
         if error.filename is None or str(error.filename).startswith(str(temporary)):
-            raise OSError(
-                error.errno,
-                f"{error.strerror or error} while writing; nothing was changed at",
-                str(path),
-            ) from error
+            reason = f"{error.strerror or error} while writing; nothing was changed at"
+            raise OSError(error.errno, reason, str(path)) from error
         raise
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         elif temporary.exists():
             temporary.unlink()
+
+
+def _temporary(path: Path, directory: bool) -> Path:
+    """An empty file or folder beside ``path``."""
+    prefix = f".{path.name}{TEMPORARY}"
+    if directory:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+        folder.chmod(0o755)
+        return folder
+    handle, name = tempfile.mkstemp(prefix=prefix, dir=path.parent)
+    os.close(handle)
+    return Path(name)
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    """Put a folder in the place of another, which is set aside until it is there."""
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}{TEMPORARY}", dir=path.parent))
+    try:
+        os.replace(path, aside / "old")
+        os.replace(new, path)
+    finally:
+        if (aside / "old").exists() and not path.exists():
+            (aside / "old").rename(path)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    """Bring a file, or a folder with all that is in it, to the disk."""
+    if path.is_dir():
+        for child in path.iterdir():
+            _sync(child)
+    _sync_one(path)
+
+
+def _sync_one(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_json(path, value) -> None:

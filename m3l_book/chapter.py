@@ -1,5 +1,6 @@
 """What every chapter needs: parameters checked before anything runs, and a page's provenance."""
 
+import inspect
 import json
 import os
 import time
@@ -9,6 +10,8 @@ from types import ModuleType
 from m3l.errors import check_values
 
 STARTED = time.perf_counter()
+# a value of more characters, and a list of more hashes, are folded
+LONGEST, FEWEST = 120, 3
 
 
 def project_root() -> Path:
@@ -38,21 +41,16 @@ def start(namespace: dict) -> dict:
     The parameters by name.
     """
     os.chdir(project_root())
-    declared = {
-        name: kind
-        for name, kind in namespace.get("__annotations__", {}).items()
-        if not name.startswith("_")
-    }
+    annotations = namespace.get("__annotations__", {})
+    declared = {name: kind for name, kind in annotations.items() if not name.startswith("_")}
     shell = {"In", "Out", "exit", "quit", "open", "get_ipython"}
-    found = {
-        n: v
-        for n, v in namespace.items()
-        if not n.startswith("_")
-        and n not in shell
-        and not isinstance(v, ModuleType)
-        and not callable(v)
+    given = {
+        name: value
+        for name, value in namespace.items()
+        if not name.startswith("_") and name not in shell
+        if not isinstance(value, ModuleType) and not callable(value)
     }
-    checked = check_values(declared, found)
+    checked = check_values(declared, given)
     namespace.update(checked)
     return {name: checked[name] for name in declared}
 
@@ -69,23 +67,38 @@ def provenance(params: dict, **data) -> None:
 
 
 def provenance_text(params: dict, data: dict, versions: dict, seconds: float) -> str:
-    """The provenance of a page, as a folded Markdown block."""
-    shown = {k: v for k, v in params.items() if k != "profile"}
-    rows = [
-        ("profile", f"`{params.get('profile', 'none')}`"),
-        (
-            "parameters",
-            ", ".join(f"`{k}={json.dumps(v, ensure_ascii=False)}`" for k, v in shown.items())
-            or "none",
-        ),
-        (
-            "data",
-            ", ".join(f"{name} `{str(value)[:16]}`" for name, value in data.items()) or "none",
-        ),
-        ("versions", ", ".join(f"{name} {value}" for name, value in versions.items())),
-        ("wall time", f"{seconds:.1f} s"),
-    ]
-    lines = "\n".join(f"- **{name}**: {value}" for name, value in rows)
-    return (
-        f":::{{admonition}} How this page was made\n:class: dropdown provenance\n\n{lines}\n:::\n"
+    """The provenance of a page, as a folded Markdown block; long values are counted and folded."""
+    short, long = {}, {}
+    for name, value in params.items():
+        if name != "profile":
+            text = json.dumps(value, ensure_ascii=False)
+            fits = len(text) <= LONGEST or not isinstance(value, (list, dict))
+            (short if fits else long)[name] = text
+    listed = [f"`{name}={text}`" for name, text in short.items()]
+    listed += [f"`{name}`: {len(params[name])} entries, below" for name in long]
+    hashes = [f"{name} `{str(value)[:16]}`" for name, value in data.items()]
+    if len(hashes) > FEWEST:
+        long["data"] = ", ".join(hashes)
+        hashes = [f"{len(data)} records, below"]
+    rows = {
+        "profile": f"`{params.get('profile', 'none')}`",
+        "parameters": ", ".join(listed) or "none",
+        "data": ", ".join(hashes) or "none",
+        "versions": ", ".join(f"{name} {value}" for name, value in versions.items()),
+        "wall time": f"{seconds:.1f} s",
+    }
+    lines = "\n".join(f"- **{name}**: {value}" for name, value in rows.items())
+    folds = "".join(
+        f"\n::::{{admonition}} {name}\n:class: dropdown provenance\n\n"
+        f"{text if name == 'data' else f'`{text}`'}\n::::\n"
+        for name, text in long.items()
     )
+    head = ":::::{admonition} How this page was made\n:class: dropdown provenance\n"
+    return f"{head}\n{lines}\n{folds}:::::\n"
+
+
+def source(function) -> None:
+    """Show a function's code, for chapters that set it beside its equation."""
+    from IPython.display import Code, display
+
+    display(Code(inspect.getsource(function), language="python"))

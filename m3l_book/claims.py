@@ -19,6 +19,8 @@ import numpy as np
 from m3l.errors import DataError, require
 from m3l.metrics.uncertainty import bootstrap_combination
 
+from .variants import Contender, contender, read_contender
+
 VERDICTS = ("holds", "does not hold", "undecided", "not measured")
 
 
@@ -35,7 +37,7 @@ RELATIONS = {
 }
 
 
-CONSTANT = "1"  # stands for the number one in a combination
+CONSTANT = Contender("1")  # stands for the number one in a combination
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,14 @@ class Claim:
     measure: str
     setting: str
     pairs: tuple[str, ...]
-    subject: tuple[str, ...]
+    subject: tuple[Contender, ...]
     relation: str
-    others: tuple[str, ...]
+    others: tuple[Contender, ...]
     threshold: float | None
     chapter: str
     rule: str
 
-    def combinations(self) -> list[dict[str, float]]:
+    def combinations(self) -> list[dict[Contender, float]]:
         """The cases of one corpus and pair: model -> weight, their weighted sum positive where the
         claim is right.
         """
@@ -89,7 +91,7 @@ class Case:
 
     corpus: str
     pair: str
-    weights: dict[str, float]
+    weights: dict[Contender, float]
     value: float
     low: float
     high: float
@@ -105,9 +107,9 @@ class Verdict:
     claim: Claim
     verdict: str
     cases: list[Case]
-    means: dict[tuple[str, str, str], float]
+    means: dict[tuple[str, str, Contender], float]
     paper_agrees: str
-    paper_means: dict[tuple[str, str], float]
+    paper_means: dict[tuple[str, Contender], float]
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -150,8 +152,8 @@ def read_claims(path) -> list[Claim]:
             **{
                 **row,
                 "pairs": _split(row["pairs"]),
-                "subject": _split(row["subject"]),
-                "others": _split(row["others"]),
+                "subject": tuple(map(read_contender, _split(row["subject"]))),
+                "others": tuple(map(read_contender, _split(row["others"]))),
                 "threshold": threshold,
             }
         )
@@ -222,53 +224,46 @@ def _rows(path, columns: Sequence[str]) -> list[dict]:
     return rows
 
 
-def paper_lookup(numbers: Sequence[Mapping]) -> Callable[[Claim, str, str], float | None]:
-    """A function of claim, pair and model that gives the number the paper prints for it, or None.
+# what the paper's tables were made with: these variants are the model itself there
+AS_PRINTED = (("topics", "100"), ("batch_size", "32"))
+# rows of Table 4 by what claims call them
+TEXT_ENCODERS = {"multilingual": "paraphrase-multilingual-mpnet-base-v2"}
+TEXT_ENCODERS |= {"monolingual": "all-mpnet-base-v2"}
+IMAGE_ENCODERS = {"aligned": "clip", "unaligned": "ResNet"}
 
-    The words of Sections 6.1 to 6.3 compare variants of M3L-Contrast: those that the tables hold
-    are found by their description.
+
+def paper_lookup(
+    numbers: Sequence[Mapping],
+) -> Callable[[Claim, str, Contender], float | None]:
+    """A function of claim, pair and contender that gives the number the paper prints, or None.
+
+    The words of Sections 6.1 to 6.3 compare variants of M3L-Contrast: those that Table 4 holds are
+    found by their encoders.
     """
-    described = {
-        "multilingual texts, aligned pictures": ("paraphrase-multilingual-mpnet-base-v2", "clip"),
-        "multilingual texts, unaligned pictures": (
-            "paraphrase-multilingual-mpnet-base-v2",
-            "ResNet",
-        ),
-        "monolingual texts, aligned pictures": ("all-mpnet-base-v2", "clip"),
-        "monolingual texts, unaligned pictures": ("all-mpnet-base-v2", "ResNet"),
-    }
 
-    def find(claim: Claim, pair: str, model: str) -> float | None:
-        name, _, variant = model.partition(", ")
-        variant = (
-            "" if variant in ("100 topics", "batch 32") else variant
-        )  # what the tables were made with
-        if variant and variant not in described:
+    def find(claim: Claim, pair: str, who: Contender) -> float | None:
+        if who.changes in [(change,) for change in AS_PRINTED]:
+            who = contender(who.model)
+        text, image = who.value("texts"), who.value("pictures")
+        if who.changes and not (text in TEXT_ENCODERS and image in IMAGE_ENCODERS):
             return None
         for row in numbers:
-            if (row["model"], row["measure"], row["pair"]) != (name, claim.measure, pair):
+            if (row["model"], row["measure"], row["pair"]) != (who.model, claim.measure, pair):
                 continue
-            text, image = described.get(variant, ("", ""))
-            if variant and not (
-                row["table"] == "4"
-                and row["text_encoder"].startswith(text)
-                and row["image_encoder"].startswith(image)
-            ):
-                continue
-            if (
-                not variant
-                and (row["table"] == "4") != (claim.setting == "multimodal" and pair == "en-de")
-                and name == "M3L-Contrast"
-            ):
-                continue
-            if (
-                not variant
-                and name == "M3L-Contrast"
-                and row["table"] != "4"
-                and row["setting"] != claim.setting
-            ):
-                continue
-            return row["value"]
+            in_table4 = row["table"] == "4"
+            if who.changes:
+                encoders = row["text_encoder"], row["image_encoder"]
+                wanted = TEXT_ENCODERS[text], IMAGE_ENCODERS[image]
+                starts = [a.startswith(b) for a, b in zip(encoders, wanted, strict=True)]
+                if in_table4 and all(starts):
+                    return row["value"]
+            elif who.model != "M3L-Contrast":
+                return row["value"]
+            else:
+                # Table 4 alone has the multimodal model between languages
+                wants_table4 = claim.setting == "multimodal" and pair == "en-de"
+                if in_table4 == wants_table4 and (in_table4 or row["setting"] == claim.setting):
+                    return row["value"]
         return None
 
     return find
@@ -276,7 +271,7 @@ def paper_lookup(numbers: Sequence[Mapping]) -> Callable[[Claim, str, str], floa
 
 def judge(
     claim: Claim,
-    measured: Mapping[tuple[str, str, str, str, str], np.ndarray],
+    measured: Mapping[tuple[str, str, str, str, Contender], np.ndarray],
     find: Callable,
     draws: int = 2000,
 ) -> Verdict:
@@ -294,32 +289,14 @@ def judge(
     cases, means = [], {}
     for corpus in dict.fromkeys(key[0] for key in measured):
         for pair in claim.pairs:
-            found = [
-                {m: w for m, w in weights.items() if m != CONSTANT}
-                for weights in claim.combinations()
-            ]
             where = corpus, claim.setting, claim.measure, pair
-            if not all((*where, m) in measured for models in found for m in models):
-                continue
-            for models, weights in zip(found, claim.combinations(), strict=True):
-                values = [np.asarray(measured[*where, m]) for m in models]
-                means |= {
-                    (corpus, pair, m): float(v.mean()) for m, v in zip(models, values, strict=True)
-                }
-                constant = weights.get(CONSTANT, 0.0)
-                paired = claim.measure != "NPMI"  # two models' topics are not the same units
-                low, high = (
-                    x + constant
-                    for x in bootstrap_combination(
-                        values, list(models.values()), paired, draws=draws
-                    )
-                )
-                value = (
-                    sum(w * v.mean() for w, v in zip(models.values(), values, strict=True))
-                    + constant
-                )
-                right = "yes" if low > 0 else "no" if high < 0 else "undecided"
-                cases.append(Case(corpus, pair, weights, float(value), low, high, right))
+            combinations = claim.combinations()
+            named = {who for weights in combinations for who in weights} - {CONSTANT}
+            if all((*where, who) in measured for who in named):
+                values = {who: np.asarray(measured[*where, who]) for who in named}
+                means |= {(corpus, pair, who): float(v.mean()) for who, v in values.items()}
+                for weights in combinations:
+                    cases.append(_decide(claim, corpus, pair, weights, values, draws))
     if not cases:
         verdict = "not measured"
     elif any(case.right == "no" for case in cases):
@@ -327,6 +304,26 @@ def judge(
     else:
         verdict = "holds" if all(case.right == "yes" for case in cases) else "undecided"
     return Verdict(claim, verdict, cases, means, *_paper(claim, find))
+
+
+def _decide(
+    claim: Claim,
+    corpus: str,
+    pair: str,
+    weights: Mapping[Contender, float],
+    values: Mapping[Contender, np.ndarray],
+    draws: int,
+) -> Case:
+    """One comparison: right or wrong where its interval leaves out zero."""
+    terms = {who: weight for who, weight in weights.items() if who != CONSTANT}
+    constant = weights.get(CONSTANT, 0.0)
+    paired = claim.measure != "NPMI"  # two models' topics are not the same units
+    arrays = [values[who] for who in terms]
+    low, high = bootstrap_combination(arrays, list(terms.values()), paired, draws=draws)
+    value = sum(weight * values[who].mean() for who, weight in terms.items()) + constant
+    low, high = low + constant, high + constant
+    right = "yes" if low > 0 else "no" if high < 0 else "undecided"
+    return Case(corpus, pair, dict(weights), float(value), low, high, right)
 
 
 def _paper(claim: Claim, find: Callable) -> tuple[str, dict]:
@@ -345,9 +342,22 @@ def _paper(claim: Claim, find: Callable) -> tuple[str, dict]:
     return ("yes" if all(s > 1e-9 for s in sums) else "no"), values
 
 
+def verdicts(
+    folder, measured: Mapping, draws: int = 2000, chapter: str | None = None
+) -> list[Verdict]:
+    """What becomes of the claims in a folder of the paper's numbers and claims; of one chapter's.
+
+    ``measured`` is as in `judge`.
+    """
+    find = paper_lookup(read_numbers(f"{folder}/numbers.csv"))
+    claims = read_claims(f"{folder}/claims.csv")
+    chosen = [claim for claim in claims if chapter in (None, claim.chapter)]
+    return [judge(claim, measured, find, draws) for claim in chosen]
+
+
 def numbers_within(
     numbers: Sequence[Mapping],
-    measured: Mapping[tuple[str, str, str, str, str], np.ndarray],
+    measured: Mapping[tuple[str, str, str, str, Contender], np.ndarray],
     corpus: str,
     draws: int = 2000,
 ) -> list[dict]:
@@ -358,7 +368,7 @@ def numbers_within(
     """
     rows = []
     for row in numbers:
-        key = (corpus, row["setting"], row["measure"], row["pair"], row["model"])
+        key = (corpus, row["setting"], row["measure"], row["pair"], Contender(row["model"]))
         if row["table"] not in ("1", "2") or key not in measured:
             continue
         values = np.asarray(measured[key])

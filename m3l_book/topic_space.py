@@ -6,8 +6,9 @@ whose root is a metric.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,8 +17,15 @@ from m3l.errors import DataError, choose, require
 from m3l.metrics.divergence import jensen_shannon_matrix
 from m3l.metrics.spaces import modality_gap
 
+from .records.results import Key, Measurements
 from .records.run import Run
 from .records.selection import PAPER_MODELS, comparable, home_of, roles, widest
+from .variants import Contender
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+RANDOM_LABELS = Contender("random labels")
 
 METHODS = ("tsne", "umap", "pca")
 
@@ -246,65 +254,132 @@ def summary(space: Space, divergence: np.ndarray, k: int = 10) -> dict[str, dict
     }
 
 
-def told(found: Mapping[str, Mapping[str, float]]) -> str:
-    """A `summary` in words, for those who do not see the map: of each view, how many of its
-    neighbours are of others.
-    """
+def in_words(summary: Mapping[str, Mapping[str, float]]) -> str:
+    """A `summary` in words, for those who do not see the map: how mixed each view's items are."""
     shares = (
-        f"{share:.0%} by {view} ({found['at random'][view]:.0%} at random)"
-        for view, share in found["mixing"].items()
+        f"{share:.0%} by {view} ({summary['at random'][view]:.0%} at random)"
+        for view, share in summary["mixing"].items()
     )
     return f"share of other views among the nearest neighbours, {', '.join(shares)}"
 
 
-def of_models(
-    runs: Sequence[Run], test: Corpus, corpus: str, models: Sequence[str], seed: int
-) -> dict[str, tuple[dict[str, np.ndarray], Run]]:
-    """θ of all views of ``test`` by model, with the record that names the topics, for the models
-    that read every view.
+@dataclass(frozen=True)
+class Layout:
+    """How a space is laid out: how many ``articles``, by which ``method``, perplexity and seed."""
 
-    A joint model has all in one record, a ZeroshotTM of the first language too. Of ZeroshotTM-KD
-    they are the teacher's and its students': each record of a student holds its teacher's θ and its
-    own, over the same topics.
+    articles: int = 0
+    method: str = "tsne"
+    perplexity: float = 30.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TopicMap:
+    """A space laid out: its ``run``, items, their ``divergence`` (N, N) and ``place`` (N, 2)."""
+
+    run: Run
+    space: Space
+    divergence: np.ndarray
+    place: np.ndarray
+
+    @property
+    def trust(self) -> float:
+        """How far the map's neighbourhoods can be believed: `trust`."""
+        return trust(self.divergence, self.place)
+
+    @property
+    def summary(self) -> dict[str, dict[str, float]]:
+        """What the eye should see there, measured: `summary`, over ten neighbours or fewer."""
+        return summary(self.space, self.divergence, min(10, len(self.space) - 1))
+
+    def again(self, method: str, perplexity: float, seed: int) -> "TopicMap":
+        """The same items laid out in another way."""
+        place = layout(self.divergence, method, perplexity, seed)
+        return replace(self, place=place)
+
+    def panel(self, title: str, n: int) -> dict:
+        """A panel of `m3l_book.figures.topic_map.topic_space`, with ``n`` themes at most."""
+        words = self.run.topics[self.space.view[0]]
+        description = f"{in_words(self.summary)}, trustworthiness {self.trust:.3f}"
+        return {
+            "title": title,
+            "place": self.place,
+            "view": self.space.view,
+            "themes": themes(self.space, self.place, words, n),
+            "description": description,
+        }
+
+
+def make_map(run: Run, theta: Mapping[str, np.ndarray], test: Corpus, how: Layout) -> TopicMap:
+    """Pool the items of every view of ``theta`` and lay them out."""
+    space = pool(theta, test, how.articles, how.seed)
+    divergence = distances(space)
+    place = layout(divergence, how.method, how.perplexity, how.seed)
+    return TopicMap(run, space, divergence, place)
+
+
+def summary_frames(
+    summaries: Mapping[str, Mapping[str, Mapping[str, float]]],
+) -> "tuple[DataFrame, DataFrame]":
+    """The mixing of neighbourhoods by model, beside labels at random; and gaps and partners."""
+    import pandas as pd
+
+    mixing = {name: summary["mixing"] for name, summary in summaries.items()}
+    mixing["labels at random"] = next(iter(summaries.values()))["at random"]
+    pairs = {
+        what: pd.DataFrame({name: summary[what] for name, summary in summaries.items()}).T
+        for what in ("gap", "partners")
+    }
+    return pd.DataFrame(mixing).T, pd.concat(pairs, axis=1)
+
+
+def of_contenders(
+    runs: Sequence[Run], test: Corpus, corpus: str, contenders: Sequence[Contender], seed: int
+) -> dict[Contender, tuple[dict[str, np.ndarray], Run]]:
+    """θ of all views of ``test``, with the record that names the topics, by contender.
+
+    Of those that read every view. A joint model has all in one record, a ZeroshotTM of the first
+    language too. Of ZeroshotTM-KD they are the teacher's and its students': each record of a
+    student holds its teacher's θ and its own, over the same topics.
     """
-    first, found = test.text_views[0], {}
-    for model in models:
+    first, spaces = test.text_views[0], {}
+    for contender in contenders:
         theta: dict[str, np.ndarray] = {}
-        own = [
-            run for run in comparable(runs, corpus, [model], seed) if home_of(run) in ("", first)
-        ]
+        records = comparable(runs, corpus, [contender], seed)
+        own = [run for run in records if home_of(run) in ("", first)]
         for run in own:
             theta = run.theta | theta
         if set(theta) == set(test.views):
-            found[model] = {view: theta[view] for view in test.views}, own[0]
-    return found
+            spaces[contender] = {view: theta[view] for view in test.views}, own[0]
+    return spaces
 
 
-def measured(
+def mixing_measurements(
     runs: Sequence[Run],
     tests: Mapping[tuple, Corpus],
     articles: int = 400,
     k: int = 10,
     seed: int = 0,
-) -> dict[tuple[str, str, str, str, str], np.ndarray]:
-    """What the claims of Section 5.4 are about, as `report.measurements` has it: the mixing of each
-    view's items, (seeds, items), by model.
+) -> Measurements:
+    """What the claims of Section 5.4 are about: the mixing of each view's items, (seeds, items).
 
-    Of the models of the paper that read pictures too (`of_models`). The same ``articles`` are drawn
-    for all.
+    As `m3l_book.records.results.measurements` has it, of the models of the paper that read pictures
+    too. The same ``articles`` are drawn for all.
     """
-    found = {}
+    values: dict[Key, list[np.ndarray]] = {}
+    contenders = [Contender(model) for model in PAPER_MODELS]
     for corpus, test in widest(tests).items():
-        if "image" not in test.views:
+        if not test.picture_views:
             continue
         for trained in sorted({run.params["seed"] for run in runs}):
-            for model, (theta, _) in of_models(runs, test, corpus, PAPER_MODELS, trained).items():
+            spaces = of_contenders(runs, test, corpus, contenders, trained)
+            for contender, (theta, _) in spaces.items():
                 space = pool(theta, test, articles, seed)
                 other = neighbours_of_another_kind(space, distances(space), min(k, len(space) - 1))
                 for view, role in roles(test).items():
                     where = corpus, "multimodal", "neighbours of another kind", role
-                    found.setdefault((*where, model), []).append(other[space.view == view])
-                    found[(*where, "random labels")] = [
-                        np.full(int((space.view == view).sum()), mixing_at_random(space, view))
-                    ]
-    return {key: np.stack(values) for key, values in found.items()}
+                    own = space.view == view
+                    values.setdefault((*where, contender), []).append(other[own])
+                    at_random = np.full(int(own.sum()), mixing_at_random(space, view))
+                    values[(*where, RANDOM_LABELS)] = [at_random]
+    return {key: np.stack(arrays) for key, arrays in values.items()}

@@ -20,13 +20,18 @@ import time
 from pathlib import Path
 
 import yaml
+from jsonschema import ValidationError
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
 
 ROOT = Path(__file__).resolve().parent.parent
+SCHEMA = ROOT / "workflow" / "profile.schema.yaml"
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "workflow"))
 import warm  # noqa: E402
 
 from m3l.errors import M3LError  # noqa: E402
+from m3l.files import TEMPORARY  # noqa: E402
 from m3l_book.records import planning  # noqa: E402
 
 
@@ -48,31 +53,49 @@ def profiles() -> list[str]:
 
 
 def read_profile(name: str) -> dict:
-    """A profile's YAML; `Refused` if there is none of that name, or it calls itself another."""
+    """A profile's YAML.
+
+    Raises
+    ------
+    Refused
+        There is none of that name, it calls itself another, or its form is not that of
+        ``workflow/profile.schema.yaml``.
+    """
     if name not in profiles():
         raise Refused(f"PROFILE={name!r} is unknown; valid: {', '.join(profiles())}")
-    profile = yaml.safe_load(
-        (ROOT / "workflow" / "profiles" / f"{name}.yaml").read_text(encoding="utf-8")
-    )
-    if profile.get("profile") != name:
+    place = f"workflow/profiles/{name}.yaml"
+    profile = yaml.safe_load((ROOT / place).read_text(encoding="utf-8"))
+    try:
+        validate(profile, str(SCHEMA), set_default=False)
+    except WorkflowError as error:
+        raise Refused(f"{place}: {_reason(error)}") from None
+    if profile["profile"] != name:
         raise Refused(
-            f"workflow/profiles/{name}.yaml says profile: {profile.get('profile')}; its data, runs"
-            f" and book would replace that profile's. Write profile: {name}"
+            f"{place} says profile: {profile['profile']}; its data, runs and book would replace "
+            f"that profile's. Write profile: {name}"
         )
     return profile
 
 
+def _reason(error: WorkflowError) -> str:
+    """What a profile's schema says is wrong, and where."""
+    cause = next((a for a in error.args if isinstance(a, ValidationError)), None)
+    if cause is None:
+        return str(error)
+    where = "".join(f"[{part!r}]" for part in cause.absolute_path)
+    return f"{where}: {cause.message}" if where else cause.message
+
+
 def sweep(profile: str, older_than: float = 3600) -> None:
-    """Remove what killed processes left half-written: names with a leading dot, untouched for an
-    hour.
-    """
-    for folder in (
-        ROOT / "data" / profile,
-        ROOT / "runs" / profile,
-        ROOT / "build" / profile / "pages",
-        ROOT / "build" / profile / "runs",
-    ):
-        for path in [*folder.glob("**/.*")] if folder.is_dir() else []:
+    """Remove what killed processes left half-written: `atomic`'s temporaries, an hour old."""
+    folders = [
+        f"data/{profile}",
+        f"runs/{profile}",
+        f"build/{profile}/pages",
+        f"build/{profile}/runs",
+    ]
+    for folder in folders:
+        for path in list((ROOT / folder).glob(f"**/.*{TEMPORARY}*")):
             if path.exists() and time.time() - path.stat().st_mtime > older_than:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -197,13 +220,11 @@ def claim(
     return mine
 
 
-def main(arguments: list[str] | None = None) -> int:
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    given, passed = (
-        (given[: given.index("--")], given[given.index("--") + 1 :])
-        if "--" in given
-        else (given, [])
-    )
+def parse(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The command line, and what of it is Snakemake's."""
+    passed: list[str] = []
+    if "--" in given:
+        given, passed = given[: given.index("--")], given[given.index("--") + 1 :]
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n")[0],
         epilog="What follows -- is given to Snakemake, such as --executor slurm --jobs 8.",
@@ -211,68 +232,59 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("profile")
     parser.add_argument("--cores", default="all")
     parser.add_argument("--dry-run", action="store_true", help="say what would run and why")
-    parser.add_argument(
-        "--add",
-        nargs=2,
-        metavar=("CHAPTER", "POINT"),
-        help=(
-            "a point of a chapter's figure to add for good, such as 08-topic-numbers '{topics: 75}'"
-        ),
-    )
-    parser.add_argument(
-        "--runs",
-        nargs="+",
-        metavar="PATTERN",
-        help="make the records of these runs alone; others may make other runs at the same time",
-    )
+    add = "a point of a chapter's figure to add for good, as 09-topic-numbers '{topics: 75}'"
+    parser.add_argument("--add", nargs=2, metavar=("CHAPTER", "POINT"), help=add)
+    runs = "make the records of these runs alone; others may make other runs at the same time"
+    parser.add_argument("--runs", nargs="+", metavar="PATTERN", help=runs)
     parser.add_argument("targets", nargs="*", help="files to make, by default the HTML book")
     options = parser.parse_args(given)
     if options.add and options.dry_run:
         parser.error("--add keeps the point for good: not with --dry-run")
-    begun, elsewhere = (
-        time.time(),
-        any(
-            option.split("=")[0] in ("--executor", "--profile", "--workflow-profile")
-            for option in passed
-        ),
-    )
+    return options, passed
+
+
+def make(options: argparse.Namespace, passed: list[str], elsewhere: bool) -> int:
+    """Make what is asked for, under the locks that it needs; the exit status."""
+    profile, records = read_profile(options.profile), ROOT / "runs" / options.profile
+    if options.add:
+        planning.add_point(profile, records, options.add[0], yaml.safe_load(options.add[1]))
+    plan = planning.make_plan(profile, planning.added_points(records))
+    flags = ["--cores", options.cores, *passed, *(["--dry-run"] if options.dry_run else [])]
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(ROOT / "build" / "lock", shared=bool(options.runs)))
+        except BlockingIOError as holder:
+            message = f"another build ({holder}) is running in {ROOT}; wait for it to end"
+            raise Busy(message) from None
+        more = {}
+        if not options.dry_run:
+            sweep(options.profile)
+            more = {} if elsewhere else stack.enter_context(server())
+        if not options.runs:
+            return snakemake(options.profile, options.targets, flags, more)
+        mine = claim(stack, options.profile, plan, options.runs)
+        with locked(records / "locks" / "data", wait=True):
+            code = snakemake(options.profile, ["embeddings"], flags, more)
+        targets = [f"runs/{options.profile}/{run}/metrics.json" for run in mine]
+        if code == 0 and targets:
+            rules = ["--allowed-rules", "train", "speed"]
+            code = snakemake(options.profile, targets, [*rules, *flags], more)
+        return code
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options, passed = parse(list(sys.argv[1:] if arguments is None else arguments))
+    executors = ("--executor", "--profile", "--workflow-profile")
+    begun, elsewhere = time.time(), any(o.split("=")[0] in executors for o in passed)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    flags = ["--cores", options.cores, *passed] + (["--dry-run"] if options.dry_run else [])
     try:
-        profile = read_profile(options.profile)
-        records = ROOT / "runs" / options.profile
-        if options.add:
-            planning.add_point(profile, records, options.add[0], yaml.safe_load(options.add[1]))
-        plan = planning.plan(profile, planning.added_points(records))
-        sweep(options.profile)
-        with contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(locked(ROOT / "build" / "lock", shared=bool(options.runs)))
-            except BlockingIOError as holder:
-                raise Busy(
-                    f"another build ({holder}) is running in {ROOT}; wait for it to end"
-                ) from None
-            more = {} if elsewhere or options.dry_run else stack.enter_context(server())
-            if not options.runs:
-                code = snakemake(options.profile, options.targets, flags, more)
-            else:
-                mine = claim(stack, options.profile, plan, options.runs)
-                with locked(records / "locks" / "data", wait=True):
-                    code = snakemake(options.profile, ["embeddings"], flags, more)
-                targets = [f"runs/{options.profile}/{run}/metrics.json" for run in mine]
-                if code == 0 and targets:
-                    code = snakemake(
-                        options.profile,
-                        targets,
-                        ["--allowed-rules", "train", "speed", *flags],
-                        more,
-                    )
+        code = make(options, passed, elsewhere)
     except (Refused, M3LError, yaml.YAMLError) as error:
         print(error, file=sys.stderr)
         return getattr(error, "status", 2)
     if code and elsewhere:
         show_failures(options.profile, begun)
-    if code == 0 and not options.dry_run and not options.targets and not options.runs:
+    if code == 0 and not (options.dry_run or options.targets or options.runs):
         print(f"the book: build/{options.profile}/html/index.html")
     return code
 

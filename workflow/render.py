@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -19,6 +20,19 @@ from m3l_book.pages.explorer import bokeh_scripts
 from m3l_book.records.environment import environment
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def page_tags(cell) -> list[str]:
+    """A cell's tags as the page needs them.
+
+    What papermill injected stands at the foot of the page, and so is left out here; the cells of
+    parameters and provenance support the page, whose reader sees them on demand.
+    """
+    tags = list(cell.metadata.get("tags", []))
+    if "injected-parameters" in tags:
+        return ["remove-cell"]
+    supports = "parameters" in tags or cell.source.startswith("chapter.provenance")
+    return [*tags, "support"] if supports and "support" not in tags else tags
 
 
 def stage(profile: str, pages: Path, source: Path) -> None:
@@ -32,7 +46,10 @@ def stage(profile: str, pages: Path, source: Path) -> None:
     )
     made = {page.stem: digest_file(page) for page in sorted(pages.glob("*.ipynb"))}
     for page in sorted(pages.glob("*.ipynb")):
-        shutil.copyfile(page, source / page.name)
+        notebook = nbformat.read(page, as_version=4)
+        for cell in notebook.cells:
+            cell.metadata["tags"] = page_tags(cell)
+        nbformat.write(notebook, source / page.name)
     extra = source / "_extra"  # goes beside the pages as it is
     for folder in ("assets", "topics"):
         if (pages.parent / folder).is_dir():

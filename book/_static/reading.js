@@ -1,8 +1,11 @@
 /* What scrolls sideways on a narrow screen can be reached, and scrolled, by keyboard. */
 "use strict";
 const reachable = () => {
-  for (const box of document.querySelectorAll(".bd-article table, .bd-article .cell_output, .bd-article .output, .bd-article div.math")) {
-    if (box.scrollWidth > box.clientWidth + 1 && /auto|scroll/.test(getComputedStyle(box).overflowX)) box.tabIndex = 0;
+  const parts = ["table", ".cell_output", ".output", "div.math"];
+  const boxes = document.querySelectorAll(parts.map((part) => `.bd-article ${part}`).join(", "));
+  for (const box of boxes) {
+    const wide = box.scrollWidth > box.clientWidth + 1;
+    if (wide && /auto|scroll/.test(getComputedStyle(box).overflowX)) box.tabIndex = 0;
   }
 };
 window.addEventListener("load", () => {
@@ -19,4 +22,38 @@ window.addEventListener("beforeprint", () => {
 });
 window.addEventListener("afterprint", () => {
   document.documentElement.dataset.theme = screen_theme;
+});
+
+/* One switch shows the code that supports a page, on every page that has some. */
+const kept = (() => {
+  try {
+    return window.localStorage.getItem("code") === "all" ? "all" : "less";
+  } catch {
+    return "less"; // a page opened from disk may have no memory
+  }
+})();
+document.documentElement.dataset.code = kept;
+document.addEventListener("DOMContentLoaded", () => {
+  const heading = document.querySelector(".bd-article h1");
+  if (!heading || !document.querySelector(".bd-article div.cell.tag_support")) return;
+  const button = document.createElement("button");
+  button.className = "code-switch";
+  button.type = "button";
+  const label = () => {
+    const all = document.documentElement.dataset.code === "all";
+    button.textContent = all ? "Hide supporting code" : "Show all code";
+    button.setAttribute("aria-pressed", String(all));
+  };
+  button.addEventListener("click", () => {
+    const {dataset} = document.documentElement;
+    dataset.code = dataset.code === "all" ? "less" : "all";
+    try {
+      window.localStorage.setItem("code", dataset.code);
+    } catch {
+      // it is kept for this page alone
+    }
+    label();
+  });
+  label();
+  heading.insertAdjacentElement("afterend", button);
 });

@@ -3,7 +3,7 @@
 """
 
 from collections.abc import Mapping
-from itertools import permutations
+from itertools import combinations, permutations
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from ..corpus import Corpus
 from ..errors import DataError, require
 from ..model import M3L
 from .coherence import npmi, topic_diversity, topic_recovery
-from .divergence import cosine_matrix, jensen_shannon, jensen_shannon_matrix
+from .divergence import cosine_matrix, jensen_shannon, jensen_shannon_matrix, unit_rows
 from .ranking import relevance, retrieval_from
 from .uncertainty import bootstrap
 
@@ -161,3 +161,22 @@ def aligned_pairs(corpus: Corpus, a: str, b: str) -> np.ndarray:
         np.stack([corpus.views[first].index[both], corpus.views[second].index[both]]), axis=1
     )
     return pairs if first == a else pairs[::-1]
+
+
+def aligned_cosines(
+    corpus: Corpus, seed: int = 0
+) -> tuple[dict[tuple[str, str], np.ndarray], dict[tuple[str, str], np.ndarray]]:
+    """Cosines of the embeddings of aligned items, and of the same items paired at random.
+
+    For each pair of views of one width: two mappings from the pair to (P,), over its aligned pairs.
+    """
+    rng = np.random.default_rng(seed)
+    aligned, shuffled = {}, {}
+    for a, b in combinations(corpus.views, 2):
+        vectors = corpus.views[a].embeddings, corpus.views[b].embeddings
+        if vectors[0].shape[1] == vectors[1].shape[1]:
+            rows = aligned_pairs(corpus, a, b)
+            x, y = (unit_rows(v)[r] for v, r in zip(vectors, rows, strict=True))
+            aligned[a, b] = (x * y).sum(axis=1)
+            shuffled[a, b] = (x * y[rng.permutation(len(y))]).sum(axis=1)
+    return aligned, shuffled

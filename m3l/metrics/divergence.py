@@ -8,8 +8,9 @@ from ..errors import DataError, require
 
 
 def jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Jensen–Shannon divergence of rows: p, q (..., K), each summing to 1 -> (...,), nats, at most
-    ln 2.
+    """Jensen–Shannon divergence of rows that sum to 1: p, q (..., K) -> (...,).
+
+    In nats, at most ln 2.
     """
     p, q = np.asarray(p, dtype=np.float64), np.asarray(q, dtype=np.float64)
     m = 0.5 * (p + q)
@@ -17,16 +18,14 @@ def jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 
 def jensen_shannon_matrix(p: np.ndarray, q: np.ndarray, chunk_bytes: int = 4 << 20):
-    """Jensen–Shannon divergence of every row of p (N, K) to every row of q (M, K), in chunks of
-    memory.
+    """Jensen–Shannon divergence of every row of p (N, K) to every row of q (M, K), in chunks.
 
     Yields
     ------
     (start, float64 (n, M)): the rows of p from ``start`` on.
     """
-    p, q = (
-        torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64)) for x in (p, q)
-    )  # torch: its logarithm is several times numpy's speed
+    # torch: its logarithm is several times numpy's speed
+    p, q = (torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64)) for x in (p, q))
     require(
         p.ndim == q.ndim == 2 and p.shape[1] == q.shape[1],
         f"expected two arrays with as many topics, got {tuple(p.shape)} and {tuple(q.shape)}",
@@ -43,8 +42,9 @@ def jensen_shannon_matrix(p: np.ndarray, q: np.ndarray, chunk_bytes: int = 4 << 
 
 
 def cosine_matrix(p: np.ndarray, q: np.ndarray):
-    """Cosine distance of every row of p (N, D) to every row of q (M, D); yields as
-    `jensen_shannon_matrix`.
+    """Cosine distance of every row of p (N, D) to every row of q (M, D), in chunks.
+
+    Yields as `jensen_shannon_matrix` does.
     """
     require(
         p.ndim == q.ndim == 2 and p.shape[1] == q.shape[1],
@@ -52,13 +52,13 @@ def cosine_matrix(p: np.ndarray, q: np.ndarray):
         DataError,
     )
 
-    def unit(x):
-        x = np.asarray(x, dtype=np.float64)
-        return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-
-    p, q = unit(p), unit(q)
+    p, q = unit_rows(p), unit_rows(q)
     for start in range(0, len(p), 1024):
-        yield (
-            start,
-            np.round(1.0 - p[start : start + 1024] @ q.T, 12),
-        )  # equal vectors stay tied whatever BLAS rounds
+        # equal vectors stay tied whatever BLAS rounds
+        yield start, np.round(1.0 - p[start : start + 1024] @ q.T, 12)
+
+
+def unit_rows(x: np.ndarray) -> np.ndarray:
+    """The rows of x (N, D) divided by their length, in double precision; a row of zeros stays."""
+    x = np.asarray(x, dtype=np.float64)
+    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)

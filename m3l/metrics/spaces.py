@@ -3,31 +3,27 @@
 import numpy as np
 
 from ..errors import DataError, require
-from .divergence import cosine_matrix
+from .divergence import cosine_matrix, unit_rows
 
 
 def modality_gap(a: np.ndarray, b: np.ndarray) -> float:
-    """Distance between the centres of two views' unit vectors, (N, D) and (M, D): 0 where they are
-    mixed, at most 2 (Liang et al. 2022).
+    """Distance between the centres of two views' unit vectors, (N, D) and (M, D).
+
+    0 where they are mixed, at most 2 (Liang et al. 2022).
     """
     require(
         a.ndim == b.ndim == 2 and a.shape[1] == b.shape[1],
         f"expected two arrays of one dimension, got {a.shape} and {b.shape}",
         DataError,
     )
-    centres = [
-        (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)).mean(axis=0)
-        for x in (np.float64(a), np.float64(b))
-    ]
-    return float(np.linalg.norm(centres[0] - centres[1]))
+    return float(np.linalg.norm(unit_rows(a).mean(axis=0) - unit_rows(b).mean(axis=0)))
 
 
 def neighbour_overlap(a: np.ndarray, b: np.ndarray, k: int = 10) -> float:
-    """Share of the ``k`` nearest neighbours, by cosine, that paired items have in common in two
-    spaces: a (N, D), b (N, D').
+    """Share of the ``k`` nearest neighbours that paired items have in common in two spaces.
 
-    k / (N − 1) on average for unrelated vectors, 1 for the same geometry; the spaces need not be
-    comparable (Huh et al. 2024).
+    By cosine; a (N, D), b (N, D'). It is k / (N − 1) on average for unrelated vectors, 1 for the
+    same geometry; the spaces need not be comparable (Huh et al. 2024).
     """
     require(
         len(a) == len(b) > k >= 1,

@@ -11,6 +11,7 @@ from ..encoders.cache import encode
 from ..encoders.registry import get_encoder
 from ..encoders.trained import corpus_encoder, is_corpus_encoder
 from .prepared import content_digest, file_name, items, read_tuples, views_of
+from .schema import PICTURES
 
 
 def embed_view(
@@ -32,7 +33,7 @@ def embed_view(
     """
     choose("view", view, views_of(folder))
     frame = read_tuples(folder)
-    if is_corpus_encoder(encoder) and view != "image":
+    if is_corpus_encoder(encoder) and view != PICTURES:
         model = corpus_encoder(
             encoder,
             view,
@@ -40,9 +41,9 @@ def embed_view(
             max_tokens,
         )
     else:
-        model = get_encoder(encoder, "image" if view == "image" else "text", max_tokens, device)
+        model = get_encoder(encoder, "image" if view == PICTURES else "text", max_tokens, device)
     rows = items(frame, view)
-    if view == "image":
+    if view == PICTURES:
         names, hashes = (
             read_json(Path(folder) / "images.json"),
             read_json(Path(folder) / "images_sha256.json"),

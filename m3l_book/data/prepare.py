@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import scipy.sparse as sp
 
-from m3l.errors import DataError, choose, require
+from m3l.errors import DataError, check_options, choose, require
 from m3l.files import atomic, digest, digest_file, write_json
 from m3l.text import bag_of_words, learn_vocabulary, stopwords, tokenize
 
@@ -151,6 +151,19 @@ def prepare(
         }
         write_json(temporary / "card.json", card)
     return card
+
+
+def check_preparation(corpus: str, options: Mapping) -> dict:
+    """The options of `prepare` for a corpus, checked; `ParameterError` naming the corpus."""
+    return check_options(f"preparation of {corpus!r}", prepare, dict(options))
+
+
+def stopwords_used(language: str, options: Mapping) -> frozenset[str]:
+    """The stopwords that `prepare` leaves out with these ``options``, as tokens."""
+    given = options.get("stop") or {}
+    if language in given:
+        return frozenset(word for entry in given[language] for word in tokenize(entry))
+    return stopwords(language)
 
 
 def _without_leaks(frame, tuples: Tuples, leakage: str):

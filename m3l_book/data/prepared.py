@@ -6,7 +6,7 @@ and ``images_sha256.json``, ``bow_<lang>.npz``, ``vocab_<lang>.txt`` and ``card.
 embedding are the view's items in order of first appearance.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from m3l.corpus import Corpus, View
 from m3l.errors import DataError, choose, require
 from m3l.files import digest, digest_file, read_array, read_json, read_sparse
 from m3l.text import keep_vocabulary, tokenize
+
+from .schema import PICTURES
 
 
 def read_tuples(folder):
@@ -45,8 +47,8 @@ def items(frame, view: str):
     """The rows of ``frame`` that hold each item of a view first: its documents, or pictures if view
     is ``image``.
     """
-    key = "image_id" if view == "image" else "article_id"
-    has = frame["image_id"].notna() if view == "image" else frame[f"{view}_text"].notna()
+    key = "image_id" if view == PICTURES else "article_id"
+    has = frame["image_id"].notna() if view == PICTURES else frame[f"{view}_text"].notna()
     return frame[has].drop_duplicates(key)
 
 
@@ -80,7 +82,7 @@ def views_of(folder) -> list[str]:
     """The views of a prepared corpus: its languages, then ``image`` if there are pictures."""
     return [
         *entry_of(Path(folder) / "card.json", "languages"),
-        *(["image"] if (Path(folder) / "images.json").is_file() else []),
+        *([PICTURES] if (Path(folder) / "images.json").is_file() else []),
     ]
 
 
@@ -101,14 +103,14 @@ def file_name(encoder: str) -> str:
 
 
 def item_ids(rows, view: str) -> list[str]:
-    return rows["image_id" if view == "image" else "article_id"].astype(str).tolist()
+    return rows["image_id" if view == PICTURES else "article_id"].astype(str).tolist()
 
 
 def content_digest(rows, view: str, folder) -> str:
     """SHA-256 of the ids and the content of a view's items: their texts, or the bytes of their
     pictures.
     """
-    if view == "image":
+    if view == PICTURES:
         hashes = read_json(Path(folder) / "images_sha256.json")
         content = [hashes[image] for image in rows["image_id"]]
     else:
@@ -135,7 +137,8 @@ def assemble(folder, embeddings, encoders: Mapping[str, str]) -> Corpus:
         path = Path(embeddings) / file_name(encoder) / f"{view}.npy"
         require(
             path.is_file(),
-            f"{path}: no such file; encode view {view!r} with {encoder!r} first (chapter 2)",
+            f"{path}: no such file; encode view {view!r} with {encoder!r} first"
+            " (book/02-encoders.ipynb)",
             DataError,
         )
         array, meta = read_array(path), path.with_suffix(".json")
@@ -146,21 +149,21 @@ def assemble(folder, embeddings, encoders: Mapping[str, str]) -> Corpus:
             DataError,
         )
         place = {item: i for i, item in enumerate(ids)}
-        if view == "image":
+        if view == PICTURES:
             index = [place.get(image, -1) for image in frame["image_id"]]
         else:
             index = [
                 place[a] if t is not None and t == t else -1
                 for a, t in zip(frame["article_id"].astype(str), frame[f"{view}_text"], strict=True)
             ]
-        bow = None if view == "image" else read_sparse(Path(folder) / f"bow_{view}.npz")
+        bow = None if view == PICTURES else read_sparse(Path(folder) / f"bow_{view}.npz")
         views[view] = View(
             view,
             array,
             np.array(index, dtype=np.int64),
             ids,
             bow,
-            None if view == "image" else vocabulary(folder, view),
+            None if view == PICTURES else vocabulary(folder, view),
         )
     return Corpus(name, views, frame["tuple_id"], frame["article_id"], frame["split"])
 
@@ -176,3 +179,32 @@ def known_topics(folder, view: str, split: str) -> np.ndarray | None:
     if f"{view}_truth" not in frame:
         return None
     return np.stack(items(frame[frame["split"] == split], view)[f"{view}_truth"].to_list())
+
+
+def known_topics_of(folder, views: Iterable[str], split: str) -> dict[str, np.ndarray]:
+    """`known_topics` of each of the views that the source knows them of."""
+    known = {view: known_topics(folder, view, split) for view in views}
+    return {view: truth for view, truth in known.items() if truth is not None}
+
+
+def wanted(encoders: Mapping[str, Mapping]) -> list[tuple[str, str, str]]:
+    """Corpus, view and name of each encoder of a mapping by corpus and view, one or several."""
+    return [
+        (corpus, view, name)
+        for corpus, views in encoders.items()
+        for view, names in views.items()
+        for name in ([names] if isinstance(names, str) else names)
+    ]
+
+
+def spaces(embeddings, encoders: Mapping) -> dict[str, dict[str, str]]:
+    """The views that share a space, each with its encoder, by space: space -> view -> encoder.
+
+    ``encoders`` are those of one corpus by view, one or several; of several in one space the last
+    counts.
+    """
+    by_space: dict[str, dict[str, str]] = {}
+    for _, view, name in wanted({"": encoders}):
+        space = embedding_card(embeddings, view, name)["space"]
+        by_space.setdefault(space, {})[view] = name
+    return by_space

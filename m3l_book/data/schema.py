@@ -1,23 +1,27 @@
-"""The schema in which every source returns its tuples, a row per tuple:
+"""The schema in which every source returns its tuples, a row per tuple.
 
-=================
-==========================================================================================
-``tuple_id``       str, unique
-``article_id``     str, equal for tuples that share an article (a test article may have several
-pictures)
-``split``          ``"train"`` or ``"test"``; an article stands in one of them
-``<lang>_title``   str, for the reader only
-``<lang>_text``    str, or null where the tuple lacks the language; equal for tuples of an article
-``image_id``       str, or null; equal for tuples that show the same picture
-``category``       str, optional: a known label, never shown to a model
-``<view>_truth``   list of float, optional: known topic proportions of the view's item
-=================
-==========================================================================================
+================  ==================================================================================
+``tuple_id``      str, unique
+``article_id``    str, equal for tuples that share an article (which may have several pictures)
+``split``         ``"train"`` or ``"test"``; an article stands in one of them
+``<lang>_title``  str, for the reader only
+``<lang>_text``   str, or null where the tuple lacks the language; equal for tuples of an article
+``image_id``      str, or null; equal for tuples that show the same picture
+``category``      str, optional: a known label, never shown to a model
+``<view>_truth``  list of float, optional: known topic proportions of the view's item
+================  ==================================================================================
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+PICTURES = "image"
+"""The name of the view of pictures in every corpus of the book."""
 
 
 @dataclass
@@ -37,7 +41,7 @@ class Tuples:
     """
 
     name: str
-    frame: "object"
+    frame: "DataFrame"
     languages: list[str]
     write_images: Callable[[Path], dict[str, str]] | None = None
     card: dict = field(default_factory=dict)

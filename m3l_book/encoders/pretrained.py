@@ -16,6 +16,7 @@ from m3l.files import digest, digest_file
 from m3l.progress import silenced
 
 from .encoder import Encoder, EncoderUnavailable
+from .spaces import space_of
 
 
 def use_multilingual(max_tokens: int, device: str) -> Encoder:
@@ -157,7 +158,7 @@ def from_hub_or_folder(name: str, max_tokens: int, device: str, kind: str = "tex
         f"{what}; sentence-transformers {version('sentence-transformers')}; {max_tokens} tokens;"
         f" {'fp16' if where.type == 'cuda' else 'fp32'}"
     )
-    return Encoder(name, kind, name, identity, embed)
+    return Encoder(name, kind, space_of(name), identity, embed)
 
 
 @lru_cache(maxsize=2)

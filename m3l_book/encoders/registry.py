@@ -14,6 +14,7 @@ from .pretrained import (
     minilm_en,
     use_multilingual,
 )
+from .spaces import reads
 
 ENCODERS = {
     "use-multilingual": use_multilingual,
@@ -25,9 +26,7 @@ ENCODERS = {
 """The encoders whose weights come with the installed packages and need no network."""
 
 
-KINDS = {
-    name: "image" if name in ("efficientnet-lite0", "pocket-clip") else "text" for name in ENCODERS
-}
+KINDS = {name: reads(name)[0] for name in ENCODERS}
 
 
 def get_encoder(

@@ -17,11 +17,11 @@ def retrieval_scores(table, corpus: str, order: Sequence[str] = ()) -> Figure:
     """
     metrics, looks, told = (
         list(dict.fromkeys(table["metric"])),
-        looks_of(list(dict.fromkeys(table["model"])), order),
+        looks_of(list(dict.fromkeys(table["name"])), order),
         [],
     )
     bars = [
-        table[table["metric"] == metric].groupby("direction", sort=False)["model"].nunique().sum()
+        table[table["metric"] == metric].groupby("direction", sort=False)["name"].nunique().sum()
         for metric in metrics
     ]
     figure, panels = plt.subplots(
@@ -34,15 +34,15 @@ def retrieval_scores(table, corpus: str, order: Sequence[str] = ()) -> Figure:
     for axes, metric in zip(panels[:, 0], metrics, strict=True):
         part, y, ticks = table[table["metric"] == metric], 0.0, {}
         for direction, rows in part.groupby("direction", sort=False):
-            own, top = [model for model in looks if model in set(rows["model"])], y
+            own, top = [model for model in looks if model in set(rows["name"])], y
             for model in own:
-                scores, colour = rows[rows["model"] == model]["score"], looks[model]["color"]
+                scores, colour = rows[rows["name"] == model]["score"], looks[model]["color"]
                 axes.barh(y, scores.mean(), height=0.85, color=(colour, 0.45), edgecolor=colour)
                 axes.plot(scores, [y] * len(scores), "o", color=INK, markersize=3.5)
                 y += 1
             chance, means = (
                 rows["chance"].mean(),
-                rows.groupby("model")["score"].mean().sort_values(ascending=False),
+                rows.groupby("name")["score"].mean().sort_values(ascending=False),
             )
             axes.plot([chance] * 2, [top - 0.5, y - 0.5], ":", color=FAINT, linewidth=2)
             told.append(
@@ -123,7 +123,7 @@ def curves(
     x: str,
     label: str,
     paper: Sequence[Mapping] = (),
-    line: str = "base",
+    line: str = "model",
     note: str = "",
     order: Sequence[str] = (),
 ) -> Figure:
@@ -131,13 +131,13 @@ def curves(
     standard deviation, a dot a seed.
 
     ``rows`` is a data frame with columns panel, ``line``, ``x``, score, chance; ``paper`` has
-    ``panel``, ``base``, ``x`` and ``score`` of points that the paper prints, which are of other
+    ``panel``, ``model``, ``x`` and ``score`` of points that the paper prints, which are of other
     data and drawn as stars. The axis of ``x`` is logarithmic. ``order`` lists all names that
     figures beside this one draw, so that each keeps its colour.
     """
     drawn, panels = list(dict.fromkeys(rows[line])), list(dict.fromkeys(rows["panel"]))
     looks, columns, told = looks_of(drawn, order), min(2, len(panels)), []
-    paper = [point for point in paper if point["panel"] in panels and point["base"] in looks]
+    paper = [point for point in paper if point["panel"] in panels and point[line] in looks]
     figure, grid = plt.subplots(
         -(-len(panels) // columns),
         columns,
@@ -165,7 +165,7 @@ def curves(
                 said.append(
                     f"{name} {', '.join(f'{score:.3f} at {at:g}' for at, score in mean.items())}"
                 )
-            for point in (p for p in paper if (p["panel"], p["base"]) == (panel, name)):
+            for point in (p for p in paper if (p["panel"], p[line]) == (panel, name)):
                 axes.plot(point["x"], point["score"], **star, markeredgecolor=look["color"])
         chance = part["chance"].mean()
         axes.axhline(chance, color=FAINT, linestyle=":", linewidth=1.5)

@@ -7,13 +7,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from m3l.metrics.divergence import unit_rows
+
 from .style import FAINT, PALETTE, SMALL, VIEW_MARKERS, WIDTH, described, view_colour
 
 
 def cosine_histograms(
-    aligned: Mapping[str, np.ndarray], random: Mapping[str, np.ndarray]
+    aligned: Mapping[tuple[str, str], np.ndarray], random: Mapping[tuple[str, str], np.ndarray]
 ) -> Figure:
-    """For each pair of views, cosines of aligned items and of items drawn at random."""
+    """For each pair of views, cosines of aligned items and of items paired at random."""
     figure, panels = plt.subplots(1, len(aligned), figsize=(WIDTH, 2.5), squeeze=False, sharex=True)
     for axes, pair in zip(panels[0], aligned, strict=True):
         bins = np.linspace(-0.4, 1.0, 43)
@@ -23,21 +25,26 @@ def cosine_histograms(
         axes.hist(
             aligned[pair], bins, density=True, color=PALETTE[1], alpha=0.6, label="aligned pairs"
         )
-        axes.set(title=pair, xlabel="cosine", yticks=[])
+        axes.set(title=" – ".join(pair), xlabel="cosine", yticks=[])
     handles, names = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
-    told = (
-        f"{pair} {aligned[pair].mean():.2f} against {random[pair].mean():.2f}" for pair in aligned
+    means = (
+        f"{' – '.join(pair)} {aligned[pair].mean():.2f} against {random[pair].mean():.2f}"
+        for pair in aligned
     )
     return described(
         figure,
         "Histograms of cosines, a panel a pair of views. Means of aligned against random pairs:"
-        f" {'; '.join(told)}.",
+        f" {'; '.join(means)}.",
     )
 
 
-def view_scatter(vectors: Mapping[str, np.ndarray]) -> Figure:
-    """The items of each view on the two main axes of them all: a modality gap is a cloud apart."""
+def view_scatter(embeddings: Mapping[str, np.ndarray], items: int = 600) -> Figure:
+    """Unit vectors of each view on the two main axes of them all: a modality gap is a cloud apart.
+
+    Of the first ``items`` of each view.
+    """
+    vectors = {view: unit_rows(x[:items]) for view, x in embeddings.items()}
     everything = np.vstack(list(vectors.values()))
     centre = everything.mean(axis=0)
     _, _, axes_of_variation = np.linalg.svd(everything - centre, full_matrices=False)

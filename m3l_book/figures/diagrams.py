@@ -111,7 +111,8 @@ def architecture(languages: Sequence[str] = ("en", "de"), image: bool = True) ->
         figure,
         f"Diagram of the model. Each of the views {', '.join(views)} passes through a frozen "
         "encoder and an inference network of its own to θ; a language is decoded into words by "
-        "its own β, a picture into nothing. Arrows for KL and InfoNCE join the θ of each pair of views.",
+        "its own β, a picture into nothing. Arrows for KL and InfoNCE join the θ of each pair of "
+        "views.",
     )
 
 

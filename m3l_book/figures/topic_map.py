@@ -15,8 +15,8 @@ def topic_space(panels: Sequence[Mapping]) -> Figure:
     the view, words the themes.
 
     A panel has ``title``, ``place`` (N, 2), ``view`` (N,), ``themes``, (x, y, words) each, and
-    ``told``, what the alternative text says of it; themes that would cover one another or leave the
-    panel are left out.
+    ``description``, what the alternative text says of it; themes that would cover one another or
+    leave the panel are left out.
     """
     rows, told = -(-len(panels) // 2), []
     figure, grid = plt.subplots(rows, 2, figsize=(WIDTH, 0.4 + 3.3 * rows), squeeze=False)
@@ -52,7 +52,9 @@ def topic_space(panels: Sequence[Mapping]) -> Figure:
             else:
                 taken.append(box)
         words = "; ".join(text.get_text() for text in axes.texts)
-        told.append(f"{panel['title']}: {panel['told']}{words and f', themes written in: {words}'}")
+        told.append(
+            f"{panel['title']}: {panel['description']}{words and f', themes written in: {words}'}"
+        )
     names = list(dict.fromkeys(str(view) for panel in panels for view in panel["view"]))
     looks = [
         {"color": view_colour(view), "marker": VIEW_MARKERS.get(view, "o"), "label": view}

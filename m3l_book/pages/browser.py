@@ -20,6 +20,7 @@ from m3l.files import atomic, read_json
 from m3l.metrics.divergence import jensen_shannon_matrix
 
 from ..data.prepared import read_tuples
+from ..data.schema import PICTURES
 from ..records.run import Run, load_run
 from ..records.selection import test_corpora
 from ..tables.cells import shorten
@@ -184,8 +185,8 @@ def browse(run: Run, test: Corpus, prepared, out, snippet: int = 240, home: str 
         "items": item_entries(run, test, titles(prepared, test), texts),
     }
     with atomic(out, directory=True) as temporary:
-        if "image" in run.theta:
-            files, names = read_json(Path(prepared) / "images.json"), test.views["image"].item_ids
+        if PICTURES in run.theta:
+            files, names = read_json(Path(prepared) / "images.json"), test.views[PICTURES].item_ids
             lost = [str(n) for n in names if str(n) not in files]
             require(
                 not lost,
@@ -198,7 +199,7 @@ def browse(run: Run, test: Corpus, prepared, out, snippet: int = 240, home: str 
                 temporary / "pictures",
                 side=112,
             )
-            for entry, name in zip(data["items"]["image"], names, strict=True):
+            for entry, name in zip(data["items"][PICTURES], names, strict=True):
                 entry["picture"] = f"pictures/{small[str(name)]}"
         text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         (temporary / "data.js").write_text(f"const DATA = {text};\n", encoding="utf-8")

@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from m3l.files import atomic
+from m3l.corpus import Corpus
+from m3l.files import atomic, read_json
 
+from ..data.schema import PICTURES
 from ..figures.style import PALETTE, VIEW_MARKERS, view_colour
 from ..pictures.reading import load_image
-from ..topic_space import Space
+from ..tables.cells import shorten
+from ..tables.examples import titles
+from ..topic_space import Space, TopicMap
 
 if TYPE_CHECKING:
     from bokeh.models import ColumnDataSource, CustomJS, GlyphRenderer, InlineStyleSheet
@@ -29,8 +33,8 @@ SHAPES = {"o": ("circle", "●"), "s": ("square", "■"), "^": ("triangle", "▲
 PICTURE = '<img src="@picture" alt="" width="72"><br>'
 HINT = (
     "Point at an item to see what it is; click or tap it, or find it by name, to see its tuple. "
-    "Ctrl and the wheel, two fingers, or the buttons zoom. Of a topic, the words of each language stand "
-    "between slashes."
+    "Ctrl and the wheel, two fingers, or the buttons zoom. Of a topic, the words of each language "
+    "stand between slashes."
 )
 WIDE = {"sizing_mode": "stretch_width"}
 
@@ -84,6 +88,55 @@ def largest(theta: np.ndarray, topics: int = 3) -> list[list[int]]:
     """
     order = np.argsort(-theta, kind="stable")[:topics]
     return [[int(k), round(100 * float(theta[k]))] for k in order if theta[k] >= 0.005]
+
+
+def labels_of(
+    topic_map: TopicMap,
+    prepared: str,
+    test: Corpus,
+    assets: str,
+    corpus: str,
+    apart: bool,
+    linked: bool,
+) -> Labels:
+    """Titles, thumbnails and links of the items of a map; thumbnails are written below ``assets``.
+
+    Parameters
+    ----------
+    topic_map : TopicMap
+    prepared : path
+        The prepared corpus.
+    test : Corpus
+    assets : path
+        Folder of files that the page loads.
+    corpus : str
+    apart : bool
+        Whether the page loads thumbnails from there or holds them.
+    linked : bool
+        Whether the built book has a topic browser of the run.
+    """
+    space, first = topic_map.space, test.text_views[0]
+    items = list(enumerate(zip(space.view, space.item, space.article, strict=True)))
+    by_view = titles(prepared, test)
+    called = {
+        (view, article): shorten(by_view.get(view, by_view[first])[article], 60)
+        for _, (view, _, article) in items
+    }
+    ids, files = {}, {}
+    if PICTURES in test.views:
+        names = test.views[PICTURES].item_ids
+        ids = {row: names[item] for row, (view, item, _) in items if view == PICTURES}
+        files = read_json(Path(prepared) / "images.json")
+    folder = Path(assets) / f"space-{corpus}"
+    images = Path(prepared) / "images"
+    small = thumbnails({name: images / files[name] for name in set(ids.values())}, folder)
+    pictures = {
+        row: f"assets/{folder.name}/{small[name]}" if apart else data_uri(folder / small[name])
+        for row, name in ids.items()
+    }
+    page = f"topics/{topic_map.run.folder.name}/index.html#/item"
+    links = {row: f"{page}/{view}/{item}" for row, (view, item, _) in items if linked}
+    return Labels(called, topic_map.run.topics, pictures, links)
 
 
 def explorer(space: Space, place: np.ndarray, labels: Labels, title: str, scripts: str) -> str:

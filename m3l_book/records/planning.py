@@ -1,8 +1,7 @@
-"""Which runs a profile asks for: its list of runs, one a seed, and grids that change some
-parameters of some of them.
+"""Which runs a profile asks for: its list of runs, one a seed, and grids that vary some of them.
 
 A *point* is a change, ``{topics: 25}``, made to each run that its grid is ``of``. A point that
-changes nothing is that run itself, which then answers to the point's label too. Points added from
+changes nothing is that run itself, which then stands for the point's variant too. Points added from
 the command line are kept beside the run records.
 """
 
@@ -13,14 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from m3l.errors import DataError, ParameterError, choose, require
+from m3l.errors import DataError, ParameterError, require
 from m3l.files import read_json, write_json
-
-GRID_FIELDS = {"chapter": str, "of": list, "points": list, "name": str, "label": str, "seeds": list}
-
 
 # of an entry of a profile's runs, not of the chapter that makes them
 OWN_FIELDS = ("name", "seeds", "chapter")
+# of a point, not of the runs that it makes
+POINT_FIELDS = ("name", "variant")
+# what does not change the numbers of a run
+NAMES = ("model", "variant")
 
 
 @dataclass
@@ -29,17 +29,16 @@ class Plan:
 
     Attributes
     ----------
-    runs : run name -> the parameters of its chapter, and ``chapter`` if that is not 04-training
+    runs : run name -> the parameters of its chapter, and ``chapter`` if that is not training
     shown : chapter -> names of the runs that it compares
-    labels : chapter -> run name -> the other names, as of a model, that a run has there
+    variants : chapter -> run name -> further variants that the run stands for there
     """
 
     runs: dict[str, dict] = field(default_factory=dict)
     shown: dict[str, list[str]] = field(default_factory=dict)
-    labels: dict[str, dict[str, list[str]]] = field(default_factory=dict)
-    known: dict[str, str] = field(
-        default_factory=dict, repr=False
-    )  # parameters as text -> run name
+    variants: dict[str, dict[str, list[dict]]] = field(default_factory=dict)
+    # parameters as text -> run name
+    names: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 def points_file(runs) -> Path:
@@ -53,185 +52,175 @@ def added_points(runs) -> list[dict]:
 
 
 def add_point(profile: Mapping, runs, chapter: str, point: Mapping) -> None:
-    """Add a point to the grids of a chapter and keep it; `ParameterError` if no grid there can take
-    it.
+    """Add a point to the grids of a chapter and keep it.
+
+    Raises
+    ------
+    ParameterError
+        No grid of the chapter can take it.
     """
-    known = added_points(runs)
-    if {"chapter": chapter, "point": dict(point)} not in known:
-        known.append({"chapter": chapter, "point": dict(point)})
-    plan(profile, known)  # refuses what cannot be
-    write_json(points_file(runs), known)
+    entries = added_points(runs)
+    if {"chapter": chapter, "point": dict(point)} not in entries:
+        entries.append({"chapter": chapter, "point": dict(point)})
+    make_plan(profile, entries)  # refuses what cannot be
+    write_json(points_file(runs), entries)
 
 
-def plan(profile: Mapping, added: Sequence[Mapping] = ()) -> Plan:
+def make_plan(profile: Mapping, added: Sequence[Mapping] = ()) -> Plan:
     """The runs of a profile, as read from its YAML, with the ``added`` points.
+
+    The form of a profile is checked by ``workflow/profile.schema.yaml``; here it is what it names.
 
     Raises
     ------
     ParameterError
         A grid, a point or a run that it names is not as it should be.
     """
-    found, base = Plan(), {}
+    plan, base = Plan(), {}
     for run in profile["runs"]:
-        require(
-            run["name"] not in base,
-            f"profile {profile['profile']}: two runs are called {run['name']!r}",
-        )
+        twice = f"profile {profile['profile']}: two runs are called {run['name']!r}"
+        require(run["name"] not in base, twice)
         base[run["name"]] = run
         for seed in run["seeds"]:
-            _add(found, run["name"], run, seed)
-    found.shown["main"] = list(found.runs)
-    grids = [_checked(grid, profile, base) for grid in profile.get("grids", [])]
+            _add_run(plan, run["name"], run, seed)
+    plan.shown["main"] = list(plan.runs)
+    grids = [_with_run_names(grid, profile, base) for grid in profile.get("grids", [])]
     for entry in added:
-        _take(grids, **entry)
+        _take_point(grids, entry["chapter"], entry["point"])
     for grid in grids:
-        _expand(found, grid, base)
-    for run, values in found.runs.items():
+        for point in grid["points"]:
+            for name in grid["of"]:
+                _add_point_runs(plan, grid, point, name, base)
+    for run, values in plan.runs.items():
         teacher = values.get("teacher", "")
         require(
-            not teacher or teacher in found.runs,
-            f"run {run!r} has the teacher {teacher!r}, which is no run of the profile; add it with"
-            " that seed",
+            not teacher or teacher in plan.runs,
+            f"run {run!r} has the teacher {teacher!r}, which is no run of the profile; add it with "
+            "that seed",
         )
-    return found
+    return plan
 
 
-def _checked(grid: Mapping, profile: Mapping, base: Mapping) -> dict:
+def _with_run_names(grid: Mapping, profile: Mapping, base: Mapping) -> dict:
     """A grid with its patterns replaced by the names of runs."""
-    where = f"profile {profile['profile']}, grid of {grid.get('chapter', '?')}"
-    for key in grid:
-        choose(f"{where}: field", key, GRID_FIELDS)
-    for key in ("chapter", "of", "points"):
-        require(
-            isinstance(grid.get(key), GRID_FIELDS[key]) and bool(grid[key]),
-            f"{where}: {key} is missing or no {GRID_FIELDS[key].__name__}",
-        )
-    names = []
+    where = f"profile {profile['profile']}, grid of {grid['chapter']}"
+    names: dict[str, None] = {}
     for pattern in grid["of"]:
-        hit = fnmatch.filter(base, pattern)
-        require(
-            bool(hit),
-            f"{where}: of={pattern!r} names no run of the profile; there are: {', '.join(base)}",
-        )
-        names += [name for name in hit if name not in names]
+        matching = fnmatch.filter(base, pattern)
+        known = f"there are: {', '.join(base)}"
+        require(bool(matching), f"{where}: of={pattern!r} names no run of the profile; {known}")
+        names |= dict.fromkeys(matching)
+    points = [dict(point) for point in grid["points"]]
     return {
         "name": "",
-        "label": "",
+        "variant": {},
+        "more_seeds": [],
         **grid,
-        "of": names,
-        "points": [dict(point) for point in grid["points"]],
+        "of": list(names),
+        "points": points,
     }
 
 
-def _take(grids: list[dict], chapter: str, point: Mapping) -> None:
-    """Add a point to those grids of a chapter whose points change the same parameters; ``{seeds:
-    [3]}`` gives all of them more seeds.
+def _take_point(grids: list[dict], chapter: str, point: Mapping) -> None:
+    """Add a point to those grids of a chapter whose points change the same parameters.
+
+    ``{seeds: [3]}`` gives all of them more seeds.
     """
     there = [grid for grid in grids if grid["chapter"] == chapter]
-    require(
-        bool(there),
-        f"chapter={chapter!r} has no grid in this profile; there are:"
-        f" {', '.join(sorted({g['chapter'] for g in grids})) or 'none'}",
-    )
+    others = ", ".join(sorted({grid["chapter"] for grid in grids})) or "none"
+    require(bool(there), f"chapter={chapter!r} has no grid in this profile; there are: {others}")
     if set(point) == {"seeds"}:
-        good = isinstance(point["seeds"], list) and all(
-            isinstance(s, int) and s >= 0 for s in point["seeds"]
-        )
-        require(good, f"seeds={point['seeds']!r}: expected a list of integers")
+        seeds = point["seeds"]
+        whole = isinstance(seeds, list) and all(isinstance(s, int) and s >= 0 for s in seeds)
+        require(whole, f"seeds={seeds!r}: expected a list of integers")
         for grid in there:
-            grid.setdefault("more_seeds", []).extend(point["seeds"])
+            grid["more_seeds"] = [*grid["more_seeds"], *seeds]
         return
-    fits = [grid for grid in there if _changes(point) == _changes(grid["points"][0])]
-    known = " or ".join(
-        dict.fromkeys(" and ".join(sorted(_changes(grid["points"][0]))) for grid in there)
-    )
-    require(
-        bool(fits), f"point={json.dumps(point)}: the grids of {chapter} change {known}, or seeds"
-    )
-    for key, like in fits[0]["points"][0].items():
-        require(
-            type(point.get(key, like)) is type(like),
-            f"{key}={point.get(key)!r}: expected {type(like).__name__}, as {json.dumps(like)}",
-        )
-    for grid in fits:
+    fitting = [grid for grid in there if _changed(point) == _changed(grid["points"][0])]
+    changes = dict.fromkeys(" and ".join(sorted(_changed(grid["points"][0]))) for grid in there)
+    change = f"the grids of {chapter} change {' or '.join(changes)}, or seeds"
+    require(bool(fitting), f"point={json.dumps(point)}: {change}")
+    for key, like in fitting[0]["points"][0].items():
+        value = point.get(key, like)
+        expected = f"expected {type(like).__name__}, as {json.dumps(like)}"
+        require(type(value) is type(like), f"{key}={value!r}: {expected}")
+    for grid in fitting:
         if point not in grid["points"]:
             grid["points"].append(dict(point))
 
 
-def _changes(point: Mapping) -> set[str]:
-    """The parameters that a point sets; of one that is set for each view, with the views."""
-    changed = {key: value for key, value in point.items() if key not in ("name", "label")}
+def _changes(point: Mapping) -> dict:
+    """The parameters that a point sets."""
+    return {key: value for key, value in point.items() if key not in POINT_FIELDS}
+
+
+def _changed(point: Mapping) -> set[str]:
+    """Their names; of one that is set for each view, with the views."""
     return {
         f"{key} of {', '.join(value)}" if isinstance(value, Mapping) else key
-        for key, value in changed.items()
+        for key, value in _changes(point).items()
     }
 
 
-def _expand(found: Plan, grid: Mapping, base: Mapping) -> None:
-    shown, labels = (
-        found.shown.setdefault(grid["chapter"], []),
-        found.labels.setdefault(grid["chapter"], {}),
-    )
-    for point in grid["points"]:
-        changes = {key: value for key, value in point.items() if key not in ("name", "label")}
-        spoken = {key: _spoken(value) for key, value in changes.items()}
-        suffix = _slug(
-            point.get("name") or grid["name"].format(**spoken) or "-".join(spoken.values())
-        )
-        label = point.get("label") or grid["label"].format(**spoken) or ", ".join(spoken.values())
-        for name in grid["of"]:
-            run, model = base[name], f"{base[name]['model']}, {label}"
-            itself = all(run.get(key) == value for key, value in changes.items())
-            varied = {**run, **changes, "model": model}
-            if (
-                "teacher" in run
-                and run["teacher"] in grid["of"]
-                and any(base[run["teacher"]].get(k) != v for k, v in changes.items())
-            ):
-                varied["teacher"] = f"{run['teacher']}-{suffix}"
-            seeds = [
-                *(run["seeds"] if itself else grid.get("seeds", run["seeds"])),
-                *grid.get("more_seeds", []),
-            ]
-            for seed in dict.fromkeys(seeds):
-                whole = (
-                    _add(found, name, run, seed)
-                    if itself
-                    else _add(found, f"{name}-{suffix}", varied, seed, varied=True)
-                )
-                if model not in (found.runs[whole]["model"], *labels.get(whole, [])):
-                    labels.setdefault(whole, []).append(model)
-                if whole not in shown:
-                    shown.append(whole)
+def _add_point_runs(plan: Plan, grid: Mapping, point: Mapping, name: str, base: Mapping) -> None:
+    """Put the runs of one point and one of the runs that it varies into the plan, a seed each."""
+    changes = _changes(point)
+    words = {key: _in_words(value) for key, value in changes.items()}
+    template = point.get("name") or grid["name"].format(**words) or "-".join(words.values())
+    suffix, variant = _slug(template), {**point.get("variant", words), **grid["variant"]}
+    run = base[name]
+    itself = all(run.get(key) == value for key, value in changes.items())
+    varied = {**run, **changes, "variant": variant}
+    if run.get("teacher") in grid["of"]:
+        teacher = base[run["teacher"]]
+        if any(teacher.get(key) != value for key, value in changes.items()):
+            varied["teacher"] = f"{run['teacher']}-{suffix}"
+    shown = plan.shown.setdefault(grid["chapter"], [])
+    variants = plan.variants.setdefault(grid["chapter"], {})
+    own_seeds = run["seeds"] if itself else grid.get("seeds", run["seeds"])
+    for seed in dict.fromkeys([*own_seeds, *grid["more_seeds"]]):
+        if itself:
+            whole = _add_run(plan, name, run, seed)
+        else:
+            whole = _add_run(plan, f"{name}-{suffix}", varied, seed, varied=True)
+        known = [plan.runs[whole].get("variant", {}), *variants.get(whole, [])]
+        if variant not in known:
+            variants.setdefault(whole, []).append(variant)
+        if whole not in shown:
+            shown.append(whole)
 
 
-def _add(found: Plan, name: str, run: Mapping, seed: int, varied: bool = False) -> str:
+def _add_run(plan: Plan, name: str, run: Mapping, seed: int, varied: bool = False) -> str:
     """Put a run of one seed into the plan; its name.
 
     A ``varied`` one is not put there twice: the name of one of that model with the same parameters.
     """
     whole = f"{name}-s{seed}"
-    values = {key: value for key, value in run.items() if key not in ("name", "seeds")} | {
-        "seed": seed
-    }
+    values = {key: value for key, value in run.items() if key not in ("name", "seeds")}
+    values["seed"] = seed
     if "teacher" in run:  # a student learns from the teacher of its own seed
         values["teacher"] = f"{run['teacher']}-s{seed}"
-    if whole in found.runs:
-        if {**found.runs[whole], "model": ""} != {**values, "model": ""}:
+    if whole in plan.runs:
+        if _numbers(plan.runs[whole]) != _numbers(values):
             raise ParameterError(
-                f"two points make a run called {whole!r}, with {values} and {found.runs[whole]};"
-                " give one another name"
+                f"two points make a run called {whole!r}, with {values} and {plan.runs[whole]}; "
+                "give one another name"
             )
         return whole
-    what = json.dumps({**values, "model": run["model"].partition(",")[0]}, sort_keys=True)
-    if varied and what in found.known:
-        return found.known[what]
-    found.runs[whole] = values
-    found.known.setdefault(what, whole)
+    what = json.dumps({**_numbers(values), "model": run["model"]}, sort_keys=True)
+    if varied and what in plan.names:
+        return plan.names[what]
+    plan.runs[whole] = values
+    plan.names.setdefault(what, whole)
     return whole
 
 
-def _spoken(value) -> str:
+def _numbers(values: Mapping) -> dict:
+    """The parameters that a run's numbers depend on."""
+    return {key: value for key, value in values.items() if key not in NAMES}
+
+
+def _in_words(value) -> str:
     if isinstance(value, Mapping):
         return ", ".join(dict.fromkeys(map(str, value.values())))
     return str(value)

@@ -1,143 +1,163 @@
 """Scores of many runs in one frame, and everything that claims are about."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from m3l.corpus import Corpus
 from m3l.metrics.assessment import aligned_pairs, evaluate
 
+from ..data.schema import PICTURES
+from ..variants import Contender, contender_of
 from .run import Run
-from .selection import corpus_of, home_of, roles_by_corpus
+from .selection import corpus_of, home_of, roles_by_corpus, setting_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+RAW, CHANCE = Contender("raw embeddings"), Contender("chance")
+# the pairs that the paper has numbers for
+PAIRS = ("en-de", "en-image", "de-image")
+# corpus, setting, measure, pair in the paper's terms, contender
+Key = tuple[str, str, str, str, Contender]
+Measurements = dict[Key, np.ndarray]
 
 
-def scores(runs: Sequence[Run]):
-    """A row per run and direction: `evaluate`'s fields with corpus, model, seed, run, direction,
-    `home_of` and setting; a data frame.
+def scores(runs: Sequence[Run]) -> "DataFrame":
+    """A row per run and direction.
 
-    ``setting`` is that of Section 4.2: a joint model is ``multilingual`` or, trained with pictures,
-    ``multimodal``; others are both, "".
+    The fields of `m3l.metrics.assessment.evaluate`, and corpus, ``model``, ``variant`` (in words),
+    ``contender``, ``name`` (of both), seed, run, direction, ``home`` (`home_of`) and ``setting``
+    (`setting_of`).
     """
     import pandas as pd
 
     rows = []
     for run in runs:
-        joint = "multimodal" if "image" in run.params["train_views"] else "multilingual"
+        contender = contender_of(run.params)
         about = {
-            **{
-                "corpus": run.params["corpus"],
-                "model": run.params["model"],
-                "seed": run.params["seed"],
-                "run": run.folder.name,
-            },
-            **{"home": home_of(run), "setting": "" if home_of(run) else joint},
+            "corpus": run.params["corpus"],
+            "model": contender.model,
+            "variant": contender.variant,
+            "contender": contender,
+            "name": str(contender),
+            "seed": run.params["seed"],
+            "run": run.folder.name,
+            "home": home_of(run),
+            "setting": setting_of(run),
         }
-        rows += [
-            {**about, "direction": f"{s['query']} → {s['item']}", **s}
-            for s in run.metrics["scores"]
-        ]
+        for score in run.metrics["scores"]:
+            direction = f"{score['query']} → {score['item']}"
+            rows.append({**about, "direction": direction, **score})
     return pd.DataFrame(rows)
 
 
-def as_in_the_paper(table, setting: str = ""):
-    """The rows of `scores` that stand for a model in the paper's tables, where several runs of it
-    answer the same question.
+def as_in_the_paper(table: "DataFrame", setting: str = "") -> "DataFrame":
+    """The rows of `scores` that stand for a contender in the paper's tables.
 
-    In each direction a ZeroshotTM, or a student's teacher, is the one of the text's own language
-    (the query's, if both are texts); a joint model is the one trained without pictures between
-    texts, and with them otherwise, or as ``setting`` says. Where there is no such run the others
-    stand in.
+    Several runs of it answer the same question. In each direction a ZeroshotTM, or a student's
+    teacher, is the one of the text's own language (the query's, if both are texts); a joint model
+    is the one trained without pictures between texts, and with them otherwise, or as ``setting``
+    says. Where there is no such run the others stand in.
     """
-    text = table["query"].where(table["query"] != "image", table["item"])
-    with_image = (table["query"] == "image") | (table["item"] == "image")
-    wanted = setting if setting else np.where(with_image, "multimodal", "multilingual")
+    text = table["query"].where(table["query"] != PICTURES, table["item"])
+    pictured = (table["query"] == PICTURES) | (table["item"] == PICTURES)
+    wanted = setting if setting else np.where(pictured, "multimodal", "multilingual")
     fits = table["home"].isin([""]) | (table["home"] == text)
     fits &= (table["setting"] == "") | (table["setting"] == wanted)
-    chosen = fits | ~fits.groupby([table["corpus"], table["model"], table["direction"]]).transform(
-        "any"
-    )
-    return table[chosen]
+    same_question = [table["corpus"], table["name"], table["direction"]]
+    return table[fits | ~fits.groupby(same_question).transform("any")]
 
 
-def raw_scores(tests: Mapping[tuple, Corpus]):
-    """What the raw embeddings score (footnote 4): `evaluate`'s rows with corpus and direction, one
-    of each; a data frame.
+def raw_scores(tests: Mapping[tuple, Corpus]) -> "DataFrame":
+    """What the raw embeddings score (footnote 4): `evaluate`'s rows with corpus and direction.
+
+    One of each: of several encoders the first count, those of the main runs.
     """
     import pandas as pd
 
-    found = {}
+    rows: dict[tuple[str, str], dict] = {}
     for (corpus, _), test in tests.items():
-        if all((corpus, f"{a} → {b}") in found for a, b in permutations(test.views, 2)):
-            continue  # of several encoders the first count: those of the main runs
-        for s in evaluate({v: view.embeddings for v, view in test.views.items()}, test, raw=True):
-            found.setdefault(
-                (corpus, f"{s['query']} → {s['item']}"),
-                {"corpus": corpus, "direction": f"{s['query']} → {s['item']}", **s},
-            )
-    return pd.DataFrame(list(found.values()))
+        if all((corpus, f"{a} → {b}") in rows for a, b in permutations(test.views, 2)):
+            continue
+        vectors = {name: view.embeddings for name, view in test.views.items()}
+        for score in evaluate(vectors, test, raw=True):
+            direction = f"{score['query']} → {score['item']}"
+            row = {"corpus": corpus, "direction": direction, **score}
+            rows.setdefault((corpus, direction), row)
+    return pd.DataFrame(list(rows.values()))
 
 
 def same_top_topic(run: Run, test: Corpus, a: str, b: str) -> np.ndarray:
-    """For each aligned pair of items of two views whether their most probable topics are the same:
-    bool (P,).
-    """
+    """Whether the two items of each aligned pair have the same most probable topic: bool (P,)."""
     first, second = aligned_pairs(test, a, b)
     return run.theta[a].argmax(axis=1)[first] == run.theta[b].argmax(axis=1)[second]
 
 
 def measurements(
-    runs: Sequence[Run], tests: Mapping[tuple, Corpus], table, raw
-) -> dict[tuple[str, str, str, str, str], np.ndarray]:
-    """Everything that claims are about: (corpus, setting, measure, pair in the paper's terms,
-    model) -> (seeds, units).
+    runs: Sequence[Run], tests: Mapping[tuple, Corpus], table: "DataFrame", raw: "DataFrame"
+) -> Measurements:
+    """Everything that claims are about, by `Key`: each seed's value of each unit, (S, N).
 
-    ``table`` is `scores`' and ``raw`` `raw_scores`'; raw embeddings and chance are models of one
-    seed.
+    ``table`` is `scores`' and ``raw`` `raw_scores`'; raw embeddings and chance are contenders of
+    one seed.
     """
-    by_name, part, found = {run.folder.name: run for run in runs}, roles_by_corpus(tests), {}
-    for setting in ("multilingual", "multimodal"):
-        chosen = as_in_the_paper(table, setting)
-        for (corpus, query, item), rows in chosen.groupby(["corpus", "query", "item"], sort=False):
-            role = part[corpus]
-            pair = f"{role.get(query)}-{role.get(item)}"
-            # no multimodal setting without pictures, no pictures in the multilingual one
-            foreign = "image" not in role if setting == "multimodal" else "image" in pair
-            if foreign or pair not in ("en-de", "en-image", "de-image"):
-                continue
-            metric = rows["metric"].iloc[0]
-            for model, seeds in rows.groupby("model", sort=False):
-                found[corpus, setting, metric, pair, model] = np.stack(seeds["values"].tolist())
-                found[corpus, setting, "JSD", pair, model] = np.stack(seeds["divergences"].tolist())
-                same = [
-                    same_top_topic(by_name[n], tests[corpus_of(by_name[n])], query, item)
-                    for n in seeds["run"]
-                ]
-                found[corpus, setting, "same top topic", pair, model] = np.stack(same).astype(float)
-            reference = raw[
-                (raw["corpus"] == corpus) & (raw["query"] == query) & (raw["item"] == item)
+    by_name, role = {run.folder.name: run for run in runs}, roles_by_corpus(tests)
+    measured: Measurements = {}
+    for corpus, setting, query, item, rows in _paper_directions(table, role):
+        pair = f"{role[corpus][query]}-{role[corpus][item]}"
+        metric = rows["metric"].iloc[0]
+        for _, seeds in rows.groupby("name", sort=False):
+            key = seeds["contender"].iloc[0]
+            same = [
+                same_top_topic(by_name[name], tests[corpus_of(by_name[name])], query, item)
+                for name in seeds["run"]
             ]
-            for _, row in reference.iterrows():
-                found[corpus, setting, metric, pair, "raw embeddings"] = row["values"][None]
-                found[corpus, setting, metric, pair, "chance"] = np.full(
-                    (1, len(row["values"])), row["chance"]
-                )
-    for (corpus, setting, language, model), values in coherences(runs).items():
-        if language in part[corpus]:
-            found[corpus, setting, "NPMI", part[corpus][language], model] = values
-    return found
+            measured |= {
+                (corpus, setting, metric, pair, key): np.stack(seeds["values"].tolist()),
+                (corpus, setting, "JSD", pair, key): np.stack(seeds["divergences"].tolist()),
+                (corpus, setting, "same top topic", pair, key): np.stack(same).astype(float),
+            }
+        there = (raw["corpus"] == corpus) & (raw["query"] == query) & (raw["item"] == item)
+        for _, row in raw[there].iterrows():
+            by_chance = np.full((1, len(row["values"])), row["chance"])
+            measured[corpus, setting, metric, pair, RAW] = row["values"][None]
+            measured[corpus, setting, metric, pair, CHANCE] = by_chance
+    for (corpus, setting, language, key), values in coherences(runs).items():
+        if language in role[corpus]:
+            measured[corpus, setting, "NPMI", role[corpus][language], key] = values
+    return measured
 
 
-def coherences(runs: Sequence[Run]) -> dict[tuple[str, str, str, str], np.ndarray]:
-    """(corpus, setting, language, model) -> NPMI of the topics (seeds, K); of a student, its own
-    language's. As in Tables 1 and 2.
+def _paper_directions(
+    table: "DataFrame", role: Mapping[str, Mapping[str, str]]
+) -> Iterator[tuple[str, str, str, str, "DataFrame"]]:
+    """Corpus, setting, query, item and rows of each direction that the paper reports."""
+    for setting in ("multilingual", "multimodal"):
+        groups = as_in_the_paper(table, setting).groupby(["corpus", "query", "item"], sort=False)
+        for (corpus, query, item), rows in groups:
+            parts = role[corpus].get(query), role[corpus].get(item)
+            pictured = "image" in parts
+            # no multimodal setting without pictures, no pictures in the multilingual one
+            foreign = pictured
+            if setting == "multimodal":
+                foreign = "image" not in role[corpus].values()
+            if not foreign and f"{parts[0]}-{parts[1]}" in PAIRS:
+                yield corpus, setting, query, item, rows
+
+
+def coherences(runs: Sequence[Run]) -> dict[tuple[str, str, str, Contender], np.ndarray]:
+    """NPMI of the topics, (seeds, K), by corpus, setting, language and contender (Tables 1 and 2).
+
+    Of a student, it is that of its own language's topics.
     """
-    found = {}
+    values: dict[tuple[str, str, str, Contender], list] = {}
     for run in runs:
-        joint = "multimodal" if "image" in run.params["train_views"] else "multilingual"
-        for language, values in run.metrics["npmi_of_topics"].items():
-            for setting in ("multilingual", "multimodal") if home_of(run) else (joint,):
-                found.setdefault(
-                    (run.params["corpus"], setting, language, run.params["model"]), []
-                ).append(values)
-    return {key: np.array(values) for key, values in found.items()}
+        settings = (setting_of(run),) if setting_of(run) else ("multilingual", "multimodal")
+        for language, npmi in run.metrics["npmi_of_topics"].items():
+            for setting in settings:
+                key = run.params["corpus"], setting, language, contender_of(run.params)
+                values.setdefault(key, []).append(npmi)
+    return {key: np.array(npmi) for key, npmi in values.items()}

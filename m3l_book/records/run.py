@@ -5,25 +5,38 @@ epoch), ``theta_<view>.npy`` (test items' topics), ``values.npz`` (each query's 
 aligned pair's divergence), ``topics.json`` (top words by language), ``model.safetensors``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from m3l.errors import DataError, require
+from m3l.corpus import Corpus
+from m3l.errors import DataError, check_values, require
 from m3l.files import atomic, read_array, read_arrays, read_csv, read_json, write_csv, write_json
+from m3l.metrics.assessment import readers
 from m3l.model import M3L
 from m3l.pltm import PLTM
 from m3l.saving import read_tensors
 
-ARRAYS = ("values", "divergences")  # of each row of scores, see `evaluation.evaluate`
+from .environment import environment, peak_memory
+
+# of each row of scores, see `m3l.metrics.assessment.evaluate`
+ARRAYS = ("values", "divergences")
 
 
 @dataclass
 class Run:
-    """A run read back: ``theta`` by view (M, K), ``topics`` by language (K lists of words, best
-    first), ``metrics`` as they were given.
+    """A run read back.
+
+    Attributes
+    ----------
+    folder : Path
+    params, metrics : dict
+        As they were given.
+    history : list of dict
+    theta : view -> (M, K)
+    topics : language -> K lists of words, best first
     """
 
     folder: Path
@@ -32,6 +45,71 @@ class Run:
     history: list[dict]
     theta: dict[str, np.ndarray]
     topics: dict[str, list[list[str]]]
+
+
+class RunPlace:
+    """Where a run's record and its checkpoint are kept: ``folder`` and ``checkpoint``.
+
+    Raises
+    ------
+    ParameterError
+        The name is no name, but a path.
+    """
+
+    def __init__(self, runs, name: str):
+        require(name == Path(name).name != "", f"run={name!r}: expected a name, not a path")
+        self.folder = Path(runs) / name
+        self.checkpoint = Path(runs) / f"{name}.checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A frozen model that teaches others: ``model``, the ``view`` it reads, its ``topics`` in
+    words.
+    """
+
+    model: M3L
+    view: str
+    topics: dict[str, list[list[str]]]
+
+
+def load_teacher(runs, name: str) -> Teacher | None:
+    """The teacher of that run's name; None for the name ""."""
+    if not name:
+        return None
+    record = load_run(f"{runs}/{name}")
+    view = record.params["train_views"][0]
+    return Teacher(M3L.load(record.folder / "model.safetensors"), view, record.topics)
+
+
+def student_options(given: Mapping) -> dict:
+    """What a student is taught with: ``floor`` of the prior's log-variance, and ``words_of``."""
+    checked = check_values({"floor": float, "words_of": str}, dict(given))
+    return {"floor": -4.0, "words_of": "", **checked}
+
+
+def readers_of(
+    model: M3L, test: Corpus, trained: Sequence[str], teacher: Teacher | None
+) -> dict[str, tuple[M3L, str]]:
+    """Which model reads each view of the test part, and with the network of which view.
+
+    A view's own network where there is one; a student's teacher reads its own view; any other view
+    is read zero-shot, with the network of the first view that was trained on.
+    """
+    own = test if teacher is None else test.select([v for v in test.views if v != teacher.view])
+    chosen = {view: (model, network) for view, network in readers(model, own, trained[0]).items()}
+    return chosen if teacher is None else chosen | {teacher.view: (teacher.model, teacher.view)}
+
+
+def cost_of(seconds: float, tuples: int, passes: int, device: str = "cpu") -> dict:
+    """What training took, for a run's metrics; ``passes`` are epochs or sweeps."""
+    return {
+        "seconds": seconds,
+        "training_tuples": tuples,
+        "tuples_per_second": tuples * passes / seconds,
+        "memory_mb": peak_memory(),
+        "environment": environment(device),
+    }
 
 
 def save_run(
@@ -45,16 +123,14 @@ def save_run(
 ) -> None:
     """Write a run's folder, atomically: an earlier run there is replaced as a whole or not at all.
 
-    ``metrics`` are `evaluation.assess`'s and what else a chapter adds; the arrays of its ``scores``
-    go to a file of their own.
+    ``metrics`` are `m3l.metrics.assessment.assess`'s and what else a chapter adds; the arrays of
+    its ``scores`` go to a file of their own.
     """
-    arrays = {
-        f"{s['query']}>{s['item']}.{name}": s[name] for s in metrics["scores"] for name in ARRAYS
-    }
-    metrics = {
-        **metrics,
-        "scores": [{k: v for k, v in s.items() if k not in ARRAYS} for s in metrics["scores"]],
-    }
+    arrays = {_array_name(row, name): row[name] for row in metrics["scores"] for name in ARRAYS}
+    scores = [
+        {key: value for key, value in row.items() if key not in ARRAYS} for row in metrics["scores"]
+    ]
+    metrics = {**metrics, "scores": scores}
     with atomic(folder, directory=True) as temporary:
         np.savez(temporary / "values.npz", **arrays)
         model.save(temporary / "model.safetensors")
@@ -79,21 +155,16 @@ def load_run(folder) -> Run:
     metrics, arrays = read_json(folder / "metrics.json"), read_arrays(folder / "values.npz")
     for row in metrics["scores"]:
         for name in ARRAYS:
-            key = f"{row['query']}>{row['item']}.{name}"
-            require(
-                key in arrays,
-                f"{folder / 'values.npz'}: no array {key!r}; train the run again",
-                DataError,
-            )
+            key = _array_name(row, name)
+            missing = f"{folder / 'values.npz'}: no array {key!r}; train the run again"
+            require(key in arrays, missing, DataError)
             row[name] = arrays[key]
-    return Run(
-        folder,
-        params,
-        metrics,
-        read_csv(folder / "history.csv"),
-        theta,
-        read_json(folder / "topics.json"),
-    )
+    history, topics = read_csv(folder / "history.csv"), read_json(folder / "topics.json")
+    return Run(folder, params, metrics, history, theta, topics)
+
+
+def _array_name(row: Mapping, name: str) -> str:
+    return f"{row['query']}>{row['item']}.{name}"
 
 
 def load_model(path) -> M3L | PLTM:

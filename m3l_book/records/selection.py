@@ -8,42 +8,48 @@ from m3l.corpus import Corpus
 from m3l.errors import DataError, require
 
 from ..data.prepared import assemble, embedding_card
+from ..data.schema import PICTURES
+from ..variants import Contender, contender_of
 from .run import Run, load_run
 
 MAIN = ("ZeroshotTM", "M3L-Contrast")
-
-
 PAPER_MODELS = ("PLTM", "ZeroshotTM", "ZeroshotTM-KD", "M3L-Contrast")
 
 
 def load_runs(folder, names: Sequence[str] = ()) -> list[Run]:
-    """The named run records in ``folder``, or all; `DataError` if there is none."""
+    """The named run records in ``folder``, or all.
+
+    Raises
+    ------
+    DataError
+        There is none, or one is missing or broken.
+    """
     names = list(names) or sorted(path.parent.name for path in Path(folder).glob("*/metrics.json"))
-    require(
-        len(names) > 0,
-        f"runs={str(folder)!r}: no run record there; train one with chapter 4",
-        DataError,
-    )
+    advice = "train one with book/04-training.ipynb"
+    require(len(names) > 0, f"runs={str(folder)!r}: no run record there; {advice}", DataError)
     return [load_run(f"{folder}/{name}") for name in names]
 
 
-def with_labels(runs: Sequence[Run], labels: Mapping[str, Sequence[str]]) -> list[Run]:
-    """The runs, and each again under the other names that ``labels`` gives it: "M3L-Contrast, 100
-    topics" is M3L-Contrast as the tables have it.
+def with_variants(runs: Sequence[Run], variants: Mapping[str, Sequence[Mapping]]) -> list[Run]:
+    """The runs, and each again in the further variants that it stands for.
+
+    M3L-Contrast as the tables have it stands for the variant ``{"topics": 100}`` too.
     """
-    for name in labels:
-        require(any(run.folder.name == name for run in runs), f"labels: no run is called {name!r}")
-    return [
-        named
-        for run in runs
-        for named in (
-            run,
-            *(
-                replace(run, params={**run.params, "model": label})
-                for label in labels.get(run.folder.name, [])
-            ),
-        )
-    ]
+    names = {run.folder.name for run in runs}
+    for name in variants:
+        require(name in names, f"variants: no run is called {name!r}")
+    every = []
+    for run in runs:
+        every.append(run)
+        for variant in variants.get(run.folder.name, ()):
+            every.append(replace(run, params={**run.params, "variant": dict(variant)}))
+    return every
+
+
+def main_runs(runs: Sequence[Run]) -> list[Run]:
+    """The models of the paper as its tables have them: no variant of them, and no other model."""
+    main = {Contender(model) for model in PAPER_MODELS}
+    return [run for run in runs if contender_of(run.params) in main]
 
 
 def corpus_of(run: Run) -> tuple:
@@ -54,51 +60,72 @@ def corpus_of(run: Run) -> tuple:
 def test_corpora(runs: Sequence[Run], data: str) -> dict[tuple, Corpus]:
     """The test corpus of each group of comparable runs, loaded once, by `corpus_of`.
 
-    A run made from other data than the folder holds now is a `DataError`: its topics are of other
-    items.
+    Raises
+    ------
+    DataError
+        A run was made from other data than the folder holds now: its topics are of other items.
     """
-    found, now = {}, {}
+    corpora: dict[tuple, Corpus] = {}
+    prints: dict[tuple, str] = {}
     for run in runs:
-        if corpus_of(run) not in found:
-            name = run.params["corpus"]
-            found[corpus_of(run)] = assemble(
-                f"{data}/prepared/{name}", f"{data}/embeddings/{name}", run.params["encoders"]
-            )
-            now[corpus_of(run)] = found[corpus_of(run)].fingerprint()
+        key, name = corpus_of(run), run.params["corpus"]
+        if key not in corpora:
+            prepared, embeddings = f"{data}/prepared/{name}", f"{data}/embeddings/{name}"
+            corpora[key] = assemble(prepared, embeddings, run.params["encoders"])
+            prints[key] = corpora[key].fingerprint()
         require(
-            run.metrics["data"] == now[corpus_of(run)],
-            f"{run.folder}: made from other data than {data} holds now; train it again, or leave it"
-            " out with run_names",
+            run.metrics["data"] == prints[key],
+            f"{run.folder}: made from other data than {data} holds now; train it again, or leave "
+            "it out with run_names",
             DataError,
         )
-    return {key: corpus.part("test") for key, corpus in found.items()}
+    return {key: corpus.part("test") for key, corpus in corpora.items()}
 
 
 def home_of(run: Run) -> str:
-    """The view whose network reads the others: a ZeroshotTM's own, of a student its teacher's; ""
-    for a joint model.
+    """The view whose network reads the others; "" for a joint model.
+
+    A ZeroshotTM's is the one it was trained on, a student's its teacher's.
     """
     views, trained = list(run.params["encoders"]), run.params["train_views"]
     if run.params.get("teacher"):
-        return next(v for v in views if v not in trained)
+        return next(view for view in views if view not in trained)
     return trained[0] if len(trained) == 1 else ""
 
 
-def roles(test: Corpus) -> dict[str, str]:
-    """The part each view plays in the paper's terms: the first language is its ``en``, the second
-    its ``de``.
+def has_pictures(run: Run) -> bool:
+    """Whether a run was trained with pictures."""
+    return PICTURES in run.params["train_views"]
+
+
+def setting_of(run: Run) -> str:
+    """The setting of Section 4.2 that a joint model was trained in; "" for others, which have both.
+
+    ``multilingual``, or ``multimodal`` if it was trained with pictures.
     """
-    return dict(zip(test.text_views, ("en", "de"), strict=False)) | {
-        v: v for v in test.views if v == "image"
-    }
+    if home_of(run):
+        return ""
+    return "multimodal" if has_pictures(run) else "multilingual"
+
+
+def roles(test: Corpus) -> dict[str, str]:
+    """The part each view plays in the paper's terms.
+
+    The first language is its ``en``, the second its ``de``; pictures are its ``image``.
+    """
+    languages = dict(zip(test.text_views, ("en", "de"), strict=False))
+    return languages | dict.fromkeys(test.picture_views, "image")
+
+
+def languages_of(role: Mapping[str, str]) -> list[str]:
+    """The two views that play the paper's ``en`` and ``de``; ``role`` is `roles`'."""
+    return [view for view, part in role.items() if part in ("en", "de")]
 
 
 def widest(tests: Mapping[tuple, Corpus]) -> dict[str, Corpus]:
     """The test corpus with most views, by name; ``tests`` is `test_corpora`'s."""
-    return {
-        corpus: test
-        for (corpus, _), test in sorted(tests.items(), key=lambda entry: len(entry[1].views))
-    }
+    by_width = sorted(tests.items(), key=lambda entry: len(entry[1].views))
+    return {corpus: test for (corpus, _), test in by_width}
 
 
 def roles_by_corpus(tests: Mapping[tuple, Corpus]) -> dict[str, dict[str, str]]:
@@ -106,36 +133,38 @@ def roles_by_corpus(tests: Mapping[tuple, Corpus]) -> dict[str, dict[str, str]]:
     return {corpus: roles(test) for corpus, test in widest(tests).items()}
 
 
-def comparable(runs: Sequence[Run], corpus: str, models: Sequence[str], seed: int) -> list[Run]:
-    """The records of one corpus and seed of these models, in the models' order; of joint models
-    those with most views.
+def comparable(
+    runs: Sequence[Run], corpus: str, contenders: Sequence[Contender], seed: int
+) -> list[Run]:
+    """The records of one corpus and seed of these contenders, in their order.
+
+    Of joint models it is the one with most views.
     """
-    found = []
-    for model in models:
+    chosen = []
+    for contender in contenders:
         same = [
             run
             for run in runs
-            if (run.params["corpus"], run.params["model"], run.params["seed"])
-            == (corpus, model, seed)
+            if contender_of(run.params) == contender
+            and (run.params["corpus"], run.params["seed"]) == (corpus, seed)
         ]
+        chosen += [run for run in same if home_of(run)]
         joint = [run for run in same if not home_of(run)]
-        found += [run for run in same if home_of(run)] + sorted(
-            joint, key=lambda run: -len(run.theta)
-        )[:1]
-    return found
+        chosen += sorted(joint, key=lambda run: -len(run.theta))[:1]
+    return chosen
 
 
 def trained_with_pictures(runs: Sequence[Run], corpus: str) -> list[Run]:
-    """The M3L-Contrast models of a corpus that were trained with pictures, a network a view,
-    whatever their encoders.
+    """The M3L-Contrast models of a corpus trained with pictures, a network a view.
+
+    Whatever their encoders are.
     """
     return [
         run
         for run in runs
-        if run.params["corpus"] == corpus
-        and run.params["model"].partition(",")[0] == "M3L-Contrast"
-        and "image" in run.params["train_views"]
-        and not run.params.get("share_text_network")
+        if (run.params["corpus"], run.params["model"]) == (corpus, "M3L-Contrast")
+        and has_pictures(run)
+        and not run.params.get("network", {}).get("share_text_network")
     ]
 
 
@@ -146,17 +175,6 @@ def encoders_of(run: Run) -> str:
 
 def spaces_of(run: Run, data: str) -> dict[str, str]:
     """The space that each view of a run was encoded into: equal ones are aligned."""
-    name = run.params["corpus"]
-    return {
-        view: embedding_card(f"{data}/embeddings/{name}", view, encoder)["space"]
-        for view, encoder in run.params["encoders"].items()
-    }
-
-
-def training_tuples(run: Run) -> int:
-    """How many tuples a run was trained on."""
-    return round(
-        run.metrics["tuples_per_second"]
-        * run.metrics["seconds"]
-        / run.params.get("epochs", run.params.get("sweeps"))
-    )
+    folder = f"{data}/embeddings/{run.params['corpus']}"
+    encoders = run.params["encoders"].items()
+    return {view: embedding_card(folder, view, encoder)["space"] for view, encoder in encoders}

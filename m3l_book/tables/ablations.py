@@ -1,8 +1,7 @@
-"""Section 6: what topic numbers, batch sizes and encoders change; tables of many runs along one
-parameter.
-"""
+"""Section 6: what topic numbers, batch sizes and encoders change; many runs along a parameter."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,67 +9,72 @@ from m3l.corpus import Corpus
 from m3l.metrics.assessment import aligned_pairs, evaluate
 from m3l.metrics.spaces import modality_gap, neighbour_overlap
 
-from ..records.results import as_in_the_paper, scores
+from ..data.schema import PICTURES
+from ..encoders.spaces import reads_pictures_and_texts
+from ..records.results import PAIRS, as_in_the_paper, scores
 from ..records.run import Run
-from ..records.selection import PAPER_MODELS, encoders_of, spaces_of, training_tuples
+from ..records.selection import PAPER_MODELS, encoders_of, languages_of, spaces_of
+from ..variants import Contender, contender, contender_of
 from .cells import score_cell, spread
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from pandas.io.formats.style import Styler
 
-def points(runs: Sequence[Run], axes: Sequence[str]):
-    """A row a run and a direction that the paper reports, with the parameters ``axes``; a data
-    frame.
+# rows of Table 4: how the names of their encoders begin, and what a table calls them
+TEXT_ENCODERS = {
+    "clip": "CLIP",
+    "paraphrase-multilingual": "multilingual SBERT",
+    "all-mpnet-base-v2": "monolingual SBERTs",
+}
+IMAGE_ENCODERS = {"clip": "CLIP", "ResNet": "ResNet"}
 
-    Columns of `report.scores`, and ``base``, the model without what distinguishes the point;
-    ``panel``, where a figure shows it; ``updates``, steps of Adam; ``NPMI``, the mean over the
-    languages that it has topics in, to compare only models that have the same; ``seconds``. Between
-    texts a joint model is the one trained without pictures, if there is one; otherwise as
-    `report.as_in_the_paper` has it.
+
+def points(runs: Sequence[Run], axes: Sequence[str]) -> "DataFrame":
+    """A row a run and a direction that the paper reports, with the parameters ``axes``.
+
+    Columns of `scores`, and ``panel``, where a figure shows it; ``updates``, steps of Adam;
+    ``NPMI``, the mean over the languages that it has topics in, to compare only models that have
+    the same; ``seconds``. Between texts a joint model is the one trained without pictures, if there
+    is one; otherwise as `as_in_the_paper` has it.
     """
     import pandas as pd
 
-    table = scores(runs)
-    chosen = as_in_the_paper(table).copy()
-    by_run = {run.folder.name: run for run in runs}
-    order = {
-        view: i
-        for i, view in enumerate(dict.fromkeys(v for run in runs for v in run.params["encoders"]))
+    table = as_in_the_paper(scores(runs))
+    views = dict.fromkeys(view for run in runs for view in run.params["encoders"])
+    order = {view: place for place, view in enumerate(views)}
+    table = table[table["query"].map(order) < table["item"].map(order)].copy()
+    # colours as in other figures
+    place = {model: number for number, model in enumerate(PAPER_MODELS)}
+    table = table.sort_values("model", key=lambda names: names.map(place), kind="stable")
+    table["panel"] = table["corpus"] + ": " + table["direction"] + ", " + table["metric"]
+    by_name = {run.folder.name: _columns(run, axes) for run in runs}
+    return pd.concat(
+        [table, pd.DataFrame([by_name[name] for name in table["run"]], index=table.index)], axis=1
+    )
+
+
+def _columns(run: Run, axes: Sequence[str]) -> dict:
+    npmi = list(run.metrics["npmi"].values())
+    return {
+        **{axis: run.params.get(axis) for axis in axes},
+        "updates": _updates(run),
+        "NPMI": float(np.mean(npmi)) if npmi else np.nan,
+        "seconds": run.metrics["seconds"],
     }
-    forward = chosen["query"].map(order) < chosen["item"].map(order)
-    chosen = chosen[forward].copy()
-    chosen["base"] = chosen["model"].str.partition(",")[0]
-    chosen = chosen.sort_values(
-        "base",
-        key=lambda names: names.map({m: i for i, m in enumerate(PAPER_MODELS)}),
-        kind="stable",
-    )  # colours as in other figures
-    chosen["panel"] = chosen["corpus"] + ": " + chosen["direction"] + ", " + chosen["metric"]
-    about = {
-        name: {
-            **{axis: run.params.get(axis) for axis in axes},
-            "updates": _updates(run),
-            "NPMI": (
-                float(np.mean(list(run.metrics["npmi"].values())))
-                if run.metrics["npmi"]
-                else np.nan
-            ),
-            "seconds": run.metrics["seconds"],
-        }
-        for name, run in by_run.items()
-    }
-    extra = pd.DataFrame([about[name] for name in chosen["run"]], index=chosen.index)
-    return pd.concat([chosen, extra], axis=1)
 
 
 def _updates(run: Run) -> float:
     if "batch_size" not in run.params:
         return np.nan
-    return float(-(-training_tuples(run) // run.params["batch_size"]) * run.params["epochs"])
+    batches = -(-run.metrics["training_tuples"] // run.params["batch_size"])
+    return float(batches * run.params["epochs"])
 
 
-def mean_table(rows, along: Sequence[str], columns: Sequence[str] = ("score", "jsd")):
-    """Mean ± standard deviation over seeds of ``columns``, and the number of seeds, by panel and
-    ``along``; a data frame.
-    """
+def mean_table(
+    rows: "DataFrame", along: Sequence[str], columns: Sequence[str] = ("score", "jsd")
+) -> "DataFrame":
+    """Mean ± standard deviation over seeds of ``columns``, by panel and ``along``."""
     import pandas as pd
 
     lines = []
@@ -85,116 +89,109 @@ def mean_table(rows, along: Sequence[str], columns: Sequence[str] = ("score", "j
 def paper_points(
     numbers: Sequence[Mapping], panels: Mapping[str, tuple[str, str]], x: float
 ) -> list[dict]:
-    """The points of Figures 3 to 6 that the paper's Tables 1 and 2 repeat: ``panel``, ``base``,
-    ``x`` and ``score``.
+    """The points of Figures 3 to 6 that the paper's Tables 1 and 2 repeat.
 
     ``panels`` maps a panel to its (setting, pair) in the paper's terms; ``x`` is the value that the
-    tables were made with.
+    tables were made with. Each has ``panel``, ``model``, ``x`` and ``score``.
     """
-    found = []
-    for panel, (setting, pair) in panels.items():
+    stars = []
+    for panel, place in panels.items():
         for row in numbers:
-            if (
-                row["table"] in ("1", "2")
-                and row["measure"] in ("MRR", "UAP")
-                and (row["setting"], row["pair"]) == (setting, pair)
-            ):
-                found.append({"panel": panel, "base": row["model"], "x": x, "score": row["value"]})
-    return found
+            retrieval = row["table"] in ("1", "2") and row["measure"] in ("MRR", "UAP")
+            if retrieval and (row["setting"], row["pair"]) == place:
+                star = {"panel": panel, "model": row["model"], "x": x, "score": row["value"]}
+                stars.append(star)
+    return stars
 
 
-def panels_of(rows, roles: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[str, str]]:
-    """The panels of `points` that the paper has too, with (setting, pair) in its terms; ``roles``
-    is `report.roles_by_corpus`'.
+def panels_of(
+    rows: "DataFrame", roles: Mapping[str, Mapping[str, str]]
+) -> dict[str, tuple[str, str]]:
+    """The panels of `points` that the paper has too, with (setting, pair) in its terms.
+
+    ``roles`` is `m3l_book.records.selection.roles_by_corpus`'.
     """
-    found = {}
-    for (panel, corpus, query, item), _ in rows.groupby(
-        ["panel", "corpus", "query", "item"], sort=False
-    ):
+    panels = {}
+    groups = rows.groupby(["panel", "corpus", "query", "item"], sort=False)
+    for (panel, corpus, query, item), _ in groups:
         pair = f"{roles[corpus].get(query)}-{roles[corpus].get(item)}"
-        if pair in ("en-de", "en-image", "de-image"):
-            found[panel] = "multimodal" if "image" in pair else "multilingual", pair
-    return found
+        if pair in PAIRS:
+            panels[panel] = "multimodal" if "image" in pair else "multilingual", pair
+    return panels
 
 
 def paper_row(run: Run, data: str) -> tuple[str, str]:
-    """The row of Table 4 that a run's encoders play the part of, by the text and image encoders
-    that begin its names.
+    """The row of Table 4 that a run's encoders play the part of: keys of its encoders' names.
 
     Texts in one space that pictures were mapped into stand for CLIP's; texts in one space and
     pictures in another for multilingual SBERT; texts in spaces of their own for the two monolingual
-    SBERTs. Pictures mapped into a text space stand for CLIP's, others for ResNet's.
+    SBERTs. Pictures in a space that texts can be in stand for CLIP's, others for ResNet's.
     """
     spaces = spaces_of(run, data)
-    texts = {space for view, space in spaces.items() if view != "image"}
-    mapped = run.params["encoders"]["image"].startswith(("pocket-clip", "clip"))
-    aligned = "clip" if spaces["image"] in texts else "paraphrase-multilingual"
-    return "all-mpnet-base-v2" if len(texts) > 1 else aligned, "clip" if mapped else "ResNet"
+    texts = {space for view, space in spaces.items() if view != PICTURES}
+    image = "clip" if reads_pictures_and_texts(spaces[PICTURES]) else "ResNet"
+    if len(texts) > 1:
+        return "all-mpnet-base-v2", image
+    return "clip" if spaces[PICTURES] in texts else "paraphrase-multilingual", image
 
 
 def table4(
     runs: Sequence[Run],
-    languages: Sequence[str],
+    role: Mapping[str, str],
     data: str,
     numbers: Sequence[Mapping],
     draws: int = 2000,
-):
-    """Table 4 on one corpus: a row an encoder combination, cells as in `report.paper_table`; a
-    styled frame.
+) -> "Styler":
+    """Table 4 on one corpus: a row an encoder combination, cells as in Tables 1 and 2.
 
-    ``runs`` are joint models trained with pictures, of all combinations and seeds.
+    ``runs`` are joint models trained with pictures, of all combinations and seeds; ``role`` is
+    `m3l_book.records.selection.roles` of the corpus.
     """
     import pandas as pd
 
-    a, b = languages
-    pairs = [
-        (a, b, "en-de", "MRR"),
-        (a, "image", "en-image", "UAP"),
-        (b, "image", "de-image", "UAP"),
-    ]
+    a, b = languages_of(role)
+    pairs = [(a, b, "MRR"), (a, PICTURES, "UAP"), (b, PICTURES, "UAP")]
     lines = {}
     for name in dict.fromkeys(map(encoders_of, runs)):
         same = [run for run in runs if encoders_of(run) == name]
         text, image = paper_row(same[0], data)
-        printed = {
-            (n["pair"], n["measure"]): n["value"]
-            for n in numbers
-            if n["table"] == "4"
-            and n["text_encoder"].startswith(text)
-            and n["image_encoder"].startswith(image)
-        }
-        line = {"paper's row": f"{_short(text)} + {image.upper() if image == 'clip' else image}"}
-        for query, item, pair, measure in pairs:
-            rows = [
-                next(s for s in run.metrics["scores"] if (s["query"], s["item"]) == (query, item))
-                for run in same
-            ]
-            for column, key, what in (
-                (f"{measure} {query} → {item}", "values", measure),
-                (f"JSD {query} – {item}", "divergences", "JSD"),
-            ):
-                line[column] = score_cell(
-                    np.stack([row[key] for row in rows]), printed.get((pair, what)), draws
-                )
+        printed = _printed(numbers, text, image)
+        line = {"paper's row": f"{TEXT_ENCODERS[text]} + {IMAGE_ENCODERS[image]}"}
+        for query, item, measure in pairs:
+            rows = [_direction(run, query, item) for run in same]
+            pair = f"{role[query]}-{role[item]}"
+            values = np.stack([row["values"] for row in rows])
+            divergences = np.stack([row["divergences"] for row in rows])
+            score = score_cell(values, printed.get((pair, measure)), draws)
+            line[f"{measure} {query} → {item}"] = score
+            jsd = score_cell(divergences, printed.get((pair, "JSD")), draws)
+            line[f"JSD {query} – {item}"] = jsd
         lines[name.replace(" + ", "<br>")] = line
     return pd.DataFrame(lines).T.style.set_table_attributes('class="paper-table"')
 
 
-def _short(text: str) -> str:
+def _printed(numbers: Sequence[Mapping], text: str, image: str) -> dict[tuple[str, str], float]:
+    """A row of Table 4 by pair and measure."""
     return {
-        "clip": "CLIP",
-        "paraphrase-multilingual": "multilingual SBERT",
-        "all-mpnet-base-v2": "monolingual SBERTs",
-    }[text]
+        (row["pair"], row["measure"]): row["value"]
+        for row in numbers
+        if row["table"] == "4"
+        and row["text_encoder"].startswith(text)
+        and row["image_encoder"].startswith(image)
+    }
+
+
+def _direction(run: Run, query: str, item: str) -> Mapping:
+    rows = run.metrics["scores"]
+    return next(row for row in rows if (row["query"], row["item"]) == (query, item))
 
 
 def alignment(test: Corpus, spaces: Mapping[str, str], neighbours: int = 10) -> list[dict]:
-    """How aligned a test corpus's encoders are before any training, a row a pair of views: raw
-    retrieval in both directions with chance,
-    the modality gap and the overlap of neighbourhoods.
+    """How aligned a test corpus's encoders are before any training, a row a pair of views.
 
-    Retrieval and gap need one width; in two spaces of one width they are what unaligned vectors
-    give. Overlap needs neither.
+    Raw retrieval in both directions with chance, the modality gap and the overlap of
+    neighbourhoods. Retrieval and gap need one width; in two spaces of one width they are what
+    unaligned vectors give. Overlap needs neither.
     """
     vectors = {view: items.embeddings for view, items in test.views.items()}
     raw = {(s["query"], s["item"]): s for s in evaluate(vectors, test, raw=True, draws=1)}
@@ -202,19 +199,36 @@ def alignment(test: Corpus, spaces: Mapping[str, str], neighbours: int = 10) -> 
     for i, a in enumerate(views):
         for b in views[i + 1 :]:
             x, y = aligned_pairs(test, a, b)
-            there = (a, b) in raw
-            rows.append(
-                {
-                    "views": f"{a} – {b}",
-                    "one space": "yes" if spaces[a] == spaces[b] else "no",
-                    "metric": raw[a, b]["metric"] if there else "–",
-                    "there": raw[a, b]["score"] if there else np.nan,
-                    "back": raw[b, a]["score"] if there else np.nan,
-                    "chance": raw[a, b]["chance"] if there else np.nan,
-                    "gap": modality_gap(vectors[a], vectors[b]) if there else np.nan,
-                    f"{neighbours} neighbours in common": neighbour_overlap(
-                        vectors[a][x], vectors[b][y], neighbours
-                    ),
-                }
-            )
+            row = {"views": f"{a} – {b}", "one space": "yes" if spaces[a] == spaces[b] else "no"}
+            row |= {"metric": "–"} | dict.fromkeys(("there", "back", "chance", "gap"), np.nan)
+            if (a, b) in raw:
+                there, back = raw[a, b], raw[b, a]
+                row |= {"metric": there["metric"], "there": there["score"]}
+                row |= {"back": back["score"], "chance": there["chance"]}
+                row["gap"] = modality_gap(vectors[a], vectors[b])
+            common = neighbour_overlap(vectors[a][x], vectors[b][y], neighbours)
+            rows.append(row | {f"{neighbours} neighbours in common": common})
     return rows
+
+
+def hybrids(runs: Sequence[Run]) -> "DataFrame":
+    """M3L-Contrast with one network for all languages beside that with a network a language.
+
+    Section 5.2's future work. A row a corpus and direction; empty where no hybrid was trained.
+    """
+    import pandas as pd
+
+    names = Contender("M3L-Contrast"), contender("M3L-Contrast", {"text network": "shared"})
+    joint = [run for run in runs if contender_of(run.params) in names]
+    trained = {
+        (run.params["corpus"], tuple(run.params["train_views"]))
+        for run in joint
+        if contender_of(run.params) == names[1]
+    }
+    both = [
+        run for run in joint if (run.params["corpus"], tuple(run.params["train_views"])) in trained
+    ]
+    if not both:
+        return pd.DataFrame()
+    groups = scores(both).groupby(["corpus", "direction", "metric", "name"], sort=False)
+    return groups["score"].agg(spread).unstack().reset_index()

@@ -18,34 +18,27 @@ def spread(values: np.ndarray, digits: int = 3) -> str:
     values = values[np.isfinite(values)]
     if not len(values):
         return "–"
-    return f"{values.mean():.{digits}f}" + (
-        f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
-    )
+    deviation = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{values.mean():.{digits}f}{deviation}"
 
 
 def score_cell(values: np.ndarray, paper: float | None = None, draws: int = 0) -> str:
-    """A cell of the paper's tables, from each seed's value of each unit (S, N): `spread` over
-    seeds, with ``draws`` the 95 % bootstrap interval
-    over units, and the paper's number if there is one; HTML."""
-    lines = ["<b>{}</b>{}{}".format(*spread(values.mean(axis=1)).partition(" ± "))]
+    """A cell of the paper's tables, as HTML, from each seed's value of each unit (S, N).
+
+    `spread` over seeds; with ``draws`` the 95 % bootstrap interval over units; the paper's number
+    if there is one.
+    """
+    mean, sign, deviation = spread(values.mean(axis=1)).partition(" ± ")
+    lines = [f"<b>{mean}</b>{sign}{deviation}"]
     if draws:
-        lines.append("{:.3f} – {:.3f}".format(*bootstrap(values.mean(axis=0), draws=draws)))
-    return "<br>".join(lines + ([f"<i>paper {paper:.3f}</i>"] if paper is not None else []))
+        low, high = bootstrap(values.mean(axis=0), draws=draws)
+        lines.append(f"{low:.3f} – {high:.3f}")
+    if paper is not None:
+        lines.append(f"<i>paper {paper:.3f}</i>")
+    return "<br>".join(lines)
 
 
-def spoken(pair: str, role: Mapping[str, str]) -> str:
+def own_direction(pair: str, role: Mapping[str, str]) -> str:
     """A pair in the paper's terms with a corpus's own view names: ``en-de`` -> ``en → fr``."""
-    name = {r: view for view, r in role.items()}
-    return " → ".join(name[part] for part in pair.split("-"))
-
-
-def short(model: str) -> str:
-    """A model's name as a crowded cell has it."""
-    return (
-        model.replace("ZeroshotTM-KD", "KD")
-        .replace("ZeroshotTM", "Zeroshot")
-        .replace("M3L-Contrast, ", "")
-        .replace("M3L-Contrast", "M3L")
-        .replace("raw embeddings", "raw")
-        .replace("multilingual texts, ", "")
-    )
+    view = {part: name for name, part in role.items()}
+    return " → ".join(view[part] for part in pair.split("-"))

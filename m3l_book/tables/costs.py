@@ -5,12 +5,16 @@ array sizes.
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from m3l.errors import DataError, require
 
 from ..records.run import Run
+
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
 
 
 def costs(runs: Sequence[Run]):
@@ -23,7 +27,7 @@ def costs(runs: Sequence[Run]):
         {
             **{
                 "corpus": run.params["corpus"],
-                "model": run.params["model"].partition(",")[0],
+                "model": run.params["model"],
                 "views": len(run.params["train_views"]),
             },
             **{"seconds": run.metrics["seconds"], "memory": run.metrics["memory_mb"]},
@@ -77,6 +81,12 @@ def speed_table(speed: Mapping):
             for row in rows
         ]
     )
+
+
+def styled_speed(speed: Mapping) -> "Styler":
+    """`speed_table`, ready to be shown."""
+    table = speed_table(speed).style.hide(axis="index")
+    return table.format({"tuples a second": "{:,.0f}", "ratio": "{:.1f}"})
 
 
 def efficiency(speed: Mapping):

@@ -1,8 +1,10 @@
-"""Topics looked at one by one, for the error analysis (Section 5.3): how models read a tuple, which
-topics are junk, what known categories say.
+"""Topics looked at one by one, for the error analysis (Section 5.3).
+
+How models read a tuple, which topics are junk, what known categories say.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,8 +13,16 @@ from m3l.errors import DataError, choose, require
 from m3l.metrics.divergence import jensen_shannon
 
 from ..data.prepared import items, known_topics, read_tuples
+from ..data.schema import PICTURES
+from ..records.results import Measurements
 from ..records.run import Run
-from ..records.selection import corpus_of, home_of
+from ..records.selection import corpus_of, has_pictures, home_of
+from ..variants import Contender, contender_of
+from .cells import own_direction
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from pandas.io.formats.style import Styler
 
 
 def known_labels(folder, view: str, split: str = "test") -> np.ndarray | None:
@@ -59,37 +69,38 @@ def topic_faults(run: Run, nothing: float = 0.0, alike: float = 0.5) -> list[dic
     """
     weight = np.mean([theta.mean(axis=0) for theta in run.theta.values()], axis=0)
     used = np.unique(np.concatenate([theta.argmax(axis=1) for theta in run.theta.values()]))
-    coherence = {
-        language: np.array(values) for language, values in run.metrics["npmi_of_topics"].items()
-    }
-    tops = {language: [set(words[:10]) for words in run.topics[language]] for language in coherence}
-    order, rows = np.argsort(-weight, kind="stable"), {}
-    for place, k in enumerate(order.tolist()):
+    coherence = {name: np.array(npmi) for name, npmi in run.metrics["npmi_of_topics"].items()}
+    tops = {name: [set(words[:10]) for words in run.topics[name]] for name in coherence}
+    order, rows = np.argsort(-weight, kind="stable").tolist(), {}
+    for place, k in enumerate(order):
         faults = []
-        if coherence and all(values[k] <= nothing for values in coherence.values()):
+        if coherence and all(npmi[k] <= nothing for npmi in coherence.values()):
             faults.append("incoherent")
         if k not in used:
             faults.append("unused")
-        for other in order[:place].tolist():
-            if tops and all(
-                len(t[k] & t[other]) >= alike * len(t[k] | t[other]) for t in tops.values()
-            ):
-                faults.append(f"repeated: {other}")
-                break
-        rows[k] = {
-            "topic": k,
-            "share": float(weight[k]),
-            **{f"NPMI {v}": float(c[k]) for v, c in coherence.items()},
-            "junk": ", ".join(faults),
-        }
+        larger = next((other for other in order[:place] if _alike(tops, k, other, alike)), None)
+        if larger is not None:
+            faults.append(f"repeated: {larger}")
+        rows[k] = {"topic": k, "share": float(weight[k])}
+        rows[k] |= {f"NPMI {name}": float(npmi[k]) for name, npmi in coherence.items()}
+        rows[k]["junk"] = ", ".join(faults)
     return [rows[k] for k in sorted(rows)]
+
+
+def _alike(tops: Mapping[str, list[set]], k: int, other: int, least: float) -> bool:
+    """Whether two topics share their top words in every language that there is."""
+    return bool(tops) and all(
+        len(words[k] & words[other]) >= least * len(words[k] | words[other])
+        for words in tops.values()
+    )
 
 
 def choose_tuples(
     run: Run, test: Corpus, a: str, b: str, n: int, how: str, seed: int = 0
 ) -> list[int]:
-    """``n`` test tuples to look at, as rows of ``test``, each of another article: ``"random"``, or
-    the ``"worst"`` by JSD between two views.
+    """``n`` test tuples to look at, as rows of ``test``, each of another article.
+
+    ``"random"`` ones, or the ``"worst"`` by JSD between two views.
     """
     choose("how", how, ("random", "worst"))
     index = np.stack([test.views[a].index, test.views[b].index])
@@ -98,12 +109,8 @@ def choose_tuples(
     if how == "random":
         rows = np.random.default_rng(seed).permutation(rows)
     else:
-        rows = rows[
-            np.argsort(
-                -jensen_shannon(run.theta[a][index[0, rows]], run.theta[b][index[1, rows]]),
-                kind="stable",
-            )
-        ]
+        first, second = run.theta[a][index[0, rows]], run.theta[b][index[1, rows]]
+        rows = rows[np.argsort(-jensen_shannon(first, second), kind="stable")]
     articles, chosen = set(), []
     for row in rows.tolist():
         if test.article_ids[row] not in articles and len(chosen) < n:
@@ -113,165 +120,165 @@ def choose_tuples(
 
 
 def find_tuples(test: Corpus, ids: Sequence[str]) -> list[int]:
-    """The rows of the test tuples with these tuple or article ids; `DataError` naming one that is
-    not there.
+    """The rows of the test tuples with these tuple or article ids.
+
+    Raises
+    ------
+    DataError
+        One of them is not there.
     """
     rows = []
     for name in ids:
-        hit = np.flatnonzero((test.tuple_ids == str(name)) | (test.article_ids == str(name)))
-        require(
-            len(hit) > 0,
-            f"no test tuple or article is called {name!r}; the first are"
-            f" {', '.join(test.tuple_ids[:3])}",
-            DataError,
-        )
-        rows.append(int(hit[0]))
+        same = (test.tuple_ids == str(name)) | (test.article_ids == str(name))
+        first = ", ".join(test.tuple_ids[:3])
+        nobody = f"no test tuple or article is called {name!r}; the first are {first}"
+        require(bool(same.any()), nobody, DataError)
+        rows.append(int(np.flatnonzero(same)[0]))
     return rows
 
 
-def reading(runs: Sequence[Run], test: Corpus, tuple_row: int, words: int = 5):
-    """Table 3 for one tuple: a row a model, a column a view, each cell the top topic's number and
-    its words in every language that it has.
+def reading(runs: Sequence[Run], test: Corpus, tuple_row: int, words: int = 5) -> "Styler":
+    """Table 3 for one tuple: a row a model, a column a view.
 
-    ``runs`` are records on the same corpus; of a zero-shot model or a student, one row for each
-    home language.
+    Each cell has the top topic's number and its words in every language that it has. ``runs`` are
+    records on the same corpus; of a zero-shot model or a student, one row for each home language.
     """
     import pandas as pd
 
     rows = []
     for run in runs:
-        home, line = home_of(run), {}
-        for view, spec in test.views.items():
-            item = spec.index[tuple_row]
-            if view not in run.theta or item < 0:
-                line[view] = "–"
-                continue
-            k = int(run.theta[view][item].argmax())
-            line[view] = f"<b>{k}</b> " + "<br>".join(
-                f"{', '.join(topics[k][:words])} <small>({language})</small>"
-                for language, topics in run.topics.items()
-            )
-        students = (
-            f" to {', '.join(run.params['train_views'])}" if run.params.get("teacher") else ""
-        )
-        rows.append(
-            {
-                "model": (
-                    run.params["model"]
-                    + (f"<br><small>from {home}{students}</small>" if home else "")
-                ),
-                **line,
-            }
-        )
-    return pd.DataFrame(rows).style.hide(axis="index").set_table_attributes('class="reading-table"')
+        model, home = str(contender_of(run.params)), home_of(run)
+        if home:
+            trained = ", ".join(run.params["train_views"])
+            students = f" to {trained}" if run.params.get("teacher") else ""
+            model += f"<br><small>from {home}{students}</small>"
+        cells = {view: _top_topic(run, test, view, tuple_row, words) for view in test.views}
+        rows.append({"model": model, **cells})
+    frame = pd.DataFrame(rows).style.hide(axis="index")
+    return frame.set_table_attributes('class="reading-table"')
+
+
+def _top_topic(run: Run, test: Corpus, view: str, tuple_row: int, words: int) -> str:
+    """The top topic of a tuple's item of one view, as HTML; "–" if there is none."""
+    item = test.views[view].index[tuple_row]
+    if view not in run.theta or item < 0:
+        return "–"
+    k = int(run.theta[view][item].argmax())
+    lines = [
+        f"{', '.join(topics[k][:words])} <small>({language})</small>"
+        for language, topics in run.topics.items()
+    ]
+    return f"<b>{k}</b> {'<br>'.join(lines)}"
 
 
 def top_topic_table(
-    measured: Mapping, names: Mapping[str, Mapping[str, str]], models: Sequence[str]
-):
-    """The share of aligned pairs with the same top topic, by corpus, pair and model: mean ± spread
-    over seeds.
+    measured: Measurements, roles: Mapping[str, Mapping[str, str]], models: Sequence[str]
+) -> "Styler":
+    """The share of aligned pairs with the same top topic: mean ± spread over seeds.
+
+    A row a corpus and pair, a column a model of the paper.
     """
     import pandas as pd
 
-    from .cells import spoken
-
-    rows = {}
-    for (corpus, setting, measure, pair, model), values in measured.items():
-        if (
-            measure != "same top topic"
-            or model not in models
-            or (setting == "multimodal") != ("image" in pair)
-        ):
-            continue
-        mean = values.mean(axis=1)
-        rows.setdefault(f"{corpus} {spoken(pair, names[corpus]).replace('→', '–')}", {})[model] = (
-            f"{mean.mean():.1%}" + (f" ± {100 * mean.std(ddof=1):.1f}" if len(mean) > 1 else "")
-        )
-    return (
-        pd.DataFrame(rows)
-        .T.reindex(columns=[m for m in models if any(m in r for r in rows.values())])
-        .fillna("–")
-        .style
-    )
+    rows: dict[str, dict[str, str]] = {}
+    for (corpus, setting, measure, pair, who), values in measured.items():
+        fits = (setting == "multimodal") == ("image" in pair)
+        if measure == "same top topic" and who in map(Contender, models) and fits:
+            mean = 100 * values.mean(axis=1)
+            deviation = f" ± {mean.std(ddof=1):.1f}" if len(mean) > 1 else ""
+            where = f"{corpus} {own_direction(pair, roles[corpus]).replace('→', '–')}"
+            rows.setdefault(where, {})[who.model] = f"{mean.mean():.1f}%{deviation}"
+    columns = [model for model in models if any(model in row for row in rows.values())]
+    return pd.DataFrame(rows).T.reindex(columns=columns).fillna("–").style
 
 
-def category_table(
-    runs: Sequence[Run], tests: Mapping[tuple, Corpus], data: str, models: Sequence[str]
-):
-    """Agreement of top topics with known labels and recovery of known topics, by corpus, model and
-    view: means over seeds.
+def category_table(runs: Sequence[Run], tests: Mapping[tuple, Corpus], data: str) -> "Styler":
+    """Agreement of top topics with known labels and recovery of known topics: means over seeds.
+
+    A row a corpus, model and view. A text is read by the network that was trained on it.
     """
     import pandas as pd
 
     rows = []
     for run in runs:
-        if run.params["model"] not in models:
-            continue
-        name, home = run.params["corpus"], home_of(run)
+        name = run.params["corpus"]
         for view in tests[corpus_of(run)].views:
-            labels = known_labels(f"{data}/prepared/{name}", view) if view in run.theta else None
-            if labels is None or (view != "image" and view not in run.params["train_views"]):
-                continue  # a text is read by the network that was trained on it
-            trained = " and pictures" if not home and "image" in run.params["train_views"] else ""
-            row = {
-                "corpus": name,
-                "view": view,
-                "model": (
-                    run.params["model"]
-                    + trained
-                    + (f", {home}" if view == "image" and home else "")
-                ),
-            }
+            pictures = view == PICTURES
+            if view not in run.theta or not (pictures or view in run.params["train_views"]):
+                continue
+            labels = known_labels(f"{data}/prepared/{name}", view)
+            if labels is not None:
+                row = {"corpus": name, "view": view, "model": _reader(run, pictures)}
+                row |= agreement(run.theta[view], labels)
+                rows.append(row | {"recovery": run.metrics["recovery"].get(view, np.nan)})
+    require(len(rows) > 0, "no record's corpus has known labels", DataError)
+    means = pd.DataFrame(rows).groupby(["corpus", "view", "model"], sort=False).mean()
+    table = means.sort_index(level=[0, 1], sort_remaining=False).reset_index()
+    styled = table.rename(columns={"nmi": "NMI"}).style.hide(axis="index")
+    return styled.format(precision=3, na_rep="–")
+
+
+def _reader(run: Run, pictures: bool) -> str:
+    """A model with what tells its runs apart: trained with pictures, or from which language."""
+    name, home = str(contender_of(run.params)), home_of(run)
+    if not home and has_pictures(run):
+        return f"{name} and pictures"
+    return f"{name}, {home}" if pictures and home else name
+
+
+def coherence_table(runs: Sequence[Run]) -> "DataFrame":
+    """A row a run and language: NPMI, diversity, and the share of junk topics.
+
+    Further columns are corpus, model, variant, name, topics, language, seed and setting.
+    """
+    import pandas as pd
+
+    rows = []
+    for run in runs:
+        contender = contender_of(run.params)
+        junk = np.mean([bool(row["junk"]) for row in topic_faults(run)])
+        for language, npmi in run.metrics["npmi"].items():
             rows.append(
                 {
-                    **row,
-                    **agreement(run.theta[view], labels),
-                    "recovery": run.metrics["recovery"].get(view, np.nan),
-                }
-            )
-    require(len(rows) > 0, "no record's corpus has known labels", DataError)
-    table = (
-        pd.DataFrame(rows)
-        .groupby(["corpus", "view", "model"], sort=False)
-        .mean()
-        .sort_index(level=[0, 1], sort_remaining=False)
-        .reset_index()
-    )
-    return (
-        table.rename(columns={"nmi": "NMI"})
-        .style.hide(axis="index")
-        .format(precision=3, na_rep="–")
-    )
-
-
-def coherence_table(runs: Sequence[Run], models: Sequence[str]):
-    """A row a run and language: corpus, model, topics, language, seed, setting, NPMI, diversity,
-    and the share of junk topics; a data frame.
-    """
-    import pandas as pd
-
-    rows = []
-    for run in runs:
-        if run.params["model"] in models:
-            junk = np.mean([bool(row["junk"]) for row in topic_faults(run)])
-            for language, npmi in run.metrics["npmi"].items():
-                about = {
                     "corpus": run.params["corpus"],
-                    "model": run.params["model"],
+                    "model": contender.model,
+                    "variant": contender.variant,
+                    "name": str(contender),
+                    "topics": run.params["topics"],
                     "language": language,
                     "seed": run.params["seed"],
+                    "setting": "with pictures" if has_pictures(run) else "",
+                    "NPMI": npmi,
+                    "diversity": run.metrics["diversity"][language],
+                    "junk": junk,
                 }
-                about |= {
-                    "topics": run.params["topics"],
-                    "setting": "with pictures" if "image" in run.params["train_views"] else "",
-                }
-                rows.append(
-                    {
-                        **about,
-                        "NPMI": npmi,
-                        "diversity": run.metrics["diversity"][language],
-                        "junk": junk,
-                    }
-                )
+            )
     return pd.DataFrame(rows)
+
+
+def junk_table(quality: "DataFrame") -> "Styler":
+    """The share of junk topics by corpus and model, mean and spread over seeds.
+
+    ``quality`` is `coherence_table`'s.
+    """
+    columns = {"mean": "share of junk", "std": "±"}
+    once = quality.drop_duplicates(["corpus", "name", "setting", "seed"])
+    once = once.assign(model=once["name"] + once["setting"].map(lambda s: f" {s}" if s else ""))
+    means = once.groupby(["corpus", "model"], sort=False)["junk"].agg(list(columns))
+    table = means.reset_index().rename(columns=columns).style.hide(axis="index")
+    return table.format("{:.1%}", subset=list(columns.values()), na_rep="–")
+
+
+def junk_topics(run: Run, n: int = 8) -> "tuple[int, Styler | None]":
+    """How many topics of a run are junk, and the first of them as a table."""
+    import pandas as pd
+
+    rows = [row for row in topic_faults(run) if row["junk"]]
+    for row in rows:
+        for language, words in run.topics.items():
+            row[language] = ", ".join(words[row["topic"]][:6])
+    if not rows:
+        return 0, None
+    table = pd.DataFrame(rows[:n]).style.hide(axis="index").format(precision=3)
+    table = table.format("{:.2%}", subset=["share"])
+    return len(rows), table.set_properties(**{"text-align": "left"})

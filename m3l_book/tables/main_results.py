@@ -1,107 +1,136 @@
 """Tables of retrieval: the paper's Tables 1 and 2, and what stands beside them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from m3l.metrics.uncertainty import bootstrap_combination
 
+from ..data.schema import PICTURES
+from ..records.collection import Collection
 from ..records.results import as_in_the_paper, coherences
 from ..records.run import Run
-from ..records.selection import MAIN, PAPER_MODELS
+from ..records.selection import MAIN, PAPER_MODELS, languages_of
+from ..variants import Contender
 from .cells import score_cell
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from pandas.io.formats.style import Styler
 
-def score_table(rows: Sequence[Mapping]):
+
+def score_table(rows: Sequence[Mapping]) -> "Styler":
     """One run's scores, ready to be shown."""
     import pandas as pd
 
     lines = [
         {
-            "from → to": f"{s['query']} → {s['item']}",
-            "metric": s["metric"],
-            "score": s["score"],
-            "95 % interval": f"{s['low']:.3f} – {s['high']:.3f}",
-            "chance": s["chance"],
-            "JSD (nats)": s["jsd"],
+            "from → to": f"{row['query']} → {row['item']}",
+            "metric": row["metric"],
+            "score": row["score"],
+            "95 % interval": f"{row['low']:.3f} – {row['high']:.3f}",
+            "chance": row["chance"],
+            "JSD (nats)": row["jsd"],
         }
-        for s in rows
+        for row in rows
     ]
     return pd.DataFrame(lines).style.hide(axis="index").format(precision=3)
 
 
 def quality_line(measured: Mapping) -> str:
     """Coherence, diversity and recovery of one run in a sentence."""
-    parts = [
-        ("NPMI", "npmi", 3),
-        ("diversity", "diversity", 2),
-        ("mean correlation of the known topics with topics matched one to one", "recovery", 2),
-    ]
-    said = [
-        f"{what} {', '.join(f'{v} {x:.{digits}f}' for v, x in measured[key].items())}"
-        for what, key, digits in parts
-        if measured[key]
-    ]
-    return (
-        "; ".join(said) + "."
-        if said
-        else "A student without words has no topics of its own: it uses its teacher's."
-    )
+    recovery = "mean correlation of the known topics with topics matched one to one"
+    parts = [("NPMI", "npmi", 3), ("diversity", "diversity", 2), (recovery, "recovery", 2)]
+    texts = []
+    for what, key, digits in parts:
+        values = (f"{view} {value:.{digits}f}" for view, value in measured[key].items())
+        if measured[key]:
+            texts.append(f"{what} {', '.join(values)}")
+    if texts:
+        return f"{'; '.join(texts)}."
+    return "A student without words has no topics of its own: it uses its teacher's."
 
 
-def other_homes(table):
-    """Directions answered by the ZeroshotTM, or teacher, of another language than `as_in_the_paper`
-    takes: its score beside the chosen one's.
+def topic_table(
+    theta: Mapping[str, np.ndarray], words: Mapping[str, list[list[str]]], n: int = 10
+) -> "Styler":
+    """The ``n`` topics of largest mean share over the items of all views, with their top words."""
+    import pandas as pd
+
+    weight = np.mean([values.mean(axis=0) for values in theta.values()], axis=0)
+    largest = np.argsort(-weight, kind="stable")[:n]
+    columns: dict[str, Sequence] = {
+        "topic": largest,
+        "share": [f"{weight[k]:.1%}" for k in largest],
+    }
+    for view, topics in words.items():
+        columns[view] = [", ".join(topics[k][:8]) for k in largest]
+    left = {"text-align": "left"}
+    return pd.DataFrame(columns).style.hide(axis="index").set_properties(**left)
+
+
+def settings_lines(runs: Sequence[Run]) -> list[str]:
+    """What the main models were trained with, a line of Markdown each."""
+    lines = set()
+    for run in runs:
+        params = run.params
+        if "epochs" in params:
+            how = (
+                f"{params['epochs']} epochs, batches of {params['batch_size']}, objective "
+                f"`{params['objective']}`"
+            )
+        else:
+            how = f"{params['sweeps']} sweeps, α = {params['alpha']}, β = {params['beta']}"
+        what = f"- **{params['model']}** on **{params['corpus']}**"
+        lines.add(f"{what}: {params['topics']} topics, {how}")
+    return sorted(lines)
+
+
+def other_homes(table: "DataFrame") -> "DataFrame":
+    """Directions answered by the ZeroshotTM, or teacher, of another language.
+
+    Than `as_in_the_paper` takes: its score beside the chosen one's. ``table`` holds the main runs.
     """
     import pandas as pd
 
-    table = table[table["model"].isin(PAPER_MODELS)]
     main, lines = as_in_the_paper(table), []
     left_out = table[(table["home"] != "") & ~table.index.isin(main.index)]
-    for (corpus, model, direction, home), rows in left_out.groupby(
-        ["corpus", "model", "direction", "home"], sort=False
-    ):
-        used = main[
-            (main["corpus"] == corpus) & (main["model"] == model) & (main["direction"] == direction)
-        ]
-        about = {
-            "corpus": corpus,
-            "from → to": direction,
-            "model": f"{model}, {home}",
-            "metric": rows["metric"].iloc[0],
-        }
+    groups = left_out.groupby(["corpus", "model", "direction", "home"], sort=False)
+    for (corpus, model, direction, home), rows in groups:
+        same = (main["corpus"] == corpus) & (main["direction"] == direction)
+        used = main[same & (main["model"] == model)]
         lines.append(
-            {**about, "score": rows["score"].mean(), "in the tables": used["score"].mean()}
+            {
+                "corpus": corpus,
+                "from → to": direction,
+                "model": f"{model}, {home}",
+                "metric": rows["metric"].iloc[0],
+                "score": rows["score"].mean(),
+                "in the tables": used["score"].mean(),
+            }
         )
     return pd.DataFrame(lines)
 
 
-def variants(table):
-    """Scores of runs with another choice in one place, after those of the model they vary; a data
-    frame.
-    """
+def variants(table: "DataFrame") -> "DataFrame":
+    """Scores of runs with another choice in one place, after those of the model they vary."""
     import pandas as pd
 
-    base = table["model"].str.partition(",")[0]
     lines = []
     for (corpus, direction), rows in table.groupby(["corpus", "direction"], sort=False):
-        varied = rows[~rows["model"].isin(PAPER_MODELS)]
-        for name in dict.fromkeys(base[varied.index]):
-            main = as_in_the_paper(rows[rows["model"] == name])
-            for model, part in [
-                (name, main),
-                *varied[base[varied.index] == name].groupby("model", sort=False),
-            ]:
+        varied = rows[rows["variant"] != ""]
+        for model in dict.fromkeys(varied["model"]):
+            main = as_in_the_paper(rows[(rows["model"] == model) & (rows["variant"] == "")])
+            others = varied[varied["model"] == model].groupby("name", sort=False)
+            for name, part in [(model, main), *others]:
                 if len(part):
-                    about = {
-                        "corpus": corpus,
-                        "from → to": direction,
-                        "model": model,
-                        "metric": part["metric"].iloc[0],
-                    }
                     lines.append(
                         {
-                            **about,
+                            "corpus": corpus,
+                            "from → to": direction,
+                            "model": name,
+                            "metric": part["metric"].iloc[0],
                             "seeds": part["seed"].nunique(),
                             "score": part["score"].mean(),
                             "±": part["score"].std(),
@@ -111,25 +140,27 @@ def variants(table):
     return pd.DataFrame(lines)
 
 
-def comparisons(table, models: tuple[str, str] = MAIN, draws: int = 2000):
-    """For each corpus and direction that both models ran: their scores, the difference with its 95
-    % interval, who is ahead.
+def comparisons(
+    table: "DataFrame", models: tuple[str, str] = MAIN, draws: int = 2000
+) -> "DataFrame":
+    """Who is ahead of two models, for each corpus and direction that both ran.
 
-    The interval is `metrics.bootstrap_combination`'s, over queries and seeds; a model is ahead when
-    it leaves out zero.
+    Their scores and the difference with its 95 % interval, which is `bootstrap_combination`'s, over
+    queries and seeds; a model is ahead when it leaves out zero.
     """
     import pandas as pd
 
     lines = []
     for (corpus, direction), rows in table.groupby(["corpus", "direction"], sort=False):
-        by_model = {
-            m: np.stack(r["values"].tolist()) for m, r in rows.groupby("model") if m in models
-        }  # (seeds, queries)
-        if len(by_model) < 2:
+        values = {
+            model: np.stack(part["values"].tolist())  # (seeds, queries)
+            for model, part in rows.groupby("name")
+            if model in models
+        }
+        if len(values) < 2:
             continue
-        a, b = by_model[models[0]], by_model[models[1]]
+        a, b = values[models[0]], values[models[1]]
         low, high = bootstrap_combination([a, b], [1.0, -1.0], draws=draws)
-        ahead = models[0] if low > 0 else models[1] if high < 0 else "undecided"
         lines.append(
             {
                 "corpus": corpus,
@@ -138,107 +169,110 @@ def comparisons(table, models: tuple[str, str] = MAIN, draws: int = 2000):
                 models[0]: a.mean(),
                 models[1]: b.mean(),
                 "difference": f"{a.mean() - b.mean():+.3f} ({low:+.3f} to {high:+.3f})",
-                "ahead": ahead,
+                "ahead": models[0] if low > 0 else models[1] if high < 0 else "undecided",
             }
         )
     return pd.DataFrame(lines)
 
 
-def paper_table(
-    table,
-    raw,
-    runs: Sequence[Run],
-    corpus: str,
-    languages: Sequence[str],
-    setting: str,
-    numbers: Sequence[Mapping],
-    draws: int = 2000,
-):
-    """Table 1 (``multilingual``) or Table 2 (``multimodal``) on a corpus, each cell with the
-    paper's number where it prints one; a styled frame.
+class PaperTable:
+    """Table 1 (``multilingual``) or Table 2 (``multimodal``) on one corpus.
 
-    ``languages`` are the corpus's two, first and second; ``numbers`` are `claims.read_numbers`'.
+    Parameters
+    ----------
+    collection : Collection
+    corpus : str
+        One that has two languages.
+    setting : str
+    numbers : rows
+        Of `m3l_book.claims.read_numbers`.
+    draws : int
+        Of the bootstrap over units.
     """
-    import pandas as pd
 
-    a, b = languages
-    chosen = as_in_the_paper(table[table["corpus"] == corpus], setting)
-    coherence, teachers = coherences(runs), {run.folder.name: run for run in runs}
-    pairs = [(a, b)] if setting == "multilingual" else [(a, "image"), (b, "image")]
-    models = [
-        m
-        for m in PAPER_MODELS
-        if (
-            (chosen["model"] == m)
-            & (chosen["query"] == pairs[0][0])
-            & (chosen["item"] == pairs[0][1])
-        ).any()
-    ]
+    def __init__(
+        self,
+        collection: Collection,
+        corpus: str,
+        setting: str,
+        numbers: Sequence[Mapping],
+        draws: int = 2000,
+    ):
+        scores, raw = collection.main_scores, collection.raw
+        self.scores = as_in_the_paper(scores[scores["corpus"] == corpus], setting)
+        self.raw = raw[raw["corpus"] == corpus]
+        self.coherence = coherences(collection.records)
+        self.runs = {run.folder.name: run for run in collection.records}
+        self.corpus, self.role, self.setting = corpus, collection.roles[corpus], setting
+        self.numbers, self.draws = numbers, draws
+        self.languages = languages_of(self.role)
+        a, b = self.languages
+        pictured = [(a, PICTURES), (b, PICTURES)]
+        self.pairs = [(a, b)] if setting == "multilingual" else pictured
 
-    def printed(model, measure, pair):
-        return next(
-            (
-                n["value"]
-                for n in numbers
-                if (n["model"], n["setting"], n["measure"], n["pair"])
-                == (model, setting, measure, pair)
-                and n["table"] in "12"
-            ),
-            None,
-        )
+    def styled(self) -> "Styler":
+        """The table; each cell has the paper's number where it prints one."""
+        import pandas as pd
 
-    def of(model, query, item):
-        return chosen[
-            (chosen["model"] == model) & (chosen["query"] == query) & (chosen["item"] == item)
-        ]
+        lines = {}
+        for model in PAPER_MODELS:
+            if len(self._rows(model, *self.pairs[0])):
+                lines[model] = dict(self._cells(model))
+        for name, column in (("raw embeddings", "score"), ("chance", "chance")):
+            lines[name] = {
+                f"{row['metric']} {row['query']} → {row['item']}": f"{row[column]:.3f}"
+                for _, row in self.raw.iterrows()
+            }
+        # the columns of a model that answers every direction
+        columns = max((list(line) for line in lines.values()), key=len)
+        frame = pd.DataFrame(lines).T.reindex(columns=columns).fillna("–")
+        return frame.style.set_table_attributes('class="paper-table"')
 
-    role, lines = {a: "en", b: "de", "image": "image"}, {}
-    for model in models:
-        line = {}
-        for language in (a, b):
-            key = corpus, setting, language, model
-            line[f"NPMI {language}"] = (
-                score_cell(coherence[key], printed(model, "NPMI", role[language]))
-                if key in coherence
-                else "–"
-            )
-        for query, item in pairs:
-            rows, pair = of(model, query, item), f"{role[query]}-{role[item]}"
-            if not len(rows):
-                continue
-            metric = rows["metric"].iloc[0]
-            line[f"{metric} {query} → {item}"] = score_cell(
-                np.stack(rows["values"].tolist()), printed(model, metric, pair), draws
-            )
-            line[f"JSD {query} – {item}"] = score_cell(
-                np.stack(rows["divergences"].tolist()), printed(model, "JSD", pair), draws
-            )
-        for query, item in [(item, query) for query, item in pairs]:
-            rows = of(model, query, item)
+    def _rows(self, model: str, query: str, item: str) -> "DataFrame":
+        scores = self.scores
+        same = (scores["query"] == query) & (scores["item"] == item)
+        return scores[same & (scores["model"] == model)]
+
+    def _printed(self, model: str, measure: str, pair: str) -> float | None:
+        """The number that the paper's Tables 1 and 2 print, if they do."""
+        wanted = model, self.setting, measure, pair
+        for row in self.numbers:
+            about = row["model"], row["setting"], row["measure"], row["pair"]
+            if row["table"] in ("1", "2") and about == wanted:
+                return row["value"]
+        return None
+
+    def _cells(self, model: str) -> Iterator[tuple[str, str]]:
+        """Column and cell of each measure of a model."""
+        for language in self.languages:
+            key = self.corpus, self.setting, language, Contender(model)
+            printed = self._printed(model, "NPMI", self.role[language])
+            cell = score_cell(self.coherence[key], printed) if key in self.coherence else "–"
+            yield f"NPMI {language}", cell
+        for query, item in self.pairs:
+            rows, pair = self._rows(model, query, item), f"{self.role[query]}-{self.role[item]}"
             if len(rows):
-                line[f"{rows['metric'].iloc[0]} {query} → {item}"] = score_cell(
-                    np.stack(rows["values"].tolist()), None, draws
-                )
-        trained = [teachers[n] for n in of(model, *pairs[0])["run"]]
-        seconds = [
-            r.metrics["seconds"]
-            + (
-                teachers[r.params["teacher"]].metrics["seconds"]
-                if r.params.get("teacher") in teachers
-                else 0
-            )
-            for r in trained
-        ]
-        line["seconds"] = f"{np.mean(seconds):,.0f}"
-        lines[model] = line
-    for name, column in (("raw embeddings", "score"), ("chance", "chance")):
-        rows = raw[raw["corpus"] == corpus]
-        lines[name] = {
-            f"{r['metric']} {r['query']} → {r['item']}": f"{r[column]:.3f}"
-            for _, r in rows.iterrows()
-        }
-    columns = max(
-        (list(line) for line in lines.values()), key=len
-    )  # those of a model that answers every direction
-    frame = pd.DataFrame(lines).T.reindex(columns=columns).fillna("–")
-    return frame.style.set_table_attributes('class="paper-table"')
+                metric = rows["metric"].iloc[0]
+                values = np.stack(rows["values"].tolist())
+                divergences = np.stack(rows["divergences"].tolist())
+                printed = self._printed(model, metric, pair)
+                yield f"{metric} {query} → {item}", score_cell(values, printed, self.draws)
+                printed = self._printed(model, "JSD", pair)
+                yield f"JSD {query} – {item}", score_cell(divergences, printed, self.draws)
+        for item, query in self.pairs:
+            rows = self._rows(model, query, item)
+            if len(rows):
+                values = np.stack(rows["values"].tolist())
+                metric = rows["metric"].iloc[0]
+                yield f"{metric} {query} → {item}", score_cell(values, None, self.draws)
+        yield "seconds", f"{self._seconds(model):,.0f}"
+
+    def _seconds(self, model: str) -> float:
+        """Of training one model, a student's with its teacher's; the mean over seeds."""
+        seconds = []
+        for name in self._rows(model, *self.pairs[0])["run"]:
+            run = self.runs[name]
+            teacher = self.runs.get(run.params.get("teacher", ""))
+            own = run.metrics["seconds"]
+            seconds.append(own + (teacher.metrics["seconds"] if teacher else 0.0))
+        return float(np.mean(seconds))

@@ -1,150 +1,196 @@
 """Claims and verdicts as tables."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from .cells import short, spoken
+from ..claims import CONSTANT, Case, Claim, Verdict
+from .cells import own_direction
+
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
 
 MARKS = {"yes": "✔", "no": "✘", "undecided": "?"}
+OUTCOMES = {"holds": "hold", "does not hold": "do not hold", "undecided": "undecided"}
+# corpus -> view -> the part it plays in the paper
+Roles = Mapping[str, Mapping[str, str]]
 
 
-def claim_lines(verdict, names: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """What was measured for a claim, a line per corpus and pair: each model's mean, and after it
-    whether the comparison is right.
+def claim_lines(verdict: Verdict, roles: Roles) -> list[str]:
+    """What was measured for a claim, a line of HTML per corpus and pair.
 
-    ``names`` maps each corpus to its views' `roles`.
+    Each contender's mean, and after it whether the comparison with it is right.
     """
     lines = []
     for corpus, pair in dict.fromkeys((case.corpus, case.pair) for case in verdict.cases):
-        cases = [case for case in verdict.cases if (case.corpus, case.pair) == (corpus, pair)]
-        marks = {[m for m in case.weights if m != "1"][-1]: MARKS[case.right] for case in cases}
-        models = [
-            m
-            for m in dict.fromkeys([*verdict.claim.subject, *verdict.claim.others])
-            if (corpus, pair, m) in verdict.means
-        ]
-        values = [
-            f"{short(m)} {verdict.means[corpus, pair, m]:.3f}"
-            + (f"\u00a0{marks[m]}" if m in marks else "")
-            for m in models
-        ]
-        lines.append(f"<b>{corpus} {spoken(pair, names[corpus])}</b> {' · '.join(values)}")
+        marks = {}
+        for case in verdict.cases:
+            if (case.corpus, case.pair) == (corpus, pair):
+                against = [who for who in case.weights if who != CONSTANT][-1]
+                marks[against] = MARKS[case.right]
+        values = []
+        for who in dict.fromkeys([*verdict.claim.subject, *verdict.claim.others]):
+            if (corpus, pair, who) in verdict.means:
+                mark = f"\u00a0{marks[who]}" if who in marks else ""
+                values.append(f"{who.short} {verdict.means[corpus, pair, who]:.3f}{mark}")
+        where = f"{corpus} {own_direction(pair, roles[corpus])}"
+        lines.append(f"<b>{where}</b> {' · '.join(values)}")
     return lines
 
 
-def paper_lines(verdict) -> list[str]:
-    """The paper's printed numbers for a claim, a line a pair."""
-    pairs = dict.fromkeys(pair for pair, _ in verdict.paper_means)
-    return [
-        f"<b>{pair.replace('-', ' → ')}</b> "
-        + " · ".join(
-            f"{short(m)} {v:.3f}" for (p, m), v in verdict.paper_means.items() if p == pair
-        )
-        for pair in pairs
-    ]
+def paper_lines(verdict: Verdict) -> list[str]:
+    """The paper's printed numbers for a claim, a line of HTML a pair."""
+    lines = []
+    for pair in dict.fromkeys(pair for pair, _ in verdict.paper_means):
+        means = {who: mean for (p, who), mean in verdict.paper_means.items() if p == pair}
+        values = " · ".join(f"{who.short} {mean:.3f}" for who, mean in means.items())
+        lines.append(f"<b>{pair.replace('-', ' → ')}</b> {values}")
+    return lines
 
 
-def summary(verdicts: Sequence, names: Mapping[str, Mapping[str, str]]) -> str:
-    """The verdicts in a few sentences of HTML: how many of each, overall and on each corpus, and
-    which do not hold.
-    """
-    decided = [v for v in verdicts if v.verdict != "not measured"]
-
-    def count(outcomes):
-        said = (("holds", "hold"), ("does not hold", "do not hold"), ("undecided", "undecided"))
-        return ", ".join(
-            f"<b>{outcomes.count(word)}</b> {plural}" for word, plural in said if word in outcomes
-        )
-
-    text = (
-        f"Of {len(decided)} claims that were put to the test here:"
-        f" {count([v.verdict for v in decided])}. "
-    )
-    for corpus in names:
-        outcomes = []
-        for v in decided:
-            right = [case.right for case in v.cases if case.corpus == corpus]
-            if right:
-                outcomes.append(
-                    "does not hold"
-                    if "no" in right
-                    else "undecided"
-                    if "undecided" in right
-                    else "holds"
-                )
-        text += (
-            f"On <code>{corpus}</code> alone, of {len(outcomes)}: {count(outcomes)}. "
-            if outcomes
-            else ""
-        )
-    return (
-        text
-        + f"Another {len(verdicts) - len(decided)} wait for runs that this build does not have."
-        if len(decided) < len(verdicts)
-        else text
-    )
+def summary(verdicts: Sequence[Verdict], roles: Roles) -> str:
+    """The verdicts in a few sentences of HTML: how many of each, overall and on each corpus."""
+    decided = [verdict for verdict in verdicts if verdict.verdict != "not measured"]
+    outcomes = [verdict.verdict for verdict in decided]
+    text = f"Of {len(decided)} claims that were put to the test here: {_counts(outcomes)}. "
+    for corpus in roles:
+        own = [_outcome_on(verdict, corpus) for verdict in decided]
+        own = [outcome for outcome in own if outcome]
+        if own:
+            text += f"On <code>{corpus}</code> alone, of {len(own)}: {_counts(own)}. "
+    waiting = len(verdicts) - len(decided)
+    if waiting:
+        text += f"Another {waiting} wait for runs that this build does not have."
+    return text
 
 
-def short_table(verdicts: Sequence):
+def _counts(outcomes: Sequence[str]) -> str:
+    known = [(word, plural) for word, plural in OUTCOMES.items() if word in outcomes]
+    return ", ".join(f"<b>{outcomes.count(word)}</b> {plural}" for word, plural in known)
+
+
+def _outcome_on(verdict: Verdict, corpus: str) -> str:
+    """What one corpus says of a claim; "" if it was not measured there."""
+    right = [case.right for case in verdict.cases if case.corpus == corpus]
+    if "no" in right:
+        return "does not hold"
+    if "undecided" in right:
+        return "undecided"
+    return "holds" if right else ""
+
+
+def short_table(verdicts: Sequence[Verdict]) -> "Styler":
     """Claim and verdict, for the front page."""
-    import pandas as pd
-
-    rows = [{"claim": v.claim.claim, "verdict": _chip(v.verdict)} for v in verdicts]
-    return pd.DataFrame(rows).style.hide(axis="index").set_table_attributes('class="verdict-table"')
-
-
-def _chip(verdict: str) -> str:
-    return f'<span class="verdict {verdict.replace(" ", "-")}">{verdict}</span>'
+    rows = [
+        {"claim": verdict.claim.claim, "verdict": _chip(verdict.verdict)} for verdict in verdicts
+    ]
+    return _styled(rows)
 
 
-def verdict_table(verdicts: Sequence, names: Mapping[str, Mapping[str, str]]):
+def verdict_table(verdicts: Sequence[Verdict], roles: Roles) -> "Styler":
     """Claim · paper · measured · rule · verdict, as a styled frame of HTML cells."""
-    import pandas as pd
-
+    own_words = {"yes": "", "no": "<br><b>its own numbers say otherwise</b>", "no number": ""}
     rows = []
-    for v in verdicts:
-        own = {"yes": "", "no": "<br><b>its own numbers say otherwise</b>", "no number": ""}[
-            v.paper_agrees
-        ]
+    for verdict in verdicts:
+        printed = "<br>".join(paper_lines(verdict)) + own_words[verdict.paper_agrees]
+        measured = "<br>".join(claim_lines(verdict, roles))
         rows.append(
             {
-                "claim": f"{v.claim.claim} <small>(§ {v.claim.section})</small>",
-                "paper": "<br>".join(paper_lines(v)) + own or "in words only",
-                "measured": (
-                    "<br>".join(claim_lines(v, names)) or f"not in this book: {v.claim.chapter}"
-                ),
-                "rule": v.claim.rule,
-                "verdict": _chip(v.verdict),
+                "claim": _with_section(verdict.claim),
+                "paper": printed or "in words only",
+                "measured": measured or f"not in this book: {verdict.claim.chapter}",
+                "rule": verdict.claim.rule,
+                "verdict": _chip(verdict.verdict),
             }
         )
-    return pd.DataFrame(rows).style.hide(axis="index").set_table_attributes('class="verdict-table"')
+    return _styled(rows)
 
 
-def case_table(verdicts: Sequence, names: Mapping[str, Mapping[str, str]]):
-    """Every comparison behind the verdicts: the combination, its value with 95 % interval, and how
-    it was decided.
-    """
+def contradictions_table(verdicts: Sequence[Verdict]) -> "Styler":
+    """The claims that the paper's own printed numbers do not satisfy."""
+    rows = [
+        {
+            "claim": _with_section(verdict.claim),
+            "printed": "<br>".join(paper_lines(verdict)),
+            "rule": verdict.claim.rule,
+        }
+        for verdict in verdicts
+        if verdict.paper_agrees == "no"
+    ]
+    return _styled(rows)
+
+
+def waiting_table(verdicts: Sequence[Verdict]) -> "Styler":
+    """The claims that this build has no runs for."""
+    rows = [
+        {"claim": _with_section(verdict.claim), "rule": verdict.claim.rule}
+        for verdict in verdicts
+        if verdict.verdict == "not measured"
+    ]
+    return _styled(rows)
+
+
+def case_table(verdicts: Sequence[Verdict], roles: Roles) -> "Styler":
+    """Every comparison behind the verdicts: the combination, its value, and how it was decided."""
     import pandas as pd
 
     rows = []
-    for v in verdicts:
-        for case in v.cases:
-            parts = [
-                (
-                    f"{w:+g}"
-                    if m == "1"
-                    else f"{'+' if w > 0 else '−'} {'' if abs(w) == 1 else f'{abs(w):g} · '}{m}"
-                )
-                for m, w in case.weights.items()
-            ]
-            where = f"{case.corpus}, {v.claim.measure} {spoken(case.pair, names[case.corpus])}"
+    for verdict in verdicts:
+        for case in verdict.cases:
+            where = own_direction(case.pair, roles[case.corpus])
             rows.append(
                 {
-                    "claim": v.claim.id,
-                    "where": where,
-                    "above zero if right": " ".join(parts).removeprefix("+ "),
+                    "claim": verdict.claim.id,
+                    "where": f"{case.corpus}, {verdict.claim.measure} {where}",
+                    "above zero if right": _combination(case),
                     "value": f"{case.value:+.3f}",
                     "95 % interval": f"{case.low:+.3f} to {case.high:+.3f}",
                     "right": case.right,
                 }
             )
     return pd.DataFrame(rows).style.hide(axis="index")
+
+
+def numbers_table(rows: Sequence[Mapping]) -> "Styler":
+    """The paper's printed numbers beside those of its own data, as `numbers_within` has them."""
+    import pandas as pd
+
+    lines = [
+        {
+            "table": row["table"],
+            "model": row["model"],
+            "measure": f"{row['measure']} {row['pair']}",
+            "paper": row["value"],
+            "measured": row["mean"],
+            "95 % interval": f"{row['low']:.3f} – {row['high']:.3f}",
+            "inside": "yes" if row["inside"] else "no",
+        }
+        for row in rows
+    ]
+    return pd.DataFrame(lines).style.hide(axis="index").format(precision=3)
+
+
+def _combination(case: Case) -> str:
+    """A case's weighted sum, written out."""
+    terms = []
+    for who, weight in case.weights.items():
+        if who == CONSTANT:
+            terms.append(f"{weight:+g}")
+        else:
+            factor = "" if abs(weight) == 1 else f"{abs(weight):g} · "
+            terms.append(f"{'+' if weight > 0 else '−'} {factor}{who}")
+    return " ".join(terms).removeprefix("+ ")
+
+
+def _with_section(claim: Claim) -> str:
+    return f"{claim.claim} <small>(§ {claim.section})</small>"
+
+
+def _chip(verdict: str) -> str:
+    return f'<span class="verdict {verdict.replace(" ", "-")}">{verdict}</span>'
+
+
+def _styled(rows: Sequence[Mapping]) -> "Styler":
+    import pandas as pd
+
+    frame = pd.DataFrame(list(rows)).style.hide(axis="index")
+    return frame.set_table_attributes('class="verdict-table"')

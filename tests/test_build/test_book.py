@@ -19,12 +19,12 @@ PAGES = [
     "02-encoders",
     "03-model",
     "04-training",
-    "04-pltm",
-    "05-retrieval",
-    "06-topics",
-    "07-topic-space",
+    "05-pltm",
+    "06-retrieval",
+    "07-topics",
+    "08-topic-space",
 ]
-PAGES += ["08-topic-numbers", "09-batch-sizes", "10-encoder-combinations", "11-scale", "verdicts"]
+PAGES += ["09-topic-numbers", "10-batch-sizes", "11-encoder-combinations", "12-scale", "verdicts"]
 pytestmark = pytest.mark.book
 
 
@@ -252,7 +252,7 @@ def test_verdicts_and_tables_show_the_recorded_numbers(book, checkout):
         and all(f">{word}<" in front for word in {v.verdict for v in decided})
         and "not measured<" not in front
     )
-    table = " ".join(cells((book / "05-retrieval.html").read_text(encoding="utf-8"), "paper-table"))
+    table = " ".join(cells((book / "06-retrieval.html").read_text(encoding="utf-8"), "paper-table"))
     main = results.as_in_the_paper(scores[scores["model"].isin(selection.PAPER_MODELS)])
     for _, rows in main.groupby(["corpus", "model", "direction"]):
         assert f"{rows['score'].mean():.3f}" in table
@@ -472,7 +472,7 @@ def test_figures_follow_the_colours_that_the_reader_chose_and_not_the_systems(bo
     import browsing
 
     for scheme in ("light", "dark"):
-        with browsing.opened(running, book / "05-retrieval.html", scheme=scheme) as tab:
+        with browsing.opened(running, book / "06-retrieval.html", scheme=scheme) as tab:
             figure, luminance = ".cell_output img.dark-light", {}
             for _ in range(3):
                 tab.page.locator(figure).first.scroll_into_view_if_needed()
@@ -501,7 +501,7 @@ def test_the_search_finds_words_of_chapters(book, running):
 def test_the_topic_space_is_drawn_and_a_chosen_item_shows_its_tuple(book, running):
     import browsing
 
-    with browsing.opened(running, book / "07-topic-space.html") as tab:
+    with browsing.opened(running, book / "08-topic-space.html") as tab:
         page = tab.page
         page.wait_for_selector(".topic-space canvas", timeout=20_000)
         page.wait_for_timeout(1000)
@@ -531,7 +531,7 @@ def topic_space(book, running):
 
     @contextlib.contextmanager
     def open_space(**options):
-        with browsing.opened(running, book / "07-topic-space.html", **options) as tab:
+        with browsing.opened(running, book / "08-topic-space.html", **options) as tab:
             tab.page.wait_for_selector(".topic-space canvas", timeout=20_000)
             tab.page.locator(".topic-space .bk-Figure").first.scroll_into_view_if_needed()
             tab.page.wait_for_timeout(1000)
@@ -699,7 +699,7 @@ def test_a_chosen_item_leads_to_its_page_in_the_topic_browser(topic_space):
             and "Nearest documents (en)" in page.locator("main").inner_text()
         )
         page.get_by_role("link", name="back to the book").click()
-        page.wait_for_url("**/07-topic-space.html")
+        page.wait_for_url("**/08-topic-space.html")
 
 
 def test_the_topic_browser_answers_a_search_and_a_shared_address_on_a_phone_too(
@@ -851,7 +851,7 @@ def test_a_search_of_the_topic_browser_takes_words_in_any_order_and_says_when_th
 def test_a_page_prints_light_from_a_dark_screen(book, running):
     import browsing
 
-    with browsing.opened(running, book / "07-topic-space.html", scheme="dark") as tab:
+    with browsing.opened(running, book / "08-topic-space.html", scheme="dark") as tab:
         tab.page.evaluate(
             "addEventListener('beforeprint', () => { window.printed ="
             " document.documentElement.dataset.theme; })"

@@ -15,6 +15,7 @@ from m3l_book.claims import read_numbers
 from m3l_book.figures import charts, style
 from m3l_book.records import selection
 from m3l_book.tables import ablations, cells
+from m3l_book.variants import contender_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,9 +25,9 @@ def test_part():
     return make_corpus(n=60, views=VIEWS, split=["test"] * 60)
 
 
-def point(run, label, folder, **params):
-    run.params |= {"model": label, "epochs": 10, "batch_size": 32, **params}
-    run.metrics |= {"tuples_per_second": 100.0, "seconds": 61.5, "memory_mb": 500.0}
+def point(run, variant, folder, **params):
+    run.params |= {"variant": variant, "epochs": 10, "batch_size": 32, **params}
+    run.metrics |= {"training_tuples": 615, "seconds": 61.5, "memory_mb": 500.0}
     return replace(run, folder=SimpleNamespace(name=folder))
 
 
@@ -51,7 +52,7 @@ def runs(test_part):
                 found.append(
                     point(
                         run,
-                        f"{model}, {topics} topics",
+                        {"topics": topics},
                         f"{model}{len(trained)}-k{topics}-s{seed}",
                         topics=topics,
                     )
@@ -66,10 +67,10 @@ def test_points_have_their_parameter_and_the_papers_directions(runs):
         ("en", "image"),
         ("fr", "image"),
     }
-    assert set(table["base"]) == {"ZeroshotTM", "M3L-Contrast"} and list(
-        dict.fromkeys(table["base"])
+    assert set(table["model"]) == {"ZeroshotTM", "M3L-Contrast"} and list(
+        dict.fromkeys(table["model"])
     ) == ["ZeroshotTM", "M3L-Contrast"]
-    between = table[(table["base"] == "M3L-Contrast") & (table["item"] == "fr")]
+    between = table[(table["model"] == "M3L-Contrast") & (table["item"] == "fr")]
     assert set(between["setting"]) == {"multilingual"} and len(between) == 6, (
         "between texts the model without pictures"
     )
@@ -85,20 +86,19 @@ def test_points_have_their_parameter_and_the_papers_directions(runs):
 
 def test_updates_are_batches_times_epochs(runs):
     table = ablations.points(runs, ["topics"])
-    assert selection.training_tuples(runs[0]) == 615  # 100 tuples a second for 61.5 s, in 10 epochs
     assert set(table["updates"]) == {-(-615 // 32) * 10}
 
 
 def test_mean_table_gives_mean_and_spread_over_seeds(runs):
     table = ablations.points(runs, ["topics"])
-    rows = ablations.mean_table(table, ["base", "topics"])
+    rows = ablations.mean_table(table, ["model", "topics"])
     one = rows[
-        (rows["base"] == "ZeroshotTM")
+        (rows["model"] == "ZeroshotTM")
         & (rows["topics"] == 50)
         & (rows[""] == "small: en → fr, MRR")
     ].iloc[0]
     values = table[
-        (table["base"] == "ZeroshotTM") & (table["topics"] == 50) & (table["item"] == "fr")
+        (table["model"] == "ZeroshotTM") & (table["topics"] == 50) & (table["item"] == "fr")
     ]["score"]
     assert one["score"] == f"{values.mean():.3f} ± {values.std():.3f}" and one["seeds"] == 2
     assert cells.spread(np.array([])) == "–" and cells.spread(np.array([np.nan, 0.25])) == "0.250"
@@ -113,7 +113,7 @@ def test_stars_are_the_papers_numbers_where_it_has_the_panel(runs, test_part):
         ("multimodal", "de-image"),
     }
     stars = ablations.paper_points(read_numbers(ROOT / "data/paper/numbers.csv"), panels, 100)
-    found = {(p["panel"].partition(", ")[0], p["base"]): p["score"] for p in stars}
+    found = {(p["panel"].partition(", ")[0], p["model"]): p["score"] for p in stars}
     assert (
         found["small: en → fr", "ZeroshotTM"] == 0.997
         and found["small: fr → image", "M3L-Contrast"] == 0.102
@@ -123,13 +123,13 @@ def test_stars_are_the_papers_numbers_where_it_has_the_panel(runs, test_part):
 
 def test_curves_draw_each_model_once_a_panel_with_the_stars(runs, test_part):
     table = ablations.points(runs, ["topics"])
-    stars = [{"panel": table["panel"].iloc[0], "base": "ZeroshotTM", "x": 100, "score": 0.997}]
+    stars = [{"panel": table["panel"].iloc[0], "model": "ZeroshotTM", "x": 100, "score": 0.997}]
     figure = charts.curves(table, "topics", "topics", stars)
     assert len(figure.axes) == 3
     axes = next(a for a in figure.axes if a.get_title() == table["panel"].iloc[0].partition(",")[0])
     heights = sorted(round(float(v), 6) for c in axes.containers for v in c[0].get_ydata())
     shown = (
-        table[table["panel"] == table["panel"].iloc[0]].groupby(["base", "topics"])["score"].mean()
+        table[table["panel"] == table["panel"].iloc[0]].groupby(["model", "topics"])["score"].mean()
     )
     assert heights == sorted(round(float(v), 6) for v in shown)
     assert any(
@@ -137,7 +137,7 @@ def test_curves_draw_each_model_once_a_panel_with_the_stars(runs, test_part):
     )
     whole, part = (
         charts.curves(rows, "topics", "topics", order=selection.PAPER_MODELS)
-        for rows in (table, table[table["base"] != "ZeroshotTM"])
+        for rows in (table, table[table["model"] != "ZeroshotTM"])
     )
     colours = [{c[0].get_color() for c in f.axes[0].containers} for f in (whole, part)]
     assert (
@@ -146,21 +146,18 @@ def test_curves_draw_each_model_once_a_panel_with_the_stars(runs, test_part):
     plt.close("all")
 
 
-def test_a_label_is_another_name_of_the_same_run(runs):
+def test_a_run_may_stand_for_further_variants(runs):
     name = runs[0].folder.name
-    more = selection.with_labels(runs, {name: ["A, 25 topics", "B"]})
-    assert (
-        more[0] is runs[0]
-        and [r.params["model"] for r in more[1:3]] == ["A, 25 topics", "B"]
-        and more[3:] == runs[1:]
-    )
-    assert (
-        runs[0].params["model"] not in ("A, 25 topics", "B")
-        and more[2].metrics is runs[0].metrics
-        and more[2].folder.name == name
-    )
+    more = selection.with_variants(runs, {name: [{"batch": 32}, {"x": "y"}]})
+    assert more[0] is runs[0] and more[3:] == runs[1:]
+    assert [str(contender_of(run.params)) for run in more[1:3]] == [
+        "ZeroshotTM (batch 32)",
+        "ZeroshotTM (x y)",
+    ]
+    assert runs[0].params["variant"] == {"topics": 25}
+    assert more[2].metrics is runs[0].metrics and more[2].folder.name == name
     with pytest.raises(ParameterError, match="no run is called 'nobody'"):
-        selection.with_labels(runs, {"nobody": ["x"]})
+        selection.with_variants(runs, {"nobody": [{}]})
 
 
 def test_alignment_is_high_in_one_space_chance_in_two_and_overlap_needs_no_space(test_part):
@@ -202,28 +199,42 @@ def test_alignment_is_high_in_one_space_chance_in_two_and_overlap_needs_no_space
     [
         (
             {"en": "use", "de": "use", "image": "pocket-clip"},
-            ("use", "use", "use"),
+            ("use-multilingual",) * 3,
             ("clip", "clip"),
         ),
         (
             {"en": "use", "de": "use", "image": "efficientnet-lite0"},
-            ("use", "use", "cnn"),
+            ("use-multilingual", "use-multilingual", "efficientnet-lite0"),
             ("paraphrase-multilingual", "ResNet"),
         ),
         (
             {"en": "e5", "de": "e5", "image": "pocket-clip"},
-            ("e5", "e5", "use"),
+            ("e5-multilingual", "e5-multilingual", "use-multilingual"),
             ("paraphrase-multilingual", "clip"),
         ),
         (
             {"en": "minilm", "de": "lsi", "image": "pocket-clip"},
-            ("minilm", "lsi", "use"),
+            ("minilm-en", "corpus-lsi-de", "use-multilingual"),
             ("all-mpnet-base-v2", "clip"),
         ),
         (
             {"en": "minilm", "de": "lsi", "image": "efficientnet-lite0"},
-            ("minilm", "lsi", "cnn"),
+            ("minilm-en", "corpus-lsi-de", "efficientnet-lite0"),
             ("all-mpnet-base-v2", "ResNet"),
+        ),
+        (
+            {
+                "en": "clip-ViT-B-32-multilingual-v1",
+                "de": "clip-ViT-B-32-multilingual-v1",
+                "image": "clip-ViT-B-32",
+            },
+            ("clip-ViT-B-32",) * 3,
+            ("clip", "clip"),
+        ),
+        (
+            {"en": "paraphrase", "de": "paraphrase", "image": "clip-ViT-B-32"},
+            ("paraphrase", "paraphrase", "clip-ViT-B-32"),
+            ("paraphrase-multilingual", "clip"),
         ),
     ],
 )
@@ -247,13 +258,13 @@ def test_a_combination_plays_the_part_of_a_row_of_table_4(encoders, spaces, row,
 
 
 def test_table_4_shows_recorded_means_and_the_papers_row(test_part, monkeypatch):
-    monkeypatch.setattr(selection, "embedding_card", lambda _, view, __: {"space": "x"})
+    monkeypatch.setattr(selection, "embedding_card", lambda _, view, __: {"space": "use-multilingual"})
     runs = [record(test_part, "M3L-Contrast", list(VIEWS), seed=s) for s in (0, 1)]
     for run in runs:
         run.params["encoders"] = {"en": "use", "fr": "use", "image": "pocket-clip"}
     assert selection.encoders_of(runs[0]) == "use + pocket-clip"
     html = ablations.table4(
-        runs, ["en", "fr"], "data", read_numbers(ROOT / "data/paper/numbers.csv"), 20
+        runs, {"en": "en", "fr": "de", "image": "image"}, "data", read_numbers(ROOT / "data/paper/numbers.csv"), 20
     ).to_html()
     values = [
         next(
@@ -269,7 +280,7 @@ def test_table_4_shows_recorded_means_and_the_papers_row(test_part, monkeypatch)
     )
     texts, other, hybrid = (
         replace(runs[0], params={**runs[0].params, **change})
-        for change in ({"train_views": ["en", "fr"]}, {"corpus": "x"}, {"share_text_network": True})
+        for change in ({"train_views": ["en", "fr"]}, {"corpus": "x"}, {"network": {"share_text_network": True}})
     )
     assert selection.trained_with_pictures([*runs, texts, other, hybrid], "small") == runs
 

@@ -23,12 +23,12 @@ from m3l_book.records import planning
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = ROOT / "data" / "paper"
 CHAPTERS = {
-    "05-retrieval",
-    "06-topics",
-    "07-topic-space",
-    "08-topic-numbers",
-    "09-batch-sizes",
-    "10-encoder-combinations",
+    "06-retrieval",
+    "07-topics",
+    "08-topic-space",
+    "09-topic-numbers",
+    "10-batch-sizes",
+    "11-encoder-combinations",
 }
 
 
@@ -46,7 +46,7 @@ def claim(
         relation,
         others,
         threshold,
-        "05-retrieval",
+        "06-retrieval",
         "a rule",
     )
 

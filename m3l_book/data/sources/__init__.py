@@ -4,6 +4,7 @@
 """
 
 from importlib import import_module
+from inspect import signature
 
 from m3l.errors import check_options, choose
 
@@ -16,10 +17,25 @@ SOURCES = {
 }
 
 
-def load_source(name: str, **options) -> Tuples:
-    """The tuples of source ``name``; an unknown name or option is a `ParameterError` that lists the
-    valid ones.
+def load_source(name: str, cache="data/cache", **options) -> Tuples:
+    """The tuples of a source.
+
+    Parameters
+    ----------
+    name : str
+        A key of `SOURCES`.
+    cache : path
+        Folder of encoder outputs, for sources that need an encoder.
+    options
+        Of the source's function ``load``.
+
+    Raises
+    ------
+    ParameterError
+        The name or an option is unknown; the message lists the valid ones.
     """
     choose("corpus", name, SOURCES)
     function = import_module(SOURCES[name]).load
+    if "cache" in signature(function).parameters:
+        options = {"cache": cache, **options}
     return function(**check_options(f"options of corpus {name!r}", function, options))

@@ -1,0 +1,72 @@
+"""A model in one of its variants: what tables, figures and claims compare.
+
+A variant is a mapping of what is different, as ``{"topics": 25}`` or ``{"objective": "paper"}``;
+the model as the main tables have it is the variant of no difference. Names are made from this for
+readers, and no code reads them.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import yaml
+
+from m3l.errors import DataError
+
+SHORT = {"ZeroshotTM-KD": "KD", "ZeroshotTM": "Zeroshot", "M3L-Contrast": "M3L"}
+SHORT |= {"raw embeddings": "raw"}
+
+
+class Contender(NamedTuple):
+    """A model and what is different about it: ``changes`` are (what, value), sorted by what."""
+
+    model: str
+    changes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def variant(self) -> str:
+        """What is different, in words; "" of the model itself."""
+        return ", ".join(f"{what.replace('_', ' ')} {value}" for what, value in self.changes)
+
+    def __str__(self) -> str:
+        return f"{self.model} ({self.variant})" if self.changes else self.model
+
+    @property
+    def short(self) -> str:
+        """The name as a crowded cell has it."""
+        name = SHORT.get(self.model, self.model)
+        return f"{name} ({self.variant})" if self.changes else name
+
+    def value(self, what: str) -> str:
+        """How it differs in one respect; "" if it does not."""
+        return dict(self.changes).get(what, "")
+
+
+def contender(model: str, variant: Mapping | None = None) -> Contender:
+    """The contender of a model's name and a mapping of what is different."""
+    changes = {str(what): str(value) for what, value in (variant or {}).items()}
+    return Contender(model, tuple(sorted(changes.items())))
+
+
+def contender_of(params: Mapping) -> Contender:
+    """The contender of a run record's parameters."""
+    return contender(params["model"], params.get("variant"))
+
+
+def read_contender(text: str) -> Contender:
+    """The contender that ``Model`` or ``Model {what: value, …}`` stands for, as claims write it.
+
+    Raises
+    ------
+    DataError
+        What stands in braces is no mapping.
+    """
+    model, brace, rest = text.partition("{")
+    if not brace:
+        return Contender(text.strip())
+    try:
+        variant = yaml.safe_load(brace + rest)
+    except yaml.YAMLError as error:
+        raise DataError(f"{text!r}: what stands in braces is no mapping ({error})") from None
+    if not isinstance(variant, dict):
+        raise DataError(f"{text!r}: what stands in braces is no mapping")
+    return contender(model.strip(), variant)
