@@ -5,32 +5,38 @@ its parameters.
 """
 
 import argparse
-import ast
 import json
 import os
 import sys
 import time
 from pathlib import Path
 
-from m3l.errors import ParameterError, check_values
+from m3l.errors import ParameterError, check_values, require
 
 from .chapter import project_root
 
 
 def declared_parameters(path) -> dict[str, type]:
-    """Name and type of every parameter in a chapter's parameters cell."""
+    """Name and type of every parameter in a chapter's parameters cell.
+
+    Raises
+    ------
+    ParameterError
+        The chapter has no such cell, or a parameter of it no type.
+    """
     import builtins
 
-    import nbformat
+    from papermill import inspect_notebook
 
-    notebook = nbformat.read(path, as_version=4)
-    cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-    if len(cells) != 1:
-        raise ParameterError(f"{path}: expected one cell tagged 'parameters', found {len(cells)}")
-    assignments = [
-        node for node in ast.parse(cells[0].source).body if isinstance(node, ast.AnnAssign)
-    ]
-    return {node.target.id: getattr(builtins, node.annotation.id) for node in assignments}
+    parameters = inspect_notebook(str(path))
+    require(bool(parameters), f"{path}: expected one cell tagged 'parameters', with parameters")
+    kinds = {}
+    for name, about in parameters.items():
+        kind = getattr(builtins, about["inferred_type_name"], None)
+        untyped = f"{path}: parameter {name!r} has no type; write {name}: int = … or the like"
+        require(isinstance(kind, type), untyped)
+        kinds[name] = kind
+    return kinds
 
 
 def execute(chapter, output, parameters: dict) -> float:

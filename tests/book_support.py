@@ -10,7 +10,9 @@ from m3l_book.records.run import Run
 VIEWS = ("en", "fr", "image")
 
 
-def record(test, model, trained, views=None, seed=0, teacher="", quality=3.0, npmi=None, k=6):
+def record(
+    test, model, trained, views=None, seed=0, teacher="", quality=3.0, npmi=None, k=6, variant=None
+):
     """A run record whose θ of each view is a shared truth and noise; the larger ``quality``, the
     less noise.
     """
@@ -35,6 +37,7 @@ def record(test, model, trained, views=None, seed=0, teacher="", quality=3.0, np
     params = {
         "corpus": "small",
         "model": model,
+        "variant": variant or {},
         "seed": seed,
         "encoders": dict.fromkeys(views, "x"),
         "train_views": list(trained),
@@ -56,6 +59,7 @@ def record(test, model, trained, views=None, seed=0, teacher="", quality=3.0, np
             "diversity": dict.fromkeys(words, 1.0),
             "recovery": {},
             "seconds": 10.0 + seed,
+            "data": "made up",
         },
     }
     name = (

@@ -119,7 +119,7 @@ def test_profiles_set_only_parameters_that_chapters_have():
                     and run["corpus"] == teacher["corpus"]
                 )
                 assert set(run["encoders"]) == {*teacher["train_views"], *run["train_views"]}
-        for run in planning.plan(profile).runs.values():
+        for run in planning.make_plan(profile).runs.values():
             for view, encoder in run["encoders"].items():
                 assert encoder in profile["corpora"][run["corpus"]]["encoders"][view]
 
@@ -153,7 +153,7 @@ def test_the_method_imports_nothing_but_its_five_packages_at_module_level():
 ROOMS = {
     "m3l": """errors progress files device saving checkpoint view networks validation corpus noise
         text model loss preconditions kernels distillation train pltm gibbs metrics""",
-    "m3l_book": """pictures encoders data records claims topic_space tables figures pages chapter
+    "m3l_book": """variants pictures encoders data records claims topic_space tables figures pages chapter
         execute""",
 }
 

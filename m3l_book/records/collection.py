@@ -28,12 +28,9 @@ class Collection:
 
     Parameters
     ----------
+    records : sequence of Run
     data : path
         Folder of the prepared corpora and embeddings.
-    folder : path
-        Folder of the run records.
-    names : sequence of str
-        Which records; none for all.
     variants : run name -> further variants that the run stands for, optional
 
     Attributes
@@ -46,14 +43,24 @@ class Collection:
 
     def __init__(
         self,
+        records: Sequence[Run],
+        data: str,
+        variants: Mapping[str, Sequence[Mapping]] | None = None,
+    ):
+        self.data = data
+        self.records = list(records)
+        self.runs = with_variants(self.records, variants or {})
+
+    @classmethod
+    def load(
+        cls,
         data: str,
         folder: str,
         names: Sequence[str] = (),
         variants: Mapping[str, Sequence[Mapping]] | None = None,
-    ):
-        self.data = data
-        self.records = load_runs(folder, names)
-        self.runs = with_variants(self.records, variants or {})
+    ) -> "Collection":
+        """The records of a folder with these names, or all."""
+        return cls(load_runs(folder, names), data, variants)
 
     @cached_property
     def tests(self) -> dict[tuple, Corpus]:

@@ -258,13 +258,19 @@ def test_a_combination_plays_the_part_of_a_row_of_table_4(encoders, spaces, row,
 
 
 def test_table_4_shows_recorded_means_and_the_papers_row(test_part, monkeypatch):
-    monkeypatch.setattr(selection, "embedding_card", lambda _, view, __: {"space": "use-multilingual"})
+    monkeypatch.setattr(
+        selection, "embedding_card", lambda _, view, __: {"space": "use-multilingual"}
+    )
     runs = [record(test_part, "M3L-Contrast", list(VIEWS), seed=s) for s in (0, 1)]
     for run in runs:
         run.params["encoders"] = {"en": "use", "fr": "use", "image": "pocket-clip"}
     assert selection.encoders_of(runs[0]) == "use + pocket-clip"
     html = ablations.table4(
-        runs, {"en": "en", "fr": "de", "image": "image"}, "data", read_numbers(ROOT / "data/paper/numbers.csv"), 20
+        runs,
+        {"en": "en", "fr": "de", "image": "image"},
+        "data",
+        read_numbers(ROOT / "data/paper/numbers.csv"),
+        20,
     ).to_html()
     values = [
         next(
@@ -280,7 +286,11 @@ def test_table_4_shows_recorded_means_and_the_papers_row(test_part, monkeypatch)
     )
     texts, other, hybrid = (
         replace(runs[0], params={**runs[0].params, **change})
-        for change in ({"train_views": ["en", "fr"]}, {"corpus": "x"}, {"network": {"share_text_network": True}})
+        for change in (
+            {"train_views": ["en", "fr"]},
+            {"corpus": "x"},
+            {"network": {"share_text_network": True}},
+        )
     )
     assert selection.trained_with_pictures([*runs, texts, other, hybrid], "small") == runs
 

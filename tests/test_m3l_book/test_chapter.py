@@ -79,7 +79,7 @@ def test_execute_runs_with_the_parameters_given(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(chapter.project_root()))
     folder = tmp_path / "ein Größe und пробел"
     folder.mkdir()
-    path = chapter(folder / "a.ipynb", "topics: int = 3  # number", START, "print(params)")
+    path = written(folder / "a.ipynb", "topics: int = 3  # number", START, "print(params)")
     execute.execute(path, folder / "out.ipynb", {"topics": 7})
     assert "{'topics': 7}" in str(nbformat.read(folder / "out.ipynb", 4).cells[-1].outputs)
 
@@ -108,7 +108,7 @@ def test_command_line_names_a_bad_parameter_and_a_missing_chapter(tmp_path, caps
 
 def test_a_chapter_that_shows_progress_leaves_no_widget_behind(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(chapter.project_root()))
-    path = chapter(
+    path = written(
         tmp_path / "a.ipynb",
         "topics: int = 3  # number",
         "from m3l.progress import progress_bar\nfor _ in progress_bar(range(3)):\n   "

@@ -19,6 +19,9 @@ from m3l_book.claims import (
     read_numbers,
 )
 from m3l_book.records import planning
+from m3l_book.records.results import CHANCE, RAW
+from m3l_book.topic_space import RANDOM_LABELS
+from m3l_book.variants import Contender, contender, contender_of, read_contender
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = ROOT / "data" / "paper"
@@ -110,14 +113,15 @@ def test_settings_name_their_section():
 
 
 def test_models_of_the_claims_of_chapters_that_exist_are_run_by_the_default_profile():
-    plan = planning.plan(yaml.safe_load((ROOT / "workflow/profiles/laptop.yaml").read_text()))
-    labels = {run["model"] for run in plan.runs.values()} | {
-        n for runs in plan.labels.values() for names in runs.values() for n in names
-    }
-    labels |= {"raw embeddings", "chance", "random labels"}
+    plan = planning.make_plan(yaml.safe_load((ROOT / "workflow/profiles/laptop.yaml").read_text()))
+    known = {contender_of(run) for run in plan.runs.values()}
+    for runs in plan.variants.values():
+        for run, variants in runs.items():
+            known |= {contender(plan.runs[run]["model"], variant) for variant in variants}
+    known |= {RAW, CHANCE, RANDOM_LABELS}
     for c in read_claims(PAPER / "claims.csv"):
         if (ROOT / "book" / f"{c.chapter}.ipynb").is_file():
-            assert set(c.subject) | set(c.others) <= labels, c.id
+            assert set(c.subject) | set(c.others) <= known, c.id
 
 
 @pytest.mark.parametrize(
@@ -285,24 +289,27 @@ def test_the_papers_own_numbers_are_put_to_the_same_rules():
 
 
 def test_variants_of_m3l_find_their_rows_of_table_4():
+    def table4(pictures):
+        return contender("M3L-Contrast", {"texts": "multilingual", "pictures": pictures})
+
     found = of_the_paper()
     values = found["unaligned-image"].paper_means
-    assert values["en-image", "M3L-Contrast, multilingual texts, unaligned pictures"] == 0.053
-    assert values["en-image", "M3L-Contrast, multilingual texts, aligned pictures"] == 0.119
-    assert found["m3l-competitive"].paper_means["en-de", "M3L-Contrast"] == 0.684
-    assert found["m3l-languages-farther"].paper_means["en-de", "M3L-Contrast"] == 0.035
+    assert values["en-image", table4("unaligned")] == 0.053
+    assert values["en-image", table4("aligned")] == 0.119
+    assert found["m3l-competitive"].paper_means["en-de", Contender("M3L-Contrast")] == 0.684
+    assert found["m3l-languages-farther"].paper_means["en-de", Contender("M3L-Contrast")] == 0.035
 
 
 def test_on_the_papers_data_a_number_is_inside_its_interval_or_not():
     numbers = read_numbers(PAPER / "numbers.csv")
     data = measured("wikipedia", M3L=0.0)  # not a model of the tables
     data |= {
-        ("wikipedia", "multilingual", "MRR", "en-de", "M3L-Contrast"): (
+        ("wikipedia", "multilingual", "MRR", "en-de", Contender("M3L-Contrast")): (
             np.full((3, 100), 0.684) + 0.01 * np.random.default_rng(0).standard_normal((3, 100))
         )
     }
     data |= {
-        ("wikipedia", "multilingual", "MRR", "en-de", "PLTM"): (
+        ("wikipedia", "multilingual", "MRR", "en-de", Contender("PLTM")): (
             np.full((3, 100), 0.5) + 0.01 * np.random.default_rng(0).standard_normal((3, 100))
         )
     }
@@ -314,3 +321,14 @@ def test_on_the_papers_data_a_number_is_inside_its_interval_or_not():
         and rows["PLTM"]["value"] == 0.333
     )
     assert numbers_within(numbers, data, "vital") == []
+
+
+def test_a_contender_is_read_as_claims_write_it_and_named_for_readers():
+    plain, varied = read_contender("PLTM"), read_contender("M3L-Contrast {topics: 25, a_b: c}")
+    assert plain == Contender("PLTM") and str(plain) == "PLTM" and plain.variant == ""
+    assert varied == contender("M3L-Contrast", {"a_b": "c", "topics": 25})
+    assert str(varied) == "M3L-Contrast (a b c, topics 25)" and varied.short.startswith("M3L (")
+    assert varied.value("topics") == "25" and varied.value("batch") == ""
+    for broken in ("PLTM {topics", "PLTM {[}", "PLTM {1"):
+        with pytest.raises(DataError, match="what stands in braces is no mapping"):
+            read_contender(broken)

@@ -25,7 +25,7 @@ RUNS = [
     run("t", 10.0, 400, "ZeroshotTM", views=["en"]),
     run("s", 20.0, 500, "ZeroshotTM-KD", "t", ["de"]),
     run("a", 25.0, 600),
-    run("b", 15.0, 700, "M3L-Contrast, 25 topics"),
+    run("b", 15.0, 700),
 ]
 SPEED = {
     "rows": [

@@ -16,6 +16,7 @@ SMALL = {"train": 30, "test": 10, "true_topics": 5, "image_side": 48}
 def cache(tmp_path_factory):
     """The cache of a world of every 12th emoji."""
     patch, some = pytest.MonkeyPatch(), pictograms.pictograms()[::12]
+    patch.setattr(emoji, "pictograms", lambda: some)
     patch.setattr(pictograms, "pictograms", lambda: some)
     yield tmp_path_factory.mktemp("cache")
     patch.undo()

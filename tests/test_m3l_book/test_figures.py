@@ -40,7 +40,7 @@ def scores():
     return pd.DataFrame(
         [
             {
-                "model": m,
+                "name": m,
                 "direction": d,
                 "metric": "UAP" if "image" in d else "MRR",
                 "score": 0.1 * i + s / 100,
@@ -75,13 +75,13 @@ def quality():
 def grid():
     panels = ["vital, en → fr, MRR", "vital, fr → en, MRR", "emoji, en → de, MRR"]
     rows = [
-        {"panel": p, "base": m, "topics": t, "score": t / 200, "chance": 0.02}
+        {"panel": p, "model": m, "topics": t, "score": t / 200, "chance": 0.02}
         for p in panels
         for m in MODELS
         for t in (25, 50, 100)
         for _ in range(2)
     ]
-    stars = [{"panel": panels[0], "base": "PLTM", "x": 100, "score": 0.5}]
+    stars = [{"panel": panels[0], "model": "PLTM", "x": 100, "score": 0.5}]
     return charts.curves(pd.DataFrame(rows), "topics", "number of topics", stars, order=MODELS)
 
 
@@ -93,7 +93,7 @@ def maps():
         (0.01, 0.0, "covered, left out"),
         (2.0, 2.0, "ship, sea"),
     ]
-    panel = {"view": view, "themes": themes, "told": "mixed"}
+    panel = {"view": view, "themes": themes, "description": "mixed"}
     return topic_map.topic_space(
         [panel | {"title": f"model {i}", "place": rng.uniform(-5, 5, (100, 2))} for i in range(3)]
     )
@@ -293,7 +293,7 @@ def test_a_model_keeps_its_colour_from_figure_to_figure():
     style.style()
     table = scores()
     legends = []
-    for rows in (table, table[table["model"] != "PLTM"]):
+    for rows in (table, table[table["name"] != "PLTM"]):
         figure = charts.retrieval_scores(rows, "emoji", order=MODELS)
         legend = figure.legends[0]
         legends.append(

@@ -54,9 +54,7 @@ def test_a_point_that_is_the_run_itself_names_it_and_trains_nothing():
     assert "joint-k50-s0" not in found.runs
     # the run's own seeds count there, whatever the grid's
     assert (
-        found.variants["08"]["joint-s0"]
-        == found.variants["08"]["joint-s1"]
-        == [{"topics": "50"}]
+        found.variants["08"]["joint-s0"] == found.variants["08"]["joint-s1"] == [{"topics": "50"}]
     )
     assert "joint-k25-s1" not in found.runs and "joint-s1" in found.shown["08"]
 
@@ -89,10 +87,9 @@ def test_several_parameters_change_together_and_names_are_safe():
         )
     )
     assert found.runs["joint-minilm-en-some-model-s0"]["encoders"] == encoders
-    assert (
-        found.runs["joint-minilm-en-some-model-s0"]["variant"]
-        == {"encoders": "minilm-en, some/model"}
-    )
+    assert found.runs["joint-minilm-en-some-model-s0"]["variant"] == {
+        "encoders": "minilm-en, some/model"
+    }
     assert found.runs["joint-64-120-s0"]["epochs"] == 120
 
 
@@ -175,9 +172,7 @@ def test_every_profile_can_be_planned_and_shows_something_in_each_chapter_of_gri
 
 
 def test_a_point_of_two_grids_is_run_once_and_has_both_names():
-    given = profile(
-        of=["joint"], points=[{"batch_size": 64}], name="b{batch_size}"
-    )
+    given = profile(of=["joint"], points=[{"batch_size": 64}], name="b{batch_size}")
     equal = {
         "chapter": "09",
         "of": ["joint"],
@@ -196,9 +191,7 @@ def test_a_point_of_two_grids_is_run_once_and_has_both_names():
 
 
 def test_a_point_of_encoders_goes_to_grids_of_the_same_views(tmp_path):
-    given = profile(
-        of=["joint"], points=[{"encoders": {"en": "a", "image": "b"}}], name=""
-    )
+    given = profile(of=["joint"], points=[{"encoders": {"en": "a", "image": "b"}}], name="")
     given["grids"].append(
         {"chapter": "08", "of": ["teacher"], "points": [{"encoders": {"en": "a"}}]}
     )

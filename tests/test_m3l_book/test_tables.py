@@ -13,8 +13,10 @@ from m3l.errors import ParameterError
 from m3l.metrics.assessment import aligned_pairs
 from m3l_book import claims
 from m3l_book.records import results, selection
+from m3l_book.records.collection import Collection
 from m3l_book.tables import error_analysis, main_results
 from m3l_book.tables import verdicts as verdict_tables
+from m3l_book.variants import Contender
 
 
 @pytest.fixture(scope="module")
@@ -118,19 +120,23 @@ def test_measurements_are_the_values_of_the_records(runs, tests, test_part):
         for r in chosen
     ]
     np.testing.assert_array_equal(
-        found["small", "multimodal", "UAP", "de-image", "M3L-Contrast"], [s["values"] for s in row]
+        found["small", "multimodal", "UAP", "de-image", Contender("M3L-Contrast")],
+        [s["values"] for s in row],
     )
     np.testing.assert_array_equal(
-        found["small", "multimodal", "JSD", "de-image", "M3L-Contrast"],
+        found["small", "multimodal", "JSD", "de-image", Contender("M3L-Contrast")],
         [s["divergences"] for s in row],
     )
     a, b = aligned_pairs(test_part, "fr", "image")
     same = [r.theta["fr"].argmax(1)[a] == r.theta["image"].argmax(1)[b] for r in chosen]
     np.testing.assert_array_equal(
-        found["small", "multimodal", "same top topic", "de-image", "M3L-Contrast"], same
+        found["small", "multimodal", "same top topic", "de-image", Contender("M3L-Contrast")], same
     )
-    assert found["small", "multilingual", "MRR", "en-de", "raw embeddings"].shape == (1, 60)
-    assert ("small", "multilingual", "UAP", "en-image", "ZeroshotTM") not in found
+    assert found["small", "multilingual", "MRR", "en-de", Contender("raw embeddings")].shape == (
+        1,
+        60,
+    )
+    assert ("small", "multilingual", "UAP", "en-image", Contender("ZeroshotTM")) not in found
     # the coherence of a student is that of the language it learnt: the one taught by the other
     student = [
         r
@@ -138,7 +144,7 @@ def test_measurements_are_the_values_of_the_records(runs, tests, test_part):
         if r.params["model"] == "ZeroshotTM-KD" and r.params["train_views"] == ["fr"]
     ]
     np.testing.assert_array_equal(
-        found["small", "multilingual", "NPMI", "de", "ZeroshotTM-KD"],
+        found["small", "multilingual", "NPMI", "de", Contender("ZeroshotTM-KD")],
         [r.metrics["npmi_of_topics"]["fr"] for r in student],
     )
 
@@ -149,10 +155,10 @@ def numbers_in(html):
 
 def test_table_1_shows_the_records_and_the_papers_numbers(runs, tests):
     numbers = claims.read_numbers("data/paper/numbers.csv")
-    table, raw = results.scores(runs), results.raw_scores(tests)
-    frame = main_results.paper_table(
-        table, raw, runs, "small", ["en", "fr"], "multilingual", numbers, draws=200
-    ).data
+    table = results.scores(runs)
+    collection = Collection(runs, "data")
+    collection.tests = tests
+    frame = main_results.PaperTable(collection, "small", "multilingual", numbers, 200).styled().data
     assert list(frame.index) == [
         "PLTM",
         "ZeroshotTM",
@@ -197,16 +203,9 @@ def test_table_1_shows_the_records_and_the_papers_numbers(runs, tests):
 
 def test_table_2_has_pictures_and_both_directions(runs, tests):
     numbers = claims.read_numbers("data/paper/numbers.csv")
-    frame = main_results.paper_table(
-        results.scores(runs),
-        results.raw_scores(tests),
-        runs,
-        "small",
-        ["en", "fr"],
-        "multimodal",
-        numbers,
-        draws=50,
-    ).data
+    collection = Collection(runs, "data")
+    collection.tests = tests
+    frame = main_results.PaperTable(collection, "small", "multimodal", numbers, 50).styled().data
     assert list(frame.index)[:3] == ["ZeroshotTM", "ZeroshotTM-KD", "M3L-Contrast"]
     assert {
         "UAP en → image",
@@ -285,11 +284,18 @@ def test_every_comparison_is_listed_with_its_interval(verdicts, tests):
 def test_variants_stand_after_the_model_they_vary(test_part):
     runs = [
         record(test_part, "PLTM", ["en", "fr"], ["en", "fr"]),
-        record(test_part, "PLTM, priors optimised", ["en", "fr"], ["en", "fr"], quality=1.0),
+        record(
+            test_part,
+            "PLTM",
+            ["en", "fr"],
+            ["en", "fr"],
+            quality=1.0,
+            variant={"priors": "optimised"},
+        ),
     ]
     table = main_results.variants(results.scores(runs))
     assert (
-        list(table["model"])[:2] == ["PLTM", "PLTM, priors optimised"]
+        list(table["model"])[:2] == ["PLTM", "PLTM (priors optimised)"]
         and list(table["seeds"]) == [1] * 4
     )
     assert len(main_results.variants(results.scores(runs[:1]))) == 0
@@ -362,7 +368,9 @@ def test_the_worst_tuples_are_those_farthest_apart_and_chosen_ones_are_found(tes
 
 
 def test_a_reading_shows_each_views_top_topic_in_every_language(runs, test_part):
-    chosen = selection.comparable(runs, "small", selection.PAPER_MODELS, 0)
+    chosen = selection.comparable(
+        runs, "small", [Contender(model) for model in selection.PAPER_MODELS], 0
+    )
     assert [r.params["model"] for r in chosen] == [
         "PLTM",
         "ZeroshotTM",

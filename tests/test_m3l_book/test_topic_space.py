@@ -9,6 +9,7 @@ from support import make_corpus
 
 from m3l import DataError, ParameterError
 from m3l_book import topic_space
+from m3l_book.variants import Contender
 
 VIEWS = ("en", "de", "image")
 
@@ -172,14 +173,15 @@ def test_summary_has_a_value_a_view_and_a_pair_and_is_told_in_words(test_part):
     assert all(0 <= x < 0.3 for x in found["partners"].values())
     assert (
         f"{found['mixing']['image']:.0%} by image ({120 / 179:.0%} at random)"
-        in topic_space.told(found)
+        in topic_space.in_words(found)
     )
 
 
-def record(name, model, trained, views=VIEWS, seed=0, teacher=""):
+def record(name, model, trained, views=VIEWS, seed=0, teacher="", variant=None):
     theta = {v: x for v, x in thetas(seed=len(name)).items() if v in views}
     params = {
         "model": model,
+        "variant": variant or {},
         "corpus": "small",
         "encoders": dict.fromkeys(views, "x"),
         "train_views": list(trained),
@@ -203,17 +205,17 @@ def test_measured_takes_the_models_of_the_paper_and_the_same_items_for_each(test
         record("z-en", "ZeroshotTM", ["en"]),
         record("z-de", "ZeroshotTM", ["de"]),
         record("texts", "M3L-Contrast", ["en", "de"], ["en", "de"]),
-        record("k", "M3L-Contrast, 25 topics", VIEWS),
+        record("k", "M3L-Contrast", VIEWS, variant={"topics": 25}),
     ]
-    found = topic_space.measured(runs, small_tests(test_part), articles=30)
-    assert {key[4] for key in found} == {"M3L-Contrast", "ZeroshotTM", "random labels"} and {
+    found = topic_space.mixing_measurements(runs, small_tests(test_part), articles=30)
+    assert {str(key[4]) for key in found} == {"M3L-Contrast", "ZeroshotTM", "random labels"} and {
         key[3] for key in found
     } == {"en", "de", "image"}
     assert found[
-        "small", "multimodal", "neighbours of another kind", "image", "M3L-Contrast"
+        "small", "multimodal", "neighbours of another kind", "image", Contender("M3L-Contrast")
     ].shape == (2, 30)
     assert found[
-        "small", "multimodal", "neighbours of another kind", "image", "ZeroshotTM"
+        "small", "multimodal", "neighbours of another kind", "image", Contender("ZeroshotTM")
     ].shape == (1, 30)
 
 
@@ -223,18 +225,15 @@ def test_the_space_of_students_is_their_teachers_and_their_own(test_part):
         record("kd-image", "ZeroshotTM-KD", ["image"], ["en", "image"], teacher="z-en"),
         record("kd-of-de", "ZeroshotTM-KD", ["image"], ["de", "image"], teacher="z-de"),
     ]
-    theta, run = topic_space.of_models(students, test_part, "small", ["ZeroshotTM-KD"], 0)[
-        "ZeroshotTM-KD"
-    ]
+    kd = Contender("ZeroshotTM-KD")
+    theta, run = topic_space.of_contenders(students, test_part, "small", [kd], 0)[kd]
     assert list(theta) == list(VIEWS) and run.folder.name == "kd-de"
     np.testing.assert_array_equal(theta["de"], students[0].theta["de"])
     np.testing.assert_array_equal(theta["image"], students[1].theta["image"])
-    assert topic_space.of_models(students[:1], test_part, "small", ["ZeroshotTM-KD"], 0) == {}, (
+    assert topic_space.of_contenders(students[:1], test_part, "small", [kd], 0) == {}, (
         "no student of pictures, no map"
     )
-    assert topic_space.of_models(students, test_part, "small", ["ZeroshotTM-KD"], 1) == {}, (
-        "of another seed"
-    )
+    assert topic_space.of_contenders(students, test_part, "small", [kd], 1) == {}, "of another seed"
 
 
 @pytest.mark.parametrize(
