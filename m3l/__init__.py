@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .corpus import Corpus, View
+    from .distillation import teacher_prior
     from .errors import DataError, M3LError, ParameterError, TrainingDiverged
+    from .estimator import M3LTopicModel
+    from .inspection import ldavis_arrays, top_documents, word_distributions
     from .loss import PRESETS, Objective
     from .model import M3L, model_for, top_topics
     from .networks import ViewSpec
@@ -22,6 +25,7 @@ __all__ = [
     "Corpus",
     "DataError",
     "M3LError",
+    "M3LTopicModel",
     "Objective",
     "ParameterError",
     "TrainConfig",
@@ -29,15 +33,22 @@ __all__ = [
     "View",
     "ViewSpec",
     "fit",
+    "ldavis_arrays",
     "model_for",
+    "teacher_prior",
+    "top_documents",
     "top_topics",
+    "word_distributions",
 ]
 
 # Names are imported when first used: a program that runs chapters needs no torch, which takes
 # seconds to import.
 _HOME = {
     "corpus": ("Corpus", "View"),
+    "distillation": ("teacher_prior",),
     "errors": ("DataError", "M3LError", "ParameterError", "TrainingDiverged"),
+    "estimator": ("M3LTopicModel",),
+    "inspection": ("ldavis_arrays", "top_documents", "word_distributions"),
     "loss": ("PRESETS", "Objective"),
     "model": ("M3L", "model_for", "top_topics"),
     "networks": ("ViewSpec",),

@@ -6,7 +6,7 @@ its documents or pictures once, as *items*; a tuple points at one item of each v
 an article with five pictures is five tuples that share their text items.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,6 +44,51 @@ class Corpus:
     tuple_ids: np.ndarray
     article_ids: np.ndarray
     split: np.ndarray
+
+    @classmethod
+    def from_texts(
+        cls,
+        texts: Mapping[str, Sequence[str | None]],
+        embeddings: Mapping[str, Sequence],
+        vocabulary_size: int = 2000,
+        *,
+        stopwords: Mapping[str, Iterable[str]] | None = None,
+        min_words: int = 1,
+        tuple_ids: Sequence[str] | None = None,
+        article_ids: Sequence[str] | None = None,
+        split: Sequence[str] | None = None,
+        name: str = "corpus",
+    ) -> "Corpus":
+        """A corpus of N tuples from texts and embeddings, without files.
+
+        Parameters
+        ----------
+        texts : language -> N texts
+            ``None`` where a tuple lacks the language.
+        embeddings : view -> N vectors
+            Of every language, and of views without words, which may have any name. ``None`` where a
+            tuple lacks the view; an array (N, D) where none does.
+        vocabulary_size : int
+            Words a language, the most frequent of the ``"train"`` tuples, stopwords aside.
+        stopwords : mapping of language to words, optional
+            By default `m3l.text.stopwords` of the language's code; an empty list keeps every word.
+        min_words : int
+            A document with fewer words of the vocabulary counts as missing.
+        tuple_ids, article_ids, split : N str, optional
+            By default the row's number, the tuple's id, and ``"train"``. Rows of one article share
+            their texts.
+        name : str
+
+        Raises
+        ------
+        DataError
+            The message names the view and the row that do not fit.
+        """
+        from .building import corpus_parts  # its words need a package that the rest does not
+
+        order = tuple_ids, article_ids, split
+        parts = corpus_parts(texts, embeddings, vocabulary_size, stopwords, min_words, *order)
+        return cls(name, *parts)
 
     def __post_init__(self):
         for field in ("tuple_ids", "article_ids", "split"):
