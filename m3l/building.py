@@ -54,6 +54,11 @@ def corpus_parts(
             index[present] = np.arange(len(present))
             array = _array(vectors, present, name)
             views[name] = View(name, array, index, [ids[i] for i in present])
+    without = ~np.any([view.present for view in views.values()], axis=0)
+    if without.any():
+        row = int(np.flatnonzero(without)[0])
+        cure = "raise vocabulary_size, lower min_words, or leave the tuple out"
+        raise DataError(f"row {row}: its texts have too few words of the vocabulary; {cure}")
     return views, ids, articles, parts
 
 

@@ -82,6 +82,7 @@ def test_rows_of_one_article_share_their_texts():
         ({"embeddings": {"en": [[1.0], [1.0, 2.0]] * 2 + [[1.0]]}}, "vectors of different shapes"),
         ({"article_ids": ["1"] * 5}, "rows 0 and 1 are of article '1' and differ"),
         ({"tuple_ids": ["1"]}, "tuple_ids: 1 values for 5 tuples"),
+        ({"vocabulary_size": 1}, "row 1: its texts have too few words of the vocabulary"),
         ({"vocabulary_size": 99}, "vocabulary_size=99, but the training documents hold"),
     ],
 )
@@ -161,7 +162,6 @@ def test_an_estimator_that_was_not_fitted_or_is_given_no_corpus_says_so(fitted):
         "check_no_attributes_set_in_init",
         "check_estimator_cloneable",
         "check_estimator_repr",
-        "check_estimator_get_tags_default_keys",
         "check_mixin_order",
     ],
 )
