@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .corpus import Corpus
 from .errors import DataError, choose, require
 from .networks import BatchNorm, InferenceNetwork, Posterior, ViewSpec
-from .noise import noise_of_items
+from .noise import normal_of_items
 from .progress import progress_bar
 from .saving import read_tensors, write_tensors
 from .validation import check_embeddings, check_model
@@ -206,8 +206,9 @@ class M3L(nn.Module):
     ) -> np.ndarray:
         """Document–topic distributions: the mean of ``samples`` draws of θ (Appendix).
 
-        Parameters and errors are those of `posterior`, and ``samples``, 1 or more. The result
-        depends on ``seed`` and not on ``batch_size``.
+        Parameters and errors are those of `posterior`, and ``samples``, 1 or more. The noise of an
+        item depends on its embedding, the view and ``seed``, so that a subset, another order and
+        another ``batch_size`` agree.
 
         Returns
         -------
@@ -216,15 +217,13 @@ class M3L(nn.Module):
         require(samples >= 1, f"samples={samples}: expected 1 or more")
         posterior = self.posterior(embeddings, view, batch_size, progress)
         mean, log_variance = (torch.from_numpy(array) for array in posterior)
-        noise = noise_of_items(embeddings, seed)
         theta = np.empty((len(embeddings), self.topics), dtype=np.float32)
         for start in range(0, len(embeddings), batch_size):
             rows = slice(start, start + batch_size)
-            draws = noise.standard_normal(
-                (len(theta[rows]), samples, self.topics), dtype=np.float32
-            )
+            shape = samples, self.topics
+            noise = torch.from_numpy(normal_of_items(embeddings[rows], view, seed, shape))
             sigma = (0.5 * log_variance[rows]).exp()[:, None]
-            z = mean[rows, None] + torch.from_numpy(draws) * sigma  # (B, S, K)
+            z = mean[rows, None] + noise * sigma  # (B, S, K)
             theta[rows] = z.softmax(dim=2).mean(dim=1).numpy()
         return theta
 

@@ -1,14 +1,26 @@
-"""Random numbers of inference, which depend on what is inferred and not on where it stands."""
+"""Random numbers of inference: they depend on the item, and on nothing that stands beside it.
 
-import zlib
+Two views' items differ in content or in the name of their view, so they share no noise: shared
+noise would align them, and flatter retrieval.
+"""
+
+from hashlib import blake2b
 
 import numpy as np
 
 
-def noise_of_items(items: np.ndarray, seed: int) -> np.random.Generator:
-    """A generator of the noise of an array of items.
+def item_keys(contents: list[bytes], view: str, seed: int) -> np.ndarray:
+    """A key of each item, uint64 (M, 2), from its content, its view and ``seed``."""
+    salt = f"{seed} {view} ".encode()
+    digests = b"".join(blake2b(salt + content, digest_size=16).digest() for content in contents)
+    return np.frombuffer(digests, dtype="<u8").reshape(len(contents), 2)
 
-    The array's checksum keeps row i of two views from sharing its noise, which would align them and
-    flatter retrieval.
-    """
-    return np.random.default_rng([seed, zlib.crc32(np.ascontiguousarray(items).data)])
+
+def normal_of_items(items: np.ndarray, view: str, seed: int, shape: tuple[int, int]) -> np.ndarray:
+    """Standard normal numbers of each item: items (M, D) -> float32 (M, *shape)."""
+    keys = item_keys([row.tobytes() for row in np.ascontiguousarray(items)], view, seed)
+    numbers = np.empty((len(items), *shape), dtype=np.float32)
+    for key, own in zip(keys, numbers, strict=True):
+        # a counter-based generator needs no seeding beyond its key (Salmon et al. 2011)
+        np.random.Generator(np.random.Philox(key=key)).standard_normal(out=own, dtype=np.float32)
+    return numbers

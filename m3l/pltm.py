@@ -8,8 +8,8 @@ tuple without a language simply has no tokens of it.
 D tuples, K topics, V words of a language, T tokens in all.
 """
 
-import zlib
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from .corpus import Corpus
 from .errors import DataError, choose, require
 from .kernels.gibbs import fold_in
+from .noise import item_keys
 from .progress import progress_bar
 from .saving import read_tensors, write_tensors
 
@@ -145,15 +146,15 @@ class PLTM:
             burn_in < sweeps, f"burn_in={burn_in}: expected at least 0 and below sweeps={sweeps}"
         )
         words, starts = tokens_of(bow)
-        # as in M3L.infer: two languages' documents must not share their random numbers
-        rng = np.random.default_rng([seed, zlib.crc32(words.tobytes()), zlib.crc32(view.encode())])
+        documents = [words[a:b].tobytes() for a, b in pairwise(starts)]
+        keys = item_keys(documents, view, seed)[:, 0]
         theta = np.empty((bow.shape[0], self.topics), dtype=np.float32)
         step = 256
         for first in progress_bar(range(0, len(theta), step), progress, desc=f"topics of {view}"):
+            rows = slice(first, first + step)
             chunk = starts[first : first + step + 1]
-            theta[first : first + step] = fold_in(
-                words, chunk, phi, self.alpha, sweeps, burn_in, rng
-            )
+            own = np.ascontiguousarray(keys[rows])
+            theta[rows] = fold_in(words, chunk, phi, self.alpha, sweeps, burn_in, own)
         return theta
 
     def top_words(self, view: str, n: int = 10) -> list[list[str]]:

@@ -156,11 +156,21 @@ def sweep(
             n_tuple[present[j]] = 0
 
 
-@njit(
-    cache=True, fastmath=True
-)  # reassociated sums are what lets the loops over topics use vector instructions
-def fold_in(words, starts, phi, alpha, sweeps, burn_in, rng):
-    """θ (M, K) of documents given φ (V, K): see `PLTM.infer`."""
+@njit(cache=True)
+def next_random(state):
+    """The next state of a generator, and a number in [0, 1) (SplitMix64; Steele et al. 2014)."""
+    state = state + np.uint64(0x9E3779B97F4A7C15)
+    x = state
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    x = x ^ (x >> np.uint64(31))
+    return state, (x >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+
+
+# reassociated sums are what lets the loops over topics use vector instructions
+@njit(cache=True, fastmath=True)
+def fold_in(words, starts, phi, alpha, sweeps, burn_in, keys):
+    """θ (M, K) of documents given φ (V, K) and a key each: see `PLTM.infer`."""
     topics = len(alpha)
     theta = np.empty((len(starts) - 1, topics))
     counts, p, sums = np.empty(topics), np.empty(topics), np.empty(topics)
@@ -171,8 +181,10 @@ def fold_in(words, starts, phi, alpha, sweeps, burn_in, rng):
     for d in range(len(starts) - 1):
         begin, length = starts[d], starts[d + 1] - starts[d]
         counts[:] = alpha
+        state = keys[d]
         for i in range(length):
-            z[i] = int(rng.random() * topics)
+            state, u = next_random(state)
+            z[i] = int(u * topics)
             counts[z[i]] += 1.0
         sums[:] = 0.0
         for sweep in range(sweeps):
@@ -187,7 +199,8 @@ def fold_in(words, starts, phi, alpha, sweeps, burn_in, rng):
                     scale = 1.0 / mass
                     for k in range(topics):
                         sums[k] += p[k] * scale
-                u = rng.random() * mass
+                state, u = next_random(state)
+                u *= mass
                 new = topics - 1
                 for k in range(topics):
                     u -= p[k]

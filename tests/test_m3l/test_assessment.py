@@ -398,7 +398,7 @@ def test_comparisons_say_who_is_ahead_and_when_it_is_open(tmp_path, corpus):
             {
                 "corpus": "c",
                 "metric": "MRR",
-                "model": m,
+                "name": m,
                 "seed": s,
                 "direction": "a → b",
                 "values": base + d + 0.01 * rng.standard_normal(200),

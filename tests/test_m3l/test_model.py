@@ -7,6 +7,7 @@ from support import make_corpus
 from m3l import M3L, DataError, ParameterError, ViewSpec, model_for, top_topics
 from m3l.metrics.ranking import retrieval
 from m3l.networks import BatchNorm
+from m3l.noise import item_keys, normal_of_items
 
 VIEWS = [ViewSpec("en", 8, 30), ViewSpec("de", 8, 25), ViewSpec("image", 6)]
 
@@ -352,7 +353,7 @@ def test_a_view_may_have_any_name_or_is_refused_by_name(name):
 def test_shared_text_network_has_one_set_of_parameters():
     model = make_model(share_text_network=True)
     assert len(model.networks) == 2
-    np.testing.assert_array_equal(model.infer(embed(), "en"), model.infer(embed(), "de"))
+    np.testing.assert_array_equal(model.posterior(embed(), "en"), model.posterior(embed(), "de"))
     count = {m: sum(p.numel() for p in m.networks.parameters()) for m in (model, make_model())}
     assert count[model] < min(c for m, c in count.items() if m is not model)
     assert model.beta["en"].shape == (5, 30) and model.beta["de"].shape == (5, 25)
@@ -361,7 +362,9 @@ def test_shared_text_network_has_one_set_of_parameters():
 def test_separate_text_networks_differ():
     model = make_model()
     assert len(model.networks) == 3
-    assert np.abs(model.infer(embed(), "en") - model.infer(embed(), "de")).max() > 1e-3
+    assert (
+        np.abs(model.posterior(embed(), "en")[0] - model.posterior(embed(), "de")[0]).max() > 1e-3
+    )
 
 
 def test_shared_text_network_needs_one_embedding_size():
@@ -377,7 +380,9 @@ def test_pictures_never_share_the_text_network():
     except ParameterError as error:
         assert "'text'" in str(error)
         return
-    assert np.abs(model.infer(embed(), "en") - model.infer(embed(), "text")).max() > 1e-3
+    assert (
+        np.abs(model.posterior(embed(), "en")[0] - model.posterior(embed(), "text")[0]).max() > 1e-3
+    )
 
 
 # topics
@@ -402,3 +407,28 @@ def test_top_words_of_pictures_or_of_an_unknown_vocabulary_are_refused():
 
 def test_top_topics_are_the_most_probable_first_and_ties_by_column():
     assert top_topics(np.array([[0.1, 0.6, 0.3], [0.4, 0.2, 0.4]]), 2).tolist() == [[1, 2], [0, 2]]
+
+
+def test_an_items_topics_do_not_depend_on_its_companions():
+    model, x = make_model(), embed(23)
+    whole = model.infer(x, "en", seed=3)
+    some = np.array([7, 2, 19])
+    np.testing.assert_allclose(model.infer(x[some], "en", seed=3), whole[some], atol=1e-6)
+    for row in (0, 22):
+        np.testing.assert_allclose(
+            model.infer(x[row : row + 1], "en", seed=3)[0], whole[row], atol=1e-6
+        )
+    changed = x.copy()
+    changed[5, 0] = np.nextafter(changed[5, 0], np.float32(9))
+    others = np.arange(23) != 5
+    np.testing.assert_array_equal(model.infer(changed, "en", seed=3)[others], whole[others])
+
+
+def test_two_views_share_no_noise_even_for_the_same_vector():
+    keys = item_keys([b"a", b"b"], "en", 0), item_keys([b"a", b"b"], "de", 0)
+    assert len({key.tobytes() for pair in keys for key in pair}) == 4
+    assert (item_keys([b"a"], "en", 1) != keys[0][0]).all()
+    x = np.tile(embed(1), (400, 1)) + np.arange(400, dtype=np.float32)[:, None] * 1e-6
+    noise = [normal_of_items(x, view, 0, (2, 3)).reshape(400, -1) for view in ("en", "de")]
+    correlation = np.corrcoef(noise[0].ravel(), noise[1].ravel())[0, 1]
+    assert abs(correlation) < 0.1 and abs(noise[0].mean()) < 0.1 and 0.9 < noise[0].std() < 1.1

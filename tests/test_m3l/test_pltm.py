@@ -956,3 +956,12 @@ def test_a_checkpoint_of_another_vocabulary_or_with_another_history_is_refused(t
     )
     with pytest.raises(DataError, match=r"not a whole checkpoint|not those that were saved"):
         fit(PLTM(sizes, 4), small, config, path, progress=False)
+
+
+def test_a_documents_topics_do_not_depend_on_its_companions(small):
+    model, _ = sampled(small)
+    bow = small.views["en"].bow
+    whole = model.infer(bow, "en", seed=2)
+    some = np.array([9, 0, 4])
+    np.testing.assert_array_equal(model.infer(bow[some], "en", seed=2), whole[some])
+    assert np.abs(model.infer(bow, "en", seed=3) - whole).max() > 1e-4
