@@ -169,3 +169,19 @@ def drag(page, fingers, moves) -> None:
         page.wait_for_timeout(16)
     hand.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     page.wait_for_timeout(500)
+
+
+def serious_faults(page):
+    """What axe-core finds that keeps someone from reading or using the page."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    serious = [
+        f"{v['id']}: {n['target']}"
+        for v in found
+        if v["impact"] in ("serious", "critical")
+        for n in v["nodes"][:3]
+    ]
+    # docutils' list of references holds doc-biblioentry, a kind of list item that axe does not
+    # count as one
+    return [fault for fault in serious if fault != "aria-required-children: ['.citation-list']"]

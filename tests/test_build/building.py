@@ -1,0 +1,51 @@
+"""Building the book of profile smoke in a copy of the project."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(path.stem for path in (ROOT / "book").glob("*.ipynb"))
+
+
+def build(folder, *arguments, **options):
+    return subprocess.run(
+        [sys.executable, "workflow/build.py", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        **options,
+    )
+
+
+def copy_of_the_project(folder):
+    """The project's files, and the encoders' outputs that are there, in a folder of their own."""
+    names = [".git", ".venv*", "build", "runs", ".snakemake", "look", "__pycache__"]
+    names += ["smoke", "laptop", "full", "cache"]
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*names))
+    # keyed by content: it spares minutes and changes nothing
+    if (ROOT / "data" / "cache").is_dir():
+        shutil.copytree(ROOT / "data" / "cache", folder / "data" / "cache")
+
+
+def build_interrupted(folder):
+    """Build the book of smoke; on the way, a build killed in its middle and given again."""
+    command = [sys.executable, "workflow/build.py", "smoke"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    first = subprocess.Popen(command, cwd=folder, start_new_session=True, **quiet)
+    deadline, page = time.time() + 600, folder / "build/smoke/pages/02-encoders.ipynb"
+    while not page.exists() and first.poll() is None and time.time() < deadline:
+        time.sleep(0.5)
+    second = build(folder, "smoke")
+    assert second.returncode == 3 and "another build" in second.stderr, second.stderr
+    time.sleep(3)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    result = build(folder, "smoke")
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    assert "build/smoke/html/index.html" in result.stdout

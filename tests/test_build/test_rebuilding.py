@@ -1,0 +1,134 @@
+"""What is built again, and what is not."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+from building import ROOT, build
+
+pytestmark = pytest.mark.book
+
+
+def test_a_second_build_does_nothing(workshop):
+    before = {p: p.stat().st_mtime_ns for p in (workshop / "runs/smoke").rglob("*") if p.is_file()}
+    page = (workshop / "build/smoke/html/index.html").stat().st_mtime_ns
+    result = build(workshop, "smoke")
+    assert result.returncode == 0, result.stderr
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+    assert (workshop / "build/smoke/html/index.html").stat().st_mtime_ns == page
+
+
+def test_the_same_seed_gives_the_same_numbers(workshop):
+    folder = workshop / "runs/smoke/emoji-m3l-s0"
+    before = {
+        p.name: p.read_bytes() for p in folder.glob("*") if p.suffix in (".npy", ".safetensors")
+    }
+    shutil.rmtree(folder)
+    assert build(workshop, "smoke", "runs/smoke/emoji-m3l-s0/metrics.json").returncode == 0
+    assert {
+        p.name: p.read_bytes() for p in folder.glob("*") if p.suffix in (".npy", ".safetensors")
+    } == before
+
+
+def test_through_an_executor_the_same_runs_give_the_same_bytes(workshop, tmp_path):
+    """Jobs submitted to a scheduler, here one that just starts them, have no warm process to fork:
+    a joint model, and a student, whose teacher is inferred from.
+    """
+    profile = tmp_path / "profile"
+    profile.mkdir()
+    submit, status = tmp_path / "submit.sh", tmp_path / "status.sh"
+    submit.write_text(
+        f'#!/bin/bash\nid=$$\n(bash "$1" > {tmp_path}/$id.txt 2>&1; echo $? > {tmp_path}/$id.rc) >'
+        " /dev/null 2>&1 &\necho $id\n"
+    )
+    status.write_text(
+        f"#!/bin/bash\nif [ ! -f {tmp_path}/$1.rc ]; then echo running; elif [ $(cat"
+        f" {tmp_path}/$1.rc) = 0 ]; then echo success; else echo failed; fi\n"
+    )
+    for script in (submit, status):
+        script.chmod(0o755)
+    real = yaml.safe_load((ROOT / "workflow/slurm/config.yaml").read_text())
+    own = {
+        "cluster-generic-submit-cmd": str(submit),
+        "cluster-generic-status-cmd": str(status),
+        "cluster-generic-cancel-cmd": "true",
+        "seconds-between-status-checks": 1,
+    }
+    (profile / "config.yaml").write_text(yaml.safe_dump(real | own))
+    names = ["emoji-m3l-s0", "vital-kd-en-fr-s0"]
+    before = {}
+    for name in names:
+        folder = workshop / "runs/smoke" / name
+        before |= {
+            p: p.read_bytes() for p in folder.glob("*") if p.suffix in (".npy", ".safetensors")
+        }
+        shutil.rmtree(folder)
+    result = build(
+        workshop, "smoke", "--runs", *names, "--", "--workflow-profile", str(profile), "--jobs", "2"
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert len(list(tmp_path.glob("*.rc"))) == 2 and {p: p.read_bytes() for p in before} == before
+
+
+def test_one_chapter_reruns_with_one_parameter_changed(workshop):
+    command = [
+        sys.executable,
+        "-m",
+        "m3l_book.execute",
+        "book/04-training.ipynb",
+        "build/mine.ipynb",
+    ]
+    for name, value in (
+        ("profile", "smoke"),
+        ("data", "data/smoke"),
+        ("runs", "build/my-runs"),
+        ("run", "mine"),
+        ("topics", "7"),
+        ("epochs", "2"),
+    ):
+        command += ["-p", name, value]
+    result = subprocess.run(
+        command,
+        cwd=workshop,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(workshop)},
+    )
+    assert result.returncode == 0, result.stderr
+    assert json.loads((workshop / "build/my-runs/mine/params.json").read_text())["topics"] == 7
+
+
+def test_a_failing_chapter_fails_the_build_and_is_named(workshop, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(workshop, folder)
+    profile = folder / "workflow/profiles/smoke.yaml"
+    profile.write_text(profile.read_text().replace(", topics: 10", ", topics: 1"))
+    result = build(folder, "smoke")
+    assert result.returncode != 0
+    assert (
+        "book/04-" in result.stderr
+        and "topics=1: expected" in result.stderr
+        and "2 or more" in result.stderr
+    )
+
+
+def test_unknown_profile_lists_the_valid_ones(workshop):
+    result = build(workshop, "laptpo")
+    assert (
+        result.returncode == 2
+        and "laptpo" in result.stderr
+        and "laptop" in result.stderr
+        and "smoke" in result.stderr
+    )
+
+
+def test_a_profile_that_calls_itself_another_is_refused(workshop):
+    profile = workshop / "workflow/profiles/mini.yaml"
+    profile.write_text((workshop / "workflow/profiles/smoke.yaml").read_text())
+    result = build(workshop, "mini")
+    profile.unlink()
+    assert result.returncode == 2 and "profile: smoke" in result.stderr
