@@ -5,13 +5,19 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: book test bench lint serve clean
+.PHONY: book test test-fast lab bench lint serve clean
 
 book: $(VENV)/ready
 	$(RUN) workflow/build.py $(PROFILE)
 
 test: $(VENV)/ready
 	$(RUN) -m pytest
+
+test-fast: $(VENV)/ready
+	$(RUN) -m pytest tests/test_m3l tests/test_project.py -m "not slow"
+
+lab: $(VENV)/ready
+	$(RUN) -m jupyterlab book
 
 bench: $(VENV)/ready .venv.ctm/ready
 	$(RUN) benchmarks/bench.py

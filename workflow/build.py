@@ -79,8 +79,8 @@ def read_profile(name: str) -> dict:
 
 def _reason(error: WorkflowError) -> str:
     """What a profile's schema says is wrong, and where."""
-    cause = next((a for a in error.args if isinstance(a, ValidationError)), None)
-    if cause is None:
+    cause = error.__context__
+    if not isinstance(cause, ValidationError):
         return str(error)
     where = "".join(f"[{part!r}]" for part in cause.absolute_path)
     return f"{where}: {cause.message}" if where else cause.message

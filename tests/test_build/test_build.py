@@ -11,9 +11,11 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-RUN = {"corpus": "c", "seeds": [0, 1], "encoders": {}, "topics": 10}
+RUN = {"corpus": "c", "seeds": [0, 1], "encoders": {"en": "x"}, "train_views": ["en"], "topics": 10}
 PROFILE = {
     "profile": "mini",
+    "max_tokens": 128,
+    "corpora": {"c": {"source": {}, "prepare": {}, "encoders": {"en": ["x"]}}},
     "runs": [
         {"name": "teacher", "model": "ZeroshotTM", **RUN},
         {"name": "student", "model": "ZeroshotTM-KD", "teacher": "teacher", **RUN},
@@ -25,9 +27,10 @@ PROFILE = {
             "of": ["joint"],
             "points": [{"topics": 10}],
             "name": "k{topics}",
-            "label": "{topics} topics",
         }
     ],
+    "training_page": "joint-s0",
+    "pltm_page": "joint-s0",
 }
 
 
@@ -180,3 +183,25 @@ def test_logs_of_what_failed_on_a_cluster_are_shown_and_no_other(build, capsys, 
     assert build.main(["mini"]) == 1 and "topics=1" not in capsys.readouterr().err, (
         "a job here has shown its log itself"
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"grids": [{"of": ["joint"], "points": []}]}, "['grids'][0]: 'chapter' is a required"),
+        (
+            {"grids": [{"chapter": "9", "of": ["joint"], "points": []}]},
+            "['grids'][0]['points']: []",
+        ),
+        ({"max_tokens": "many"}, "['max_tokens']: 'many' is not of type 'integer'"),
+        ({"extra": 1}, "'extra' was unexpected"),
+        ({"runs": [{"name": "a"}]}, "['runs'][0]: 'model' is a required property"),
+        ({"runs": [{**RUN, "name": "a", "model": "b", "seeds": [-1]}]}, "['seeds'][0]: -1 is less"),
+    ],
+)
+def test_a_profile_of_another_form_is_refused_naming_the_place(build, capsys, change, message):
+    place = build.ROOT / "workflow/profiles/mini.yaml"
+    place.write_text(yaml.safe_dump({**PROFILE, **change}))
+    assert build.main(["mini"]) == 2 and build.asked == []
+    said = capsys.readouterr().err
+    assert said.startswith("workflow/profiles/mini.yaml: ") and message in said
