@@ -35,70 +35,83 @@ def need(condition: bool, message: str) -> None:
         raise InputError(message)
 
 
+PARTS = "train_embeddings", "bow_data", "bow_indices", "bow_indptr", "bow_shape", "vocabulary"
+
+
 def read(path: Path) -> tuple:
     """The training embeddings, the training words (csr_matrix), the vocabulary, and a dictionary of
     the test embeddings.
     """
+    arrays = _load(path)
+    lacking = [name for name in PARTS if name not in arrays]
+    need(not lacking, f"lacks {', '.join(lacking)}; it has {', '.join(arrays) or 'nothing'}")
+    train = arrays["train_embeddings"]
+    tests = {name: array for name, array in arrays.items() if name.startswith("test_")}
+    for name, array in {"train_embeddings": train, **tests}.items():
+        _check_embeddings(name, array, train)
+    bow = _words(arrays, len(train))
+    vocabulary = arrays["vocabulary"]
+    need(
+        vocabulary.ndim == 1 and vocabulary.dtype.kind == "U",
+        "vocabulary: expected strings in one dimension, this is"
+        f" {vocabulary.dtype} {vocabulary.shape}",
+    )
+    need(
+        bow.shape[1] == len(vocabulary),
+        f"bow_shape: {bow.shape[1]} words, vocabulary has {len(vocabulary)}",
+    )
+    need(
+        len(vocabulary) >= WORDS,
+        f"vocabulary: {len(vocabulary)} words, a topic is described by {WORDS}",
+    )
+    by_view = {name.removeprefix("test_"): array for name, array in tests.items()}
+    return train, bow, [str(word) for word in vocabulary], by_view
+
+
+def _load(path: Path) -> dict:
     import numpy as np
-    import scipy.sparse as sp
 
     try:
         file = np.load(path, allow_pickle=False)
         need(isinstance(file, np.lib.npyio.NpzFile), "is a single array, not an .npz archive")
+        arrays = {}
         with file:
-            arrays = {}
             for name in file.files:
                 try:
                     arrays[name] = file[name]
                 except ValueError as error:
                     raise InputError(f"{name}: {error}") from error
+        return arrays
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
             f"cannot be read as .npz: {getattr(error, 'strerror', None) or error}"
         ) from error
 
-    lacking = [
-        name
-        for name in (
-            "train_embeddings",
-            "bow_data",
-            "bow_indices",
-            "bow_indptr",
-            "bow_shape",
-            "vocabulary",
-        )
-        if name not in arrays
-    ]
-    need(not lacking, f"lacks {', '.join(lacking)}; it has {', '.join(arrays) or 'nothing'}")
 
-    train, vocabulary = arrays["train_embeddings"], arrays["vocabulary"]
-    tests = {
-        name.removeprefix("test_"): array
-        for name, array in arrays.items()
-        if name.startswith("test_")
-    }
-    for name, array in {
-        "train_embeddings": train,
-        **{f"test_{view}": array for view, array in tests.items()},
-    }.items():
-        need(
-            array.ndim == 2 and array.dtype == np.float32 and min(array.shape) > 0,
-            f"{name}: expected float32 of two dimensions with a row or more, found {array.dtype}"
-            f" {array.shape}",
-        )
-        need(
-            array.shape[1] == train.shape[1],
-            f"{name}: {array.shape[1]} columns, train_embeddings has {train.shape[1]}",
-        )
-        need(
-            bool(np.isfinite(array).all()),
-            f"{name}: not finite in row {np.flatnonzero(~np.isfinite(array).all(axis=1))[:1]}",
-        )
+def _check_embeddings(name: str, array, train) -> None:
+    import numpy as np
+
+    need(
+        array.ndim == 2 and array.dtype == np.float32 and min(array.shape) > 0,
+        f"{name}: expected float32 of two dimensions with a row or more, this is"
+        f" {array.dtype} {array.shape}",
+    )
+    need(
+        array.shape[1] == train.shape[1],
+        f"{name}: {array.shape[1]} columns, train_embeddings has {train.shape[1]}",
+    )
+    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    need(len(bad) == 0, f"{name}: not finite in row {bad[:1]}")
+
+
+def _words(arrays: dict, documents: int):
+    import numpy as np
+    import scipy.sparse as sp
 
     shape = arrays["bow_shape"]
     need(
         shape.shape == (2,) and shape.dtype.kind in "iu",
-        f"bow_shape: expected two integers, found {shape.dtype} {shape.shape}",
+        f"bow_shape: expected two integers, this is {shape.dtype} {shape.shape}",
     )
     try:
         bow = sp.csr_matrix(
@@ -112,26 +125,13 @@ def read(path: Path) -> tuple:
         ) from error
     need(
         bow.dtype.kind in "iuf" and bool((bow.data >= 0).all() and np.isfinite(bow.data).all()),
-        f"bow_data: expected counts, found {bow.dtype} or a negative one",
+        f"bow_data: expected counts, this is {bow.dtype} or has a negative one",
     )
     need(
-        bow.shape[0] == len(train),
-        f"bow_shape: {bow.shape[0]} documents, train_embeddings has {len(train)}",
+        bow.shape[0] == documents,
+        f"bow_shape: {bow.shape[0]} documents, train_embeddings has {documents}",
     )
-    need(
-        vocabulary.ndim == 1 and vocabulary.dtype.kind == "U",
-        f"vocabulary: expected strings in one dimension, found {vocabulary.dtype}"
-        f" {vocabulary.shape}",
-    )
-    need(
-        bow.shape[1] == len(vocabulary),
-        f"bow_shape: {bow.shape[1]} words, vocabulary has {len(vocabulary)}",
-    )
-    need(
-        len(vocabulary) >= WORDS,
-        f"vocabulary: {len(vocabulary)} words, a topic is described by {WORDS}",
-    )
-    return train, bow, [str(word) for word in vocabulary], tests
+    return bow
 
 
 def train_and_infer(
@@ -170,7 +170,7 @@ def train_and_infer(
         f"after {epochs} epochs the topics are not finite: training diverged",
     )
 
-    found = {"seconds": np.float64(seconds), "documents": np.int64(len(train))}
+    arrays_out = {"seconds": np.float64(seconds), "documents": np.int64(len(train))}
     for view, embeddings in tests.items():
         # a seed of each view's own: with the same noise row i of two views would be aligned by it,
         # which flatters retrieval
@@ -183,9 +183,9 @@ def train_and_infer(
             bool(np.isfinite(theta).all()),
             f"after {epochs} epochs theta_{view} is not finite: training diverged",
         )
-        found[f"theta_{view}"] = theta
-    found["topics"] = np.array(model.get_topic_lists(WORDS), dtype=str)
-    return found
+        arrays_out[f"theta_{view}"] = theta
+    arrays_out["topics"] = np.array(model.get_topic_lists(WORDS), dtype=str)
+    return arrays_out
 
 
 def write(path: Path, arrays: dict) -> None:

@@ -140,9 +140,9 @@ def main() -> int:
                 flush=True,
             )
             if "drawn" in row:
-                told = f"its map of {row['points']:,} points drawn after {row['drawn']:.0f} ms"
+                of_map = f"its map of {row['points']:,} points drawn after {row['drawn']:.0f} ms"
                 print(
-                    f"{'':<34} {told}; 95 % of frames within {row['between frames']:.0f} ms while"
+                    f"{'':<34} {of_map}; 95 % of frames within {row['between frames']:.0f} ms while"
                     " it moves"
                 )
         browser.close()

@@ -158,8 +158,8 @@ class Corpus:
         ids, articles = self.tuple_ids[some], self.article_ids[some]
         return Corpus(self.name, chosen, ids, articles, self.split[some])
 
-    def lend_words(self, source: str, to: str) -> "Corpus":
-        """The corpus with the words of view ``source`` lent to view ``to``, which has none.
+    def copy_words(self, source: str, to: str) -> "Corpus":
+        """The corpus with the words of view ``source`` copied to view ``to``, which has none.
 
         Each item gets the words of its first tuple's document.
 
@@ -169,23 +169,25 @@ class Corpus:
             An item of ``to`` stands in no tuple that has ``source``.
         """
         self._require_views((source, to))
-        lender, borrower = self.views[source], self.views[to]
+        with_words, without_words = self.views[source], self.views[to]
         require(
-            lender.is_text and not borrower.is_text,
+            with_words.is_text and not without_words.is_text,
             f"{source!r} must have words and {to!r} none",
         )
         # reversed, so that the first tuple's document stays
-        both = np.flatnonzero(lender.present & borrower.present)[::-1]
-        document = np.full(len(borrower), -1)
-        document[borrower.index[both]] = lender.index[both]
+        both = np.flatnonzero(with_words.present & without_words.present)[::-1]
+        document = np.full(len(without_words), -1)
+        document[without_words.index[both]] = with_words.index[both]
         without = np.flatnonzero(document < 0)
         if len(without):
-            item = str(borrower.item_ids[without[0]])
+            item = str(without_words.item_ids[without[0]])
             raise DataError(
                 f"corpus {self.name}: item {item!r} of view {to!r} is in no tuple with {source!r}"
             )
-        lent = replace(borrower, bow=lender.bow[document], vocabulary=lender.vocabulary)
-        return replace(self, views={**self.views, to: lent})
+        copied = replace(
+            without_words, bow=with_words.bow[document], vocabulary=with_words.vocabulary
+        )
+        return replace(self, views={**self.views, to: copied})
 
     def article_of_items(self, name: str) -> list[set[str]]:
         """For each item of view ``name``, the articles whose tuples it stands in."""

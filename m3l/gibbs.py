@@ -275,13 +275,13 @@ def documents(corpus: Corpus) -> dict[str, sp.csr_matrix]:
     require(len(corpus.text_views) > 0, f"corpus {corpus.name}: no view has words", DataError)
     index = np.stack([corpus.views[name].index for name in corpus.text_views], axis=1)  # (N, L)
     index = index[np.sort(np.unique(index, axis=0, return_index=True)[1])]
-    found = {}
+    matrices = {}
     for name, column in zip(corpus.text_views, index.T, strict=True):
         bow = corpus.views[name].bow
-        found[name] = sp.vstack(
+        matrices[name] = sp.vstack(
             [bow, sp.csr_matrix((1, bow.shape[1]), dtype=bow.dtype)], format="csr"
         )[column]  # -1 is the empty row
-    return found
+    return matrices
 
 
 def fit(

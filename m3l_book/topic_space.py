@@ -80,9 +80,11 @@ def distances(space: Space) -> np.ndarray:
     """Jensen–Shannon divergences of all pairs of items: (N, N), nats, symmetric, zero on the
     diagonal.
     """
-    found = np.concatenate([block for _, block in jensen_shannon_matrix(space.theta, space.theta)])
-    np.fill_diagonal(found, 0.0)
-    return 0.5 * (found + found.T)
+    divergence = np.concatenate(
+        [block for _, block in jensen_shannon_matrix(space.theta, space.theta)]
+    )
+    np.fill_diagonal(divergence, 0.0)
+    return 0.5 * (divergence + divergence.T)
 
 
 def layout(
@@ -142,8 +144,8 @@ def _classical_scaling(divergence: np.ndarray) -> np.ndarray:
         divergence - divergence.mean(axis=0) - divergence.mean(axis=1)[:, None] + divergence.mean()
     )
     values, vectors = eigh(inner, subset_by_index=[n - 2, n - 1])
-    found = vectors[:, ::-1] * np.sqrt(np.maximum(values[::-1], 0.0))
-    return found * np.where(found[np.abs(found).argmax(axis=0), [0, 1]] < 0, -1.0, 1.0)
+    axes = vectors[:, ::-1] * np.sqrt(np.maximum(values[::-1], 0.0))
+    return axes * np.where(axes[np.abs(axes).argmax(axis=0), [0, 1]] < 0, -1.0, 1.0)
 
 
 def trust(divergence: np.ndarray, place: np.ndarray, k: int = 10) -> float:
@@ -195,17 +197,17 @@ def partner_rank(space: Space, divergence: np.ndarray, a: str, b: str) -> np.nda
     nearer than its nearest partner, half of those as near: (M,), 0 is best.
     """
     rows, columns = np.flatnonzero(space.view == a), np.flatnonzero(space.view == b)
-    found = []
+    shares = []
     for row in rows:
         own = space.article[columns] == space.article[row]
         if own.any():
             d = divergence[row, columns]
             nearest = d[own].min()
-            found.append(
+            shares.append(
                 float(((d < nearest).sum() + 0.5 * ((d == nearest) & ~own).sum()) / len(d))
             )
-    require(len(found) > 0, f"no item of {a!r} has a partner in {b!r}", DataError)
-    return np.array(found)
+    require(len(shares) > 0, f"no item of {a!r} has a partner in {b!r}", DataError)
+    return np.array(shares)
 
 
 def gap(space: Space, a: str, b: str) -> float:
@@ -223,13 +225,13 @@ def themes(
     """
     top = space.theta.argmax(axis=1)
     topics, counts = np.unique(top, return_counts=True)
-    found = []
+    places = []
     for topic in topics[np.argsort(-counts, kind="stable")][:n]:
         own = place[top == topic]
         middle = np.median(own, axis=0)
         x, y = own[np.linalg.norm(own - middle, axis=1).argmin()]
-        found.append((float(x), float(y), ", ".join(words[topic][:per_theme])))
-    return found
+        places.append((float(x), float(y), ", ".join(words[topic][:per_theme])))
+    return places
 
 
 def summary(space: Space, divergence: np.ndarray, k: int = 10) -> dict[str, dict[str, float]]:

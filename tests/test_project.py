@@ -18,13 +18,13 @@ CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
 
 
 def pins(lines):
-    found = {}
+    actual = {}
     for line in lines:
         line = line.split("#")[0].strip()
         if "==" in line:
             name, version = line.split("==")
-            found[re.sub(r"[-_.]+", "-", re.sub(r"\[.*\]", "", name)).lower()] = version
-    return found
+            actual[re.sub(r"[-_.]+", "-", re.sub(r"\[.*\]", "", name)).lower()] = version
+    return actual
 
 
 def test_three_descriptions_of_the_environment_agree():
@@ -103,9 +103,9 @@ def test_papermill_documents_every_parameter():
     import papermill
 
     for chapter in CHAPTERS:
-        found = papermill.inspect_notebook(str(chapter))
-        assert set(found) == set(execute.declared_parameters(chapter))
-        assert all(p["help"] and p["inferred_type_name"] for p in found.values()), chapter
+        actual = papermill.inspect_notebook(str(chapter))
+        assert set(actual) == set(execute.declared_parameters(chapter))
+        assert all(p["help"] and p["inferred_type_name"] for p in actual.values()), chapter
 
 
 def test_profiles_set_only_parameters_that_chapters_have():
@@ -267,10 +267,10 @@ def test_files_that_the_readmes_show_are_there():
 def test_code_is_lint_free():
     import sys
 
-    found = subprocess.run(
+    actual = subprocess.run(
         [sys.executable, "-m", "ruff", "check", "."], cwd=ROOT, capture_output=True, text=True
     )
-    assert found.returncode == 0, found.stdout
+    assert actual.returncode == 0, actual.stdout
 
 
 def test_leftovers_of_killed_processes_are_swept_and_nothing_else(tmp_path, monkeypatch):
@@ -314,5 +314,5 @@ def test_a_program_that_runs_chapters_imports_no_torch():
         "import sys, m3l_book.execute; assert 'torch' not in sys.modules; import m3l; assert"
         " all(getattr(m3l, n) for n in m3l.__all__) and 'fit' in dir(m3l)"
     )
-    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert found.returncode == 0, found.stderr
+    actual = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert actual.returncode == 0, actual.stderr

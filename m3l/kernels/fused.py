@@ -109,32 +109,29 @@ class FusedStep:
         }
         self.prior = None if prior is None else np.concatenate(prior, axis=1)  # (N, 2K)
         self.workspaces: dict[int, _Workspace] = {}
+        self._take_parameters(prior is None and objective.kl == "prior")
+        self._take_optimizer(optimizer)
+
+    def _take_parameters(self, learns_prior: bool) -> None:
+        """Arrays of the parameters and of their gradients, sharing the tensors' memory."""
+        model = self.model
         layers = {
             key: [
                 t for layer in (n.layer1, n.layer2, n.posterior) for t in (layer.weight, layer.bias)
             ]
             for key, n in model.networks.items()
         }
-        learns_prior = objective.kl == "prior" and prior is None
-        learnt = [t for tensors in layers.values() for t in tensors] + [
-            model.beta[v] for v in self.bows
-        ]
-        learnt += [model.prior_mean, model.prior_log_variance] if learns_prior else []
-        self.gradient = {t: np.zeros(t.shape, f32) for t in learnt}
+        priors = [model.prior_mean, model.prior_log_variance] if learns_prior else []
+        betas = {v: model.beta[v] for v in self.bows}
+        self.learnt = [t for tensors in layers.values() for t in tensors]
+        self.learnt += [*betas.values(), *priors]
+        self.gradient = {t: np.zeros(t.shape, f32) for t in self.learnt}
         self.layers = {
             key: ([t.detach().numpy() for t in tensors], [self.gradient[t] for t in tensors])
             for key, tensors in layers.items()
         }
-        self.model_prior = (
-            (model.prior_mean.detach().numpy(), model.prior_log_variance.detach().numpy())
-            if learns_prior
-            else ()
-        )
-        self.d_model_prior = (
-            (self.gradient[model.prior_mean], self.gradient[model.prior_log_variance])
-            if learns_prior
-            else ()
-        )
+        self.model_prior = tuple(t.detach().numpy() for t in priors)
+        self.d_model_prior = tuple(self.gradient[t] for t in priors)
         self.key = {v: model.network_of(v) for v in self.views}
         networks = {v: model.networks[key] for v, key in self.key.items()}
         self.encoders = {
@@ -144,31 +141,26 @@ class FusedStep:
         self.decoders = {
             v: (
                 1 - model.dropout.p,
-                model.beta[v].detach().numpy(),
-                self.gradient[model.beta[v]],
+                beta.detach().numpy(),
+                self.gradient[beta],
                 _statistics(model.word_norm[v]),
             )
-            for v in self.bows
+            for v, beta in betas.items()
         }
+
+    def _take_optimizer(self, optimizer: torch.optim.Adam) -> None:
+        """Flat arrays of each parameter, its gradient and its two moments."""
         self.count = next((state["step"] for state in optimizer.state.values()), torch.tensor(0.0))
         self.updates = []
-        for t in learnt:
+        for t in self.learnt:
             state = optimizer.state[t] or {
                 "exp_avg": torch.zeros_like(t),
                 "exp_avg_sq": torch.zeros_like(t),
             }
             optimizer.state[t] = {**state, "step": self.count}
-            self.updates.append(
-                [
-                    a.reshape(-1)
-                    for a in (
-                        t.detach().numpy(),
-                        self.gradient[t],
-                        state["exp_avg"].numpy(),
-                        state["exp_avg_sq"].numpy(),
-                    )
-                ]
-            )
+            moments = state["exp_avg"].numpy(), state["exp_avg_sq"].numpy()
+            arrays = t.detach().numpy(), self.gradient[t], *moments
+            self.updates.append([array.reshape(-1) for array in arrays])
 
     def gradients(self, tuples: torch.Tensor) -> dict[str, float]:
         """The terms of the loss of a batch, int64 (B,), as `Objective` gives them; their gradients

@@ -63,9 +63,9 @@ def evaluate(
                 vectors[query], vectors[item]
             )
             matrix = distances[query, item] = np.concatenate([block for _, block in blocks])
-        found = retrieval_from(matrix, relevance(articles[query], articles[item]))
+        ranked = retrieval_from(matrix, relevance(articles[query], articles[item]))
         metric = retrieval_metric(query, item, corpus)
-        values = found["reciprocal_rank" if metric == "MRR" else "average_precision"]
+        values = ranked["reciprocal_rank" if metric == "MRR" else "average_precision"]
         low, high = bootstrap(values, draws=draws)
         a, b = aligned_pairs(corpus, query, item)
         divergences = None if raw else jensen_shannon(vectors[query][a], vectors[item][b])
@@ -77,7 +77,7 @@ def evaluate(
                 "score": float(values.mean()),
                 "low": low,
                 "high": high,
-                "chance": found["chance_rr" if metric == "MRR" else "chance_ap"],
+                "chance": ranked["chance_rr" if metric == "MRR" else "chance_ap"],
                 "jsd": None if raw else float(divergences.mean()),
                 "queries": len(values),
                 "items": len(vectors[item]),
@@ -138,16 +138,16 @@ def readers(model: M3L, corpus: Corpus, home: str) -> dict[str, str]:
     ParameterError
         A view is of another width than the network that would read it.
     """
-    found = {}
+    network = {}
     for view, items in corpus.views.items():
-        found[view] = view if view in model.views else home
-        size, expected = items.embeddings.shape[1], model.views[found[view]].embedding_size
+        network[view] = view if view in model.views else home
+        size, expected = items.embeddings.shape[1], model.views[network[view]].embedding_size
         require(
             size == expected,
             f"encoders: view {view!r} has {size} dimensions and the network of {home!r} reads"
             f" {expected}; leave it out of encoders or train on it",
         )
-    return found
+    return network
 
 
 def aligned_pairs(corpus: Corpus, a: str, b: str) -> np.ndarray:

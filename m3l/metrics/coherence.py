@@ -47,15 +47,15 @@ def npmi(
     missing = [word for word, i in column.items() if seen[i] == 0]
     require(not missing, f"topic words that stand in no document: {sorted(missing)[:5]}", DataError)
     tiny = 1e-12  # gensim's, so that a pair never seen together has a logarithm
-    found = []
+    means = []
     for words in topics:
         ids = [column[word] for word in words]
         joint = together[np.ix_(ids, ids)] / windows + tiny
         single = seen[ids] / windows
         values = np.log(joint / np.outer(single, single)) / -np.log(joint)
         pairs = ~np.eye(len(ids), dtype=bool)
-        found.append(values[pairs].mean() if pairs.any() else np.nan)
-    return np.array(found)
+        means.append(values[pairs].mean() if pairs.any() else np.nan)
+    return np.array(means)
 
 
 def _cooccurrence(

@@ -56,44 +56,17 @@ def prepare(
     frame, counts["leaking_training_tuples"] = _without_leaks(frame, tuples, leakage)
     require("train" in set(frame["split"]), f"corpus {tuples.name}: no training tuple", DataError)
 
-    tokens = {
-        lang: {t: tokenize(t) for t in frame[f"{lang}_text"].dropna().unique()}
+    texts = _tokens(frame, tuples.languages)
+    vocabularies = {
+        lang: _vocabulary(frame, lang, texts[lang], vocabulary_size, stop)
         for lang in tuples.languages
     }
-    vocabularies, dropped = {}, {}
-    for lang in tuples.languages:
-        training = (
-            frame[frame["split"] == "train"].drop_duplicates("article_id")[f"{lang}_text"].dropna()
-        )
-        words = (
-            frozenset(w for entry in stop[lang] for w in tokenize(entry))
-            if stop is not None and lang in stop
-            else stopwords(lang)
-        )
-        vocabularies[lang] = learn_vocabulary(
-            [tokens[lang][t] for t in training], vocabulary_size, words, lang
-        )
-        known = frozenset(vocabularies[lang])
-        short = frame[f"{lang}_text"].map(
-            lambda t, lang=lang, known=known: (
-                isinstance(t, str) and sum(w in known for w in tokens[lang][t]) < min_words
-            )
-        )
-        dropped[lang] = {
-            split: int(
-                frame.loc[short.astype(bool) & (frame["split"] == split), "article_id"].nunique()
-            )
-            for split in ("train", "test")
-        }
-        frame.loc[short.astype(bool), f"{lang}_text"] = None
+    dropped = {
+        lang: _drop_short(frame, lang, texts[lang], vocabularies[lang], min_words)
+        for lang in tuples.languages
+    }
     counts["documents_dropped_as_too_short"] = dropped
-    present = frame[
-        [f"{lang}_text" for lang in tuples.languages]
-        + (["image_id"] if tuples.write_images is not None else [])
-    ].notna()
-    keep = present.all(axis=1) if incomplete == "drop" else present.any(axis=1)
-    counts["tuples_dropped_as_incomplete"] = int((~keep).sum())
-    frame = frame[keep].reset_index(drop=True)
+    frame, counts["tuples_dropped_as_incomplete"] = _complete(frame, tuples, incomplete)
     for split in ("train", "test"):
         part = frame[frame["split"] == split]
         require(
@@ -107,48 +80,22 @@ def prepare(
             "articles": int(part["article_id"].nunique()),
             "pictures": int(part["image_id"].nunique()),
         }
-
+    card = {
+        "name": tuples.name,
+        "languages": tuples.languages,
+        **tuples.card,
+        "counts": counts,
+        "vocabulary_size": vocabulary_size,
+        "min_words": min_words,
+        "stopwords": "given by the caller" if stop else "stopwords-iso",
+    }
     with atomic(folder, directory=True) as temporary:
         frame.to_parquet(temporary / "tuples.parquet", index=False)
         for lang, vocabulary in vocabularies.items():
-            rows = items(frame, lang)[f"{lang}_text"]
-            sp.save_npz(
-                temporary / f"bow_{lang}.npz",
-                bag_of_words([tokens[lang][t] for t in rows], vocabulary),
-            )
-            (temporary / f"vocab_{lang}.txt").write_text(
-                "\n".join(vocabulary) + "\n", encoding="utf-8"
-            )
+            _write_words(temporary, lang, frame, texts[lang], vocabulary)
         if tuples.write_images is not None:
-            (temporary / "images").mkdir()
-            names = tuples.write_images(temporary / "images")
-            used = set(frame["image_id"].dropna())
-            names = {key: value for key, value in sorted(names.items()) if key in used}
-            write_json(temporary / "images.json", names)
-            write_json(
-                temporary / "images_sha256.json",
-                {key: digest_file(temporary / "images" / value) for key, value in names.items()},
-            )
-        hashes = {
-            p.name: digest_file(p)
-            for p in sorted(temporary.iterdir())
-            if p.is_file() and p.suffix != ".parquet"
-        }
-        card = {
-            "name": tuples.name,
-            "languages": tuples.languages,
-            **tuples.card,
-            "counts": counts,
-            "vocabulary_size": vocabulary_size,
-            "min_words": min_words,
-            "stopwords": "given by the caller" if stop else "stopwords-iso",
-            "hashes": {
-                **hashes,
-                "tuples": digest(
-                    *frame[["tuple_id", "article_id", "split"]].astype(str).to_numpy().ravel()
-                ),
-            },
-        }
+            _write_pictures(temporary, frame, tuples.write_images)
+        card["hashes"] = _hashes(temporary, frame)
         write_json(temporary / "card.json", card)
     return card
 
@@ -181,3 +128,65 @@ def _without_leaks(frame, tuples: Tuples, leakage: str):
             )
         leaks |= leaking
     return frame[~leaks].reset_index(drop=True), int(leaks.sum())
+
+
+def _tokens(frame, languages) -> dict[str, dict[str, list[str]]]:
+    return {
+        lang: {text: tokenize(text) for text in frame[f"{lang}_text"].dropna().unique()}
+        for lang in languages
+    }
+
+
+def _vocabulary(frame, lang: str, tokens: Mapping, size: int, stop: Mapping | None) -> list[str]:
+    training = frame[frame["split"] == "train"].drop_duplicates("article_id")
+    texts = training[f"{lang}_text"].dropna()
+    left_out = stopwords_used(lang, {"stop": stop})
+    return learn_vocabulary([tokens[text] for text in texts], size, left_out, lang)
+
+
+def _drop_short(frame, lang: str, tokens: Mapping, vocabulary, min_words: int) -> dict[str, int]:
+    """Blank, in ``frame``, texts with too few known words; the number of articles, by split."""
+    known = frozenset(vocabulary)
+
+    def is_short(text) -> bool:
+        return isinstance(text, str) and sum(w in known for w in tokens[text]) < min_words
+
+    short = frame[f"{lang}_text"].map(is_short).astype(bool)
+    dropped = {
+        split: int(frame.loc[short & (frame["split"] == split), "article_id"].nunique())
+        for split in ("train", "test")
+    }
+    frame.loc[short, f"{lang}_text"] = None
+    return dropped
+
+
+def _complete(frame, tuples: Tuples, incomplete: str):
+    columns = [f"{lang}_text" for lang in tuples.languages]
+    columns += ["image_id"] if tuples.write_images is not None else []
+    present = frame[columns].notna()
+    keep = present.all(axis=1) if incomplete == "drop" else present.any(axis=1)
+    return frame[keep].reset_index(drop=True), int((~keep).sum())
+
+
+def _write_words(folder, lang: str, frame, tokens: Mapping, vocabulary) -> None:
+    texts = items(frame, lang)[f"{lang}_text"]
+    sp.save_npz(folder / f"bow_{lang}.npz", bag_of_words([tokens[t] for t in texts], vocabulary))
+    (folder / f"vocab_{lang}.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+
+
+def _write_pictures(folder, frame, write_images) -> None:
+    (folder / "images").mkdir()
+    used = set(frame["image_id"].dropna())
+    written = sorted(write_images(folder / "images").items())
+    names = {key: name for key, name in written if key in used}
+    write_json(folder / "images.json", names)
+    write_json(
+        folder / "images_sha256.json",
+        {key: digest_file(folder / "images" / name) for key, name in names.items()},
+    )
+
+
+def _hashes(folder, frame) -> dict[str, str]:
+    files = [p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix != ".parquet"]
+    rows = frame[["tuple_id", "article_id", "split"]].astype(str).to_numpy().ravel()
+    return {**{p.name: digest_file(p) for p in files}, "tuples": digest(*rows)}

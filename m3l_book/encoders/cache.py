@@ -43,27 +43,14 @@ def encode(
     require(batch_size >= 1, f"batch_size={batch_size}: expected 1 or more")
     if encoder.base is not None:
         return encoder.adapt(encode(encoder.base, items, cache, batch_size, progress), cache)
-    if encoder.kind == "text":
-        for row, item in enumerate(items):
-            require(
-                isinstance(item, str) and item.strip() != "",
-                f"encoder {encoder.name}: text of row {row} is empty",
-                DataError,
-            )
-        keys = [digest(encoder.identity, item) for item in items]
-    else:
-        keys = [digest(encoder.identity, _file_digest(item)) for item in items]
+    keys = [digest(encoder.identity, content) for content in _contents(encoder, items)]
     path = Path(cache) / f"{encoder.name.replace(os.sep, '_').strip('._')}.sqlite"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=600)) as database:
-            _use_wal(database)
-            database.execute(
-                "CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, checksum INTEGER NOT"
-                " NULL, vector BLOB NOT NULL)"
-            )
-            found = _lookup(database, set(keys), path)
-            missing = {key: item for key, item in zip(keys, items, strict=True) if key not in found}
+            _prepare(database)
+            vectors = _lookup(database, set(keys), path)
+            missing = {k: item for k, item in zip(keys, items, strict=True) if k not in vectors}
             # texts of like length together waste least; the order is by content, so a resumed run
             # makes the same batches
             work = sorted(
@@ -74,27 +61,10 @@ def encode(
                 show=progress and bool(work), total=len(work), desc=encoder.name, unit="item"
             ) as bar:
                 for start in range(0, len(work), batch_size):
-                    batch = work[start : start + batch_size]
-                    vectors = np.ascontiguousarray(
-                        encoder.embed([item for _, item in batch]), dtype=np.float32
-                    )
-                    require(
-                        vectors.ndim == 2
-                        and len(vectors) == len(batch)
-                        and bool(np.isfinite(vectors).all()),
-                        f"encoder {encoder.name}: returned {vectors.shape} for {len(batch)} items,"
-                        " or values not finite",
-                        DataError,
-                    )
-                    rows = [
-                        (key, zlib.crc32(v.tobytes()), v.tobytes())
-                        for (key, _), v in zip(batch, vectors, strict=True)
-                    ]
-                    with database:
-                        database.executemany(
-                            "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows
-                        )
-                    found.update(zip((key for key, _ in batch), vectors, strict=True))
+                    batch = dict(work[start : start + batch_size])
+                    computed = dict(zip(batch, _embed(encoder, list(batch.values())), strict=True))
+                    _store(database, computed)
+                    vectors.update(computed)
                     bar.update(len(batch))
     except sqlite3.OperationalError as error:
         raise OSError(
@@ -103,22 +73,56 @@ def encode(
         ) from error
     except sqlite3.DatabaseError as error:
         raise DataError(f"{path}: not a whole cache ({error}); delete it and run again") from error
-    return np.stack([found[key] for key in keys]) if keys else np.empty((0, 0), dtype=np.float32)
+    return np.stack([vectors[key] for key in keys]) if keys else np.empty((0, 0), np.float32)
 
 
-def _use_wal(database: sqlite3.Connection, seconds: float = 600) -> None:
-    """SQLite does not wait for a lock when it changes the journal, whatever its timeout says: wait
-    here.
+def _contents(encoder: Encoder, items: Sequence) -> list[str]:
+    """What an item's key is made of: the text itself, or the checksum of the picture's file."""
+    if encoder.kind != "text":
+        return [_file_digest(item) for item in items]
+    for row, item in enumerate(items):
+        if not isinstance(item, str) or item.strip() == "":
+            raise DataError(f"encoder {encoder.name}: text of row {row} is empty")
+    return list(items)
+
+
+def _embed(encoder: Encoder, items: list) -> np.ndarray:
+    vectors = np.ascontiguousarray(encoder.embed(items), dtype=np.float32)
+    require(
+        vectors.ndim == 2 and len(vectors) == len(items) and bool(np.isfinite(vectors).all()),
+        f"encoder {encoder.name}: returned {vectors.shape} for {len(items)} items,"
+        " or values not finite",
+        DataError,
+    )
+    return vectors
+
+
+def _store(database: sqlite3.Connection, vectors: dict[str, np.ndarray]) -> None:
+    rows = [(key, zlib.crc32(v.tobytes()), v.tobytes()) for key, v in vectors.items()]
+    with database:
+        database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+
+
+def _prepare(database: sqlite3.Connection, seconds: float = 600) -> None:
+    """Make the table, with a journal that works on network folders too.
+
+    SQLite's write-ahead log needs memory that all writers share, which machines of a cluster do not
+    (SQLite, "Write-Ahead Logging"); the rollback journal needs locks alone. SQLite does not wait
+    for a lock when the journal changes, whatever its timeout says, so the wait is here.
     """
     end = time.monotonic() + seconds
     while True:
         try:
-            database.execute("PRAGMA journal_mode=WAL")
-            return
+            database.execute("PRAGMA journal_mode=TRUNCATE")
+            break
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > end:
                 raise
             time.sleep(0.02)
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, checksum INTEGER NOT"
+        " NULL, vector BLOB NOT NULL)"
+    )
 
 
 def _file_digest(path) -> str:
@@ -129,7 +133,7 @@ def _file_digest(path) -> str:
 
 
 def _lookup(database: sqlite3.Connection, keys: set[str], path) -> dict[str, np.ndarray]:
-    found, broken = {}, 0
+    vectors, broken = {}, 0
     ordered = sorted(keys)
     for start in range(0, len(ordered), 500):
         chunk = ordered[start : start + 500]
@@ -138,11 +142,11 @@ def _lookup(database: sqlite3.Connection, keys: set[str], path) -> dict[str, np.
             f"SELECT key, checksum, vector FROM vectors WHERE key IN ({marks})", chunk
         ):
             if zlib.crc32(blob) == checksum and len(blob) % 4 == 0:
-                found[key] = np.frombuffer(blob, dtype=np.float32)
+                vectors[key] = np.frombuffer(blob, dtype=np.float32)
             else:
                 broken += 1
     if broken:
         warnings.warn(
             f"{path}: {broken} rows fail their checksum and are computed again", stacklevel=3
         )
-    return found
+    return vectors

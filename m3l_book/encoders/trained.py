@@ -106,11 +106,11 @@ def _lsi(documents: list[list[str]]):
     lsi = LsiModel(tfidf[bags], id2word=words, num_topics=DIMENSIONS, random_seed=0)
 
     def embed(texts: list[list[str]]) -> np.ndarray:
-        found = corpus2dense(
+        embedded = corpus2dense(
             lsi[tfidf[[words.doc2bow(text) for text in texts]]], lsi.num_topics, len(texts)
         ).T.astype(np.float32)
         return np.pad(
-            found, ((0, 0), (0, DIMENSIONS - found.shape[1]))
+            embedded, ((0, 0), (0, DIMENSIONS - embedded.shape[1]))
         )  # a small corpus has fewer directions than that
 
     return embed
@@ -141,11 +141,11 @@ def _fasttext(documents: list[list[str]]):
     }
 
     def embed(texts: list[list[str]]) -> np.ndarray:
-        found = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
+        embedded = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
         for row, text in enumerate(texts):
             for word in text:  # one never seen has the vector of its subwords
-                found[row] += weight.get(word, 1.0) * vectors[word]
-            found[row] /= max(1, len(text))
-        return found
+                embedded[row] += weight.get(word, 1.0) * vectors[word]
+            embedded[row] /= max(1, len(text))
+        return embedded
 
     return embed

@@ -7,6 +7,14 @@ from matplotlib.figure import Figure
 
 from .style import FAINT, INK, WIDTH, described, looks_of
 
+STAR = {
+    "marker": "*",
+    "linestyle": "",
+    "markersize": 12,
+    "markerfacecolor": "none",
+    "markeredgewidth": 1.5,
+}
+
 
 def retrieval_scores(table, corpus: str, order: Sequence[str] = ()) -> Figure:
     """Score by direction and model, a panel a metric: a point a seed, the mean as a bar, chance
@@ -15,11 +23,9 @@ def retrieval_scores(table, corpus: str, order: Sequence[str] = ()) -> Figure:
     ``table`` is a data frame with columns model, seed, direction, metric, score, chance; ``order``
     lists names that keep their colours.
     """
-    metrics, looks, told = (
-        list(dict.fromkeys(table["metric"])),
-        looks_of(list(dict.fromkeys(table["name"])), order),
-        [],
-    )
+    metrics = list(dict.fromkeys(table["metric"]))
+    looks = looks_of(list(dict.fromkeys(table["name"])), order)
+    sentences = []
     bars = [
         table[table["metric"] == metric].groupby("direction", sort=False)["name"].nunique().sum()
         for metric in metrics
@@ -45,7 +51,7 @@ def retrieval_scores(table, corpus: str, order: Sequence[str] = ()) -> Figure:
                 rows.groupby("name")["score"].mean().sort_values(ascending=False),
             )
             axes.plot([chance] * 2, [top - 0.5, y - 0.5], ":", color=FAINT, linewidth=2)
-            told.append(
+            sentences.append(
                 f"{direction}, {metric}:"
                 f" {', '.join(f'{model} {mean:.3f}' for model, mean in means.items())}, chance"
                 f" {chance:.3f}"
@@ -69,7 +75,7 @@ def retrieval_scores(table, corpus: str, order: Sequence[str] = ()) -> Figure:
     return described(
         figure,
         f"Bars of mean retrieval scores on {corpus}, with a dot for each seed and chance dotted."
-        f" {'. '.join(told)}.",
+        f" {'. '.join(sentences)}.",
     )
 
 
@@ -85,7 +91,7 @@ def coherence_against_diversity(table, order: Sequence[str] = ()) -> Figure:
         looks_of(list(dict.fromkeys(table["model"])), order),
     )
     figure, panels = plt.subplots(1, len(corpora), figsize=(WIDTH, 3.4), squeeze=False)
-    told = []
+    means_by_name = []
     for axes, corpus in zip(panels[0], corpora, strict=True):
         part = table[table["corpus"] == corpus]
         languages = list(dict.fromkeys(part["language"]))
@@ -101,7 +107,7 @@ def coherence_against_diversity(table, order: Sequence[str] = ()) -> Figure:
         )
         axes.set(xlabel=f"NPMI ({faces})", ylabel="topic diversity", title=corpus)
         means = part.groupby(["model", "language"], sort=False)[["NPMI", "diversity"]].mean()
-        told += [
+        means_by_name += [
             f"{corpus}, {model}, {language}: NPMI {row.NPMI:.3f}, diversity {row.diversity:.2f}"
             for (model, language), row in means.iterrows()
         ]
@@ -114,7 +120,7 @@ def coherence_against_diversity(table, order: Sequence[str] = ()) -> Figure:
     return described(
         figure,
         "Topic diversity against NPMI, a panel a corpus, on scales of their own, a marker a seed."
-        f" Means over seeds: {'; '.join(told)}.",
+        f" Means over seeds: {'; '.join(means_by_name)}.",
     )
 
 
@@ -135,8 +141,9 @@ def curves(
     data and drawn as stars. The axis of ``x`` is logarithmic. ``order`` lists all names that
     figures beside this one draw, so that each keeps its colour.
     """
-    drawn, panels = list(dict.fromkeys(rows[line])), list(dict.fromkeys(rows["panel"]))
-    looks, columns, told = looks_of(drawn, order), min(2, len(panels)), []
+    panels = list(dict.fromkeys(rows["panel"]))
+    looks = looks_of(list(dict.fromkeys(rows[line])), order)
+    columns = min(2, len(panels))
     paper = [point for point in paper if point["panel"] in panels and point[line] in looks]
     figure, grid = plt.subplots(
         -(-len(panels) // columns),
@@ -144,56 +151,49 @@ def curves(
         figsize=(WIDTH, 0.7 + 2.6 * -(-len(panels) // columns)),
         squeeze=False,
     )
-    star = {
-        "marker": "*",
-        "linestyle": "",
-        "markersize": 12,
-        "markerfacecolor": "none",
-        "markeredgewidth": 1.5,
-    }
     for axes in grid.flat[len(panels) :]:
         axes.remove()
+    described_panels = []
     for axes, panel in zip(grid.flat, panels, strict=False):
-        part, said = rows[rows["panel"] == panel], []
-        for name, look in looks.items():
-            own = part[part[line] == name]
-            if len(own):
-                by_x = own.groupby(x)["score"]
-                mean, sd = by_x.mean(), by_x.std().fillna(0.0)
-                axes.errorbar(mean.index, mean, sd, markersize=5, capsize=3, linewidth=1.6, **look)
-                axes.plot(own[x], own["score"], ".", color=look["color"], markersize=3)
-                said.append(
-                    f"{name} {', '.join(f'{score:.3f} at {at:g}' for at, score in mean.items())}"
-                )
-            for point in (p for p in paper if (p["panel"], p[line]) == (panel, name)):
-                axes.plot(point["x"], point["score"], **star, markeredgecolor=look["color"])
-        chance = part["chance"].mean()
-        axes.axhline(chance, color=FAINT, linestyle=":", linewidth=1.5)
-        ticks = sorted({*part[x], *(p["x"] for p in paper if p["panel"] == panel)})
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
-        axes.minorticks_off()
-        axes.set(
-            xlabel=label,
-            ylabel=panel.rpartition(", ")[2],
-            title=panel.rpartition(", ")[0],
-            ylim=(0, None),
-        )
-        told.append(f"{panel}: {'; '.join(said)}; chance {chance:.3f}")
+        part = rows[rows["panel"] == panel]
+        stars = [point for point in paper if point["panel"] == panel]
+        described_panels.append(f"{panel}: {_panel_of_curves(axes, part, x, line, looks, stars)}")
+        direction, _, metric = panel.rpartition(", ")
+        axes.set(xlabel=label, ylabel=metric, title=direction, ylim=(0, None))
+    note = note or "the paper's, on its own data"
     handles = [plt.Line2D([], [], label=name, **look) for name, look in looks.items()]
     handles += [plt.Line2D([], [], color=FAINT, linestyle=":", label="chance")]
     if paper:
-        handles.append(
-            plt.Line2D(
-                [], [], **star, markeredgecolor=FAINT, label=note or "the paper's, on its own data"
-            )
-        )
+        handles.append(plt.Line2D([], [], **STAR, markeredgecolor=FAINT, label=note))
     figure.legend(
         handles=handles, loc="outside lower center", ncols=min(3, len(handles)), frameon=False
     )
-    starred = f" Stars: {note or 'the paper’s, on its own data'}." if paper else ""
+    starred = f" Stars: {note}." if paper else ""
     return described(
         figure,
         f"Score against {label}, a panel a direction, a line a model, with standard deviations over"
-        f" seeds. {'. '.join(told)}.{starred}",
+        f" seeds. {'. '.join(described_panels)}.{starred}",
     )
+
+
+def _panel_of_curves(axes, rows, x: str, line: str, looks: Mapping, stars: Sequence) -> str:
+    """Draw one panel of `curves`; returns it in words."""
+    sentences = []
+    for name, look in looks.items():
+        own = rows[rows[line] == name]
+        if len(own):
+            by_x = own.groupby(x)["score"]
+            mean, sd = by_x.mean(), by_x.std().fillna(0.0)
+            axes.errorbar(mean.index, mean, sd, markersize=5, capsize=3, linewidth=1.6, **look)
+            axes.plot(own[x], own["score"], ".", color=look["color"], markersize=3)
+            points = ", ".join(f"{score:.3f} at {at:g}" for at, score in mean.items())
+            sentences.append(f"{name} {points}")
+        for point in (star for star in stars if star[line] == name):
+            axes.plot(point["x"], point["score"], **STAR, markeredgecolor=look["color"])
+    chance = rows["chance"].mean()
+    axes.axhline(chance, color=FAINT, linestyle=":", linewidth=1.5)
+    ticks = sorted({*rows[x], *(star["x"] for star in stars)})
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    axes.minorticks_off()
+    return f"{'; '.join(sentences)}; chance {chance:.3f}"

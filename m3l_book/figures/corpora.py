@@ -64,11 +64,11 @@ def view_scatter(embeddings: Mapping[str, np.ndarray], items: int = 600) -> Figu
         )
     axes.set(xlabel="first principal axis", ylabel="second principal axis")
     axes.legend(title="view", frameon=True)
-    told = ", ".join(f"{view} ({x:.2f}, {y:.2f})" for view, (x, y) in middles.items())
+    in_words = ", ".join(f"{view} ({x:.2f}, {y:.2f})" for view, (x, y) in middles.items())
     return described(
         figure,
         "Scatter of the items of each view on the two principal axes of all. The middles of the"
-        f" clouds: {told}.",
+        f" clouds: {in_words}.",
     )
 
 
@@ -92,13 +92,13 @@ def document_lengths(lengths: Mapping[str, np.ndarray], min_words: int) -> Figur
         xlim=(0, top),
     )
     axes.legend(frameon=False)
-    told = ", ".join(
+    in_words = ", ".join(
         f"{name} {np.median(values):.0f} and {values.min():.0f}" for name, values in lengths.items()
     )
     return described(
         figure,
         "Histogram of document lengths in words of the vocabulary, a line a language. Median and"
-        f" least: {told}.",
+        f" least: {in_words}.",
     )
 
 

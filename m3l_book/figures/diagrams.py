@@ -21,70 +21,15 @@ def architecture(languages: Sequence[str] = ("en", "de"), image: bool = True) ->
     axes.set_ylim(-0.25, len(views) * 1.6)
     axes.axis("off")
 
-    def box(x, y, text, colour, width=1.75, dashed=False):
-        patch = FancyBboxPatch(
-            (x, y - 0.45),
-            width,
-            0.9,
-            boxstyle="round,pad=0.03,rounding_size=0.12",
-            linewidth=1.5,
-            linestyle="--" if dashed else "-",
-        )
-        patch.set(facecolor=(colour, 0.18), edgecolor=colour)
-        axes.add_patch(patch)
-        axes.text(x + width / 2, y, text, ha="center", va="center")
-
-    def arrow(start, end, colour=FAINT, style="-|>", curve=0.0):
-        patch = FancyArrowPatch(
-            start,
-            end,
-            arrowstyle=style,
-            mutation_scale=11,
-            color=colour,
-            linewidth=1.4,
-            shrinkA=2,
-            shrinkB=2,
-        )
-        patch.set_connectionstyle(f"arc3,rad={curve}")
-        axes.add_patch(patch)
-
     rows = [len(views) * 1.6 - 1.0 - 1.55 * i for i in range(len(views))]
     for view, y in zip(views, rows, strict=True):
-        colour = view_colour(view)
-        axes.text(
-            0.6,
-            y,
-            "picture" if view == "image" else f"document\n({view})",
-            ha="center",
-            va="center",
-        )
-        arrow((1.2, y), (1.5, y))
-        box(1.5, y, "frozen\nencoder", colour, width=1.5, dashed=True)
-        arrow((3.05, y), (3.4, y))
-        box(3.4, y, "inference\nnetwork", colour, width=1.6)
-        arrow((5.05, y), (5.6, y))
-        axes.text(5.32, y + 0.28, "μ, σ²", ha="center", fontsize=SMALL)
-        box(5.6, y, "θ =\nsoftmax(z)", colour, width=1.7)
-        if view == "image":
-            axes.text(
-                7.55,
-                y,
-                "no words\nto reconstruct",
-                ha="left",
-                va="center",
-                fontsize=SMALL,
-                style="italic",
-                color=FAINT,
-            )
-        else:
-            arrow((7.35, y), (7.75, y))
-            box(7.75, y, f"softmax(\nBN(θ β)), β of {view}", colour, width=2.25)
-            axes.text(10.18, y, "words", ha="left", va="center")
+        _draw_view(axes, view, y)
     for i in range(len(views)):
         for j in range(i + 1, len(views)):
             # a neighbour straight below; farther ones around the right side of the boxes between
             x, curve = (6.3, 0.0) if j == i + 1 else (7.2, -0.2)
-            arrow(
+            _arrow(
+                axes,
                 (x, rows[i] - 0.48),
                 (x, rows[j] + 0.48),
                 colour=PALETTE[3],
@@ -114,6 +59,48 @@ def architecture(languages: Sequence[str] = ("en", "de"), image: bool = True) ->
         "its own β, a picture into nothing. Arrows for KL and InfoNCE join the θ of each pair of "
         "views.",
     )
+
+
+def _draw_view(axes, view: str, y: float) -> None:
+    """One line of `architecture`: from a view's item to its topics and words."""
+    colour = view_colour(view)
+    item = "picture" if view == "image" else f"document\n({view})"
+    axes.text(0.6, y, item, ha="center", va="center")
+    _arrow(axes, (1.2, y), (1.5, y))
+    _box(axes, 1.5, y, "frozen\nencoder", colour, width=1.5, dashed=True)
+    _arrow(axes, (3.05, y), (3.4, y))
+    _box(axes, 3.4, y, "inference\nnetwork", colour, width=1.6)
+    _arrow(axes, (5.05, y), (5.6, y))
+    axes.text(5.32, y + 0.28, "μ, σ²", ha="center", fontsize=SMALL)
+    _box(axes, 5.6, y, "θ =\nsoftmax(z)", colour, width=1.7)
+    if view == "image":
+        faint = {"fontsize": SMALL, "style": "italic", "color": FAINT}
+        axes.text(7.55, y, "no words\nto reconstruct", ha="left", va="center", **faint)
+    else:
+        _arrow(axes, (7.35, y), (7.75, y))
+        _box(axes, 7.75, y, f"softmax(\nBN(θ β)), β of {view}", colour, width=2.25)
+        axes.text(10.18, y, "words", ha="left", va="center")
+
+
+def _box(axes, x, y, text, colour, width, dashed=False) -> None:
+    patch = FancyBboxPatch(
+        (x, y - 0.45),
+        width,
+        0.9,
+        boxstyle="round,pad=0.03,rounding_size=0.12",
+        linewidth=1.5,
+        linestyle="--" if dashed else "-",
+    )
+    patch.set(facecolor=(colour, 0.18), edgecolor=colour)
+    axes.add_patch(patch)
+    axes.text(x + width / 2, y, text, ha="center", va="center")
+
+
+def _arrow(axes, start, end, colour=FAINT, style="-|>", curve=0.0) -> None:
+    looks = {"mutation_scale": 11, "linewidth": 1.4, "shrinkA": 2, "shrinkB": 2}
+    patch = FancyArrowPatch(start, end, arrowstyle=style, color=colour, **looks)
+    patch.set_connectionstyle(f"arc3,rad={curve}")
+    axes.add_patch(patch)
 
 
 def info_nce_matrix(similarity: np.ndarray, labels: tuple[Sequence[str], Sequence[str]]) -> Figure:

@@ -128,7 +128,7 @@ def vector(figure: Figure) -> str:
     numbers = re.compile(r' (?:x|y|d)="[^"]*"')
     return re.sub(
         r"<[^>]+>",
-        lambda tag: numbers.sub(lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), tag[0]),
+        lambda tag: numbers.sub(lambda number: re.sub(r"(\.\d\d)\d+", r"\1", number[0]), tag[0]),
         drawing,
     )
 

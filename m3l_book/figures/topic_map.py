@@ -18,7 +18,7 @@ def topic_space(panels: Sequence[Mapping]) -> Figure:
     ``description``, what the alternative text says of it; themes that would cover one another or
     leave the panel are left out.
     """
-    rows, told = -(-len(panels) // 2), []
+    rows, in_words = -(-len(panels) // 2), []
     figure, grid = plt.subplots(rows, 2, figsize=(WIDTH, 0.4 + 3.3 * rows), squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.remove()
@@ -52,7 +52,7 @@ def topic_space(panels: Sequence[Mapping]) -> Figure:
             else:
                 taken.append(box)
         words = "; ".join(text.get_text() for text in axes.texts)
-        told.append(
+        in_words.append(
             f"{panel['title']}: {panel['description']}{words and f', themes written in: {words}'}"
         )
     names = list(dict.fromkeys(str(view) for panel in panels for view in panel["view"]))
@@ -69,5 +69,5 @@ def topic_space(panels: Sequence[Mapping]) -> Figure:
     return described(
         figure,
         f"Maps of {len(panels[0]['view'])} items, a colour and shape a view ({', '.join(names)})."
-        f" {'. '.join(told)}.",
+        f" {'. '.join(in_words)}.",
     )

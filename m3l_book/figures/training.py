@@ -51,7 +51,9 @@ def log_likelihood(history: Sequence[Mapping]) -> Figure:
     )
     axes.set(xlabel="sweep", ylabel="log-likelihood\n(nats a token)")
     some = dict.fromkeys((0, len(history) // 2, len(history) - 1))
-    told = ", ".join(
+    means_in_words = ", ".join(
         f"{history[i]['log_likelihood']:.3f} at sweep {history[i]['epoch']}" for i in some
     )
-    return described(figure, f"Joint log-likelihood in nats a token against the sweep: {told}.")
+    return described(
+        figure, f"Joint log-likelihood in nats a token against the sweep: {means_in_words}."
+    )

@@ -70,7 +70,7 @@ def item_entries(
     """What is shown of each test item, by view: title, articles, text, its largest topics, its
     nearest items of every other view, and its tuples'.
     """
-    found, articles = {}, {view: test.article_of_items(view) for view in run.theta}
+    entries, articles = {}, {view: test.article_of_items(view) for view in run.theta}
     language = test.text_views[0]
     nearest = _nearest(run, near)
     place = {view: {} for view in run.theta}
@@ -79,11 +79,11 @@ def item_entries(
             for article in own:
                 place[view].setdefault(article, []).append(i)
     for view, theta in run.theta.items():
-        found[view] = []
+        entries[view] = []
         for i, own in enumerate(articles[view]):
             article = min(own)
             order = np.argsort(-theta[i], kind="stable")[:topics]
-            found[view].append(
+            entries[view].append(
                 {
                     "title": titles.get(view, titles[language])[article] or article,
                     "articles": sorted(own),
@@ -100,7 +100,7 @@ def item_entries(
                     },
                 }
             )
-    return found
+    return entries
 
 
 def _check(run: Run, test: Corpus) -> None:
@@ -136,15 +136,15 @@ def _check(run: Run, test: Corpus) -> None:
 
 def _nearest(run: Run, n: int) -> dict[tuple[str, str], list[list[int]]]:
     """(view, other view) -> for each item of the first its ``n`` nearest of the second."""
-    found = {}
+    nearest = {}
     for a, b in permutations(run.theta, 2):
         blocks = jensen_shannon_matrix(run.theta[a], run.theta[b])
-        found[a, b] = [
+        nearest[a, b] = [
             row
             for _, block in blocks
             for row in np.argsort(block, axis=1, kind="stable")[:, :n].tolist()
         ]
-    return found
+    return nearest
 
 
 def browse(run: Run, test: Corpus, prepared, out, snippet: int = 240, home: str = "") -> Path:

@@ -225,8 +225,8 @@ def _message(sheet: "InlineStyleSheet"):
     """What the chosen item is; of one height whatever it says, so that the map stays in place."""
     from bokeh.models import Div
 
-    spoken = {"role": "status", "tabindex": "0", "aria-label": "the chosen item"}
-    message = Div(text=HINT, stylesheets=[sheet], html_attributes=spoken, **WIDE)
+    announced = {"role": "status", "tabindex": "0", "aria-label": "the chosen item"}
+    message = Div(text=HINT, stylesheets=[sheet], html_attributes=announced, **WIDE)
     message.styles = {"height": "8em", "overflow-y": "auto"}
     return message
 

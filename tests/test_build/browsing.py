@@ -32,12 +32,12 @@ def chromium() -> str:
 
     Where there is none a test is skipped and says so; in CI it fails.
     """
-    found = (
+    actual = (
         shutil.which("chromium")
         or shutil.which("chromium-browser")
         or shutil.which("google-chrome")
     )
-    if not found:
+    if not actual:
         message = (
             "no chromium on this machine: pages were not opened in a browser; on Debian, apt-get"
             " install chromium"
@@ -45,7 +45,7 @@ def chromium() -> str:
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
-    return found
+    return actual
 
 
 @contextlib.contextmanager
@@ -54,12 +54,12 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
-        found = driver.chromium.launch(
+        actual = driver.chromium.launch(
             executable_path=chromium(),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
-        yield found
-        found.close()
+        yield actual
+        actual.close()
 
 
 @contextlib.contextmanager
@@ -175,10 +175,10 @@ def serious_faults(page):
     """What axe-core finds that keeps someone from reading or using the page."""
     from axe_playwright_python.sync_playwright import Axe
 
-    found = Axe().run(page).response["violations"]
+    actual = Axe().run(page).response["violations"]
     serious = [
         f"{v['id']}: {n['target']}"
-        for v in found
+        for v in actual
         if v["impact"] in ("serious", "critical")
         for n in v["nodes"][:3]
     ]

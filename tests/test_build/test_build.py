@@ -103,11 +103,11 @@ def test_what_another_makes_is_left_out_and_named(build, capsys):
         other.wait()
     made = [target.split("/")[2] for target in build.asked[-1][0]]
     assert made == ["teacher-s0", "student-s0", "joint-s0", "joint-s1"]
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     assert (
-        f"left out: teacher-s1: process {other.pid} on " in said
+        f"left out: teacher-s1: process {other.pid} on " in printed
         and f"left out: student-s1: its teacher teacher-s1 is being made by process {other.pid}"
-        in said
+        in printed
     )
     assert build.main(["mini", "--runs", "*"]) == 0, "a lock goes with its process"
     assert len(build.asked[-1][0]) == 6
@@ -173,12 +173,12 @@ def test_logs_of_what_failed_on_a_cluster_are_shown_and_no_other(build, capsys, 
     os.utime(logs / "old.txt", (0, 0))
     monkeypatch.setattr(build, "snakemake", fails)
     assert build.main(["mini", "--", "--workflow-profile", "workflow/slurm"]) == 1
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     assert (
-        "build/mini/logs/joint-s0.txt:" in said
-        and "topics=1: expected 2 or more" in said
-        and "warning" not in said
-        and "yesterday" not in said
+        "build/mini/logs/joint-s0.txt:" in printed
+        and "topics=1: expected 2 or more" in printed
+        and "warning" not in printed
+        and "yesterday" not in printed
     )
     assert build.main(["mini"]) == 1 and "topics=1" not in capsys.readouterr().err, (
         "a job here has shown its log itself"
@@ -203,5 +203,5 @@ def test_a_profile_of_another_form_is_refused_naming_the_place(build, capsys, ch
     place = build.ROOT / "workflow/profiles/mini.yaml"
     place.write_text(yaml.safe_dump({**PROFILE, **change}))
     assert build.main(["mini"]) == 2 and build.asked == []
-    said = capsys.readouterr().err
-    assert said.startswith("workflow/profiles/mini.yaml: ") and message in said
+    printed = capsys.readouterr().err
+    assert printed.startswith("workflow/profiles/mini.yaml: ") and message in printed

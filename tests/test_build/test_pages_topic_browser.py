@@ -144,11 +144,11 @@ def test_a_search_of_the_topic_browser_takes_words_in_any_order_and_says_when_th
         tab.page.keyboard.press("Enter")
         tab.page.wait_for_function("() => document.title.includes('qqqq')")
         assert "Nothing has this word" in tab.page.locator("main").inner_text()
-    for fragment, said in (
+    for fragment, message in (
         ("#main", "topics"),
         ("#/topic/", "Not found"),
         ("#/topic/abc", "no topic abc"),
         ("#/item/image/-1", "no item -1"),
     ):
         with browsing.opened(running, path, fragment=fragment) as tab:
-            assert said in tab.page.locator("main").inner_text()
+            assert message in tab.page.locator("main").inner_text()

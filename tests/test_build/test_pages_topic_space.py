@@ -43,8 +43,8 @@ def test_the_topic_space_is_drawn_and_a_chosen_item_shows_its_tuple(book, runnin
         field.press("ArrowDown")
         field.press("Enter")
         page.wait_for_timeout(700)
-        said = page.locator(".topic-space .bk-Div .bk-clearfix").last.inner_text()
-        assert "Its tuple:" in said and "image:" in said and "topic" in said
+        message = page.locator(".topic-space .bk-Div .bk-clearfix").last.inner_text()
+        assert "Its tuple:" in message and "image:" in message and "topic" in message
         assert (
             page.locator(".topic-space .bk-Figure").first.screenshot() != before and not tab.faults
         )
@@ -160,11 +160,11 @@ def test_a_search_in_the_topic_space_says_what_it_found_and_shows_it(topic_space
         field = page.locator(
             ".topic-space input[type=text], .topic-space .bk-AutocompleteInput input"
         ).first
-        said = page.locator(".topic-space [role=status] .bk-clearfix")
+        message = page.locator(".topic-space [role=status] .bk-clearfix")
         field.fill("<b>zzzz")
         field.press("Enter")
         page.wait_for_timeout(200)
-        assert "No item is called “<b>zzzz”" in said.inner_text()
+        assert "No item is called “<b>zzzz”" in message.inner_text()
         page.locator(".topic-space input[type=checkbox]").nth(1).uncheck()
         button = page.get_by_title(re.compile("Zoom In", re.I)).first
         for _ in range(12):

@@ -84,7 +84,7 @@ def test_folder_environment_and_streams_are_the_clients(warm, tmp_path):
         " arguments, flush=True)\n    print('to stderr', file=sys.stderr)\n    return 7\n"
     )
     command = [*PROGRAM, "told", "a", "b c"]
-    found = subprocess.run(
+    actual = subprocess.run(
         command,
         cwd=tmp_path,
         env=warm | {"SAID": "hello", "PYTHONPATH": str(tmp_path)},
@@ -94,7 +94,7 @@ def test_folder_environment_and_streams_are_the_clients(warm, tmp_path):
     )
     # the server's own path is not the client's: a module that it cannot import is an error that
     # names it
-    assert found.returncode == 1 and "No module named 'told'" in found.stderr
+    assert actual.returncode == 1 and "No module named 'told'" in actual.stderr
 
 
 def test_a_failing_chapter_says_so_and_fails(warm, tmp_path):
@@ -127,15 +127,15 @@ def test_a_fork_has_as_many_threads_as_a_process_of_its_own_would(warm, cold, tm
     ]
     nbformat.write(book, tmp_path / "ask.ipynb")
     limits = {f"{library}_NUM_THREADS": threads for library in ("OMP", "OPENBLAS", "MKL")}
-    said = []
+    message = []
     for name, environment in (("warm", warm), ("cold", cold)):
         result = run(
             ["m3l_book.execute", tmp_path / "ask.ipynb", tmp_path / f"{name}.ipynb"],
             environment | limits,
         )
         assert result.returncode == 0, result.stderr
-        said.append(outputs(tmp_path / f"{name}.ipynb")[-1][0])
-    assert said[0] == said[1] == f"{threads} [{threads}]\n"
+        message.append(outputs(tmp_path / f"{name}.ipynb")[-1][0])
+    assert message[0] == message[1] == f"{threads} [{threads}]\n"
 
 
 def test_a_killed_client_takes_its_work_with_it(warm, tmp_path):

@@ -91,9 +91,9 @@ def test_vectors_that_do_not_fit_are_named():
         evaluate({"en": np.ones((3, 2))}, make_corpus())
 
 
-def assert_same_rows(found, expected):
-    assert [list(row) for row in found] == [list(row) for row in expected]
-    for row, other in zip(found, expected, strict=True):
+def assert_same_rows(actual, expected):
+    assert [list(row) for row in actual] == [list(row) for row in expected]
+    for row, other in zip(actual, expected, strict=True):
         for name, value in other.items():
             np.testing.assert_array_equal(row[name], value)
 
@@ -204,21 +204,21 @@ def test_everything_measured_of_a_model_is_what_each_measure_says(corpus):
     tokens = {v: [list(rng.choice(words[v], size=25)) for _ in range(50)] for v in words}
     theta = {v: rng.dirichlet(np.ones(3), len(view)) for v, view in corpus.views.items()}
     truth = {v: rng.dirichlet(np.ones(2), len(corpus.views[v])) for v in ("en", "image")}
-    found = assess(theta, topics, corpus, tokens, truth)
-    assert set(found) == {"scores", "npmi", "npmi_of_topics", "diversity", "recovery"}
-    assert_same_rows(found["scores"], evaluate(theta, corpus))
+    actual = assess(theta, topics, corpus, tokens, truth)
+    assert set(actual) == {"scores", "npmi", "npmi_of_topics", "diversity", "recovery"}
+    assert_same_rows(actual["scores"], evaluate(theta, corpus))
     assert (
-        list(found["npmi"])
-        == list(found["npmi_of_topics"])
-        == list(found["diversity"])
+        list(actual["npmi"])
+        == list(actual["npmi_of_topics"])
+        == list(actual["diversity"])
         == ["en", "de"]
     )
     for v in topics:
         coherence = npmi(topics[v], tokens[v])
-        assert found["npmi"][v] == pytest.approx(coherence.mean())
-        assert found["npmi_of_topics"][v] == pytest.approx(coherence, abs=1e-6)
-        assert found["diversity"][v] == topic_diversity(topics[v])
-    assert found["recovery"] == {
+        assert actual["npmi"][v] == pytest.approx(coherence.mean())
+        assert actual["npmi_of_topics"][v] == pytest.approx(coherence, abs=1e-6)
+        assert actual["diversity"][v] == topic_diversity(topics[v])
+    assert actual["recovery"] == {
         v: pytest.approx(topic_recovery(theta[v], truth[v])["correlation"].mean()) for v in truth
     }
 
@@ -228,13 +228,13 @@ def test_a_model_without_words_is_measured_by_its_topics_of_documents_alone(corp
         v: np.random.default_rng(0).dirichlet(np.ones(3), len(view))
         for v, view in corpus.views.items()
     }
-    found = assess(theta, {}, corpus, {}, {})
+    actual = assess(theta, {}, corpus, {}, {})
     assert (
-        len(found["scores"]) == 6
-        and found["npmi"]
-        == found["npmi_of_topics"]
-        == found["diversity"]
-        == found["recovery"]
+        len(actual["scores"]) == 6
+        and actual["npmi"]
+        == actual["npmi_of_topics"]
+        == actual["diversity"]
+        == actual["recovery"]
         == {}
     )
 

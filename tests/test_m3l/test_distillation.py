@@ -93,18 +93,18 @@ def test_the_prior_is_the_teachers_posterior_of_each_tuples_document(lesson):
 def test_a_floor_bounds_the_variance_of_the_prior_and_nothing_else(lesson, floor):
     corpus, teacher = lesson
     mean, log_variance = teacher.posterior(corpus.views["en"].embeddings, "en")
-    found = (
+    actual = (
         teacher_prior(teacher, corpus, "en")
         if floor is None
         else teacher_prior(teacher, corpus, "en", floor)
     )
     least = -4.0 if floor is None else floor
-    np.testing.assert_array_equal(found[0], mean)
+    np.testing.assert_array_equal(actual[0], mean)
     np.testing.assert_array_equal(
-        found[1], np.where(log_variance < least, np.float32(least), log_variance)
+        actual[1], np.where(log_variance < least, np.float32(least), log_variance)
     )
     assert (
-        found[1].dtype == np.float32
+        actual[1].dtype == np.float32
         and (floor is None or (log_variance < floor).any())
         and (log_variance > least).any()
     )
@@ -122,9 +122,9 @@ def test_the_posterior_is_what_the_network_says_of_a_document_in_evaluation(less
     with torch.no_grad():
         mean, log_variance = teacher.encode("en", torch.from_numpy(x))
     for batch_size in (1, 7, 1000):
-        found = teacher.posterior(x, "en", batch_size)
-        np.testing.assert_allclose(found[0], mean, atol=1e-5)
-        np.testing.assert_allclose(found[1], log_variance, atol=1e-5)
+        actual = teacher.posterior(x, "en", batch_size)
+        np.testing.assert_allclose(actual[0], mean, atol=1e-5)
+        np.testing.assert_allclose(actual[1], log_variance, atol=1e-5)
     assert [array.shape for array in teacher.posterior(x[:0], "en")] == [(0, TOPICS)] * 2
 
 
@@ -446,7 +446,7 @@ def test_pictures_borrow_the_words_of_their_first_tuples_document():
     )
     views["en"] = replace(views["en"], index=np.array([-1, 4, 3, 5, 0, 1]))
     corpus = Corpus("lent", views, corpus.tuple_ids, corpus.article_ids, corpus.split)
-    lent = corpus.lend_words("en", "image")
+    lent = corpus.copy_words("en", "image")
     # picture 0: tuples 1 and 5, of documents 4 and 1; picture 1: tuple 4, document 0; picture 2:
     # tuple 0, without English, and 2, document 3
     np.testing.assert_array_equal(
@@ -467,7 +467,7 @@ def test_pictures_borrow_the_words_of_their_first_tuples_document():
 
 def test_a_model_of_pictures_trains_on_words_it_was_lent(lesson):
     corpus, _ = lesson
-    lent = corpus.lend_words("en", "image").select(["image"])
+    lent = corpus.copy_words("en", "image").select(["image"])
     model = model_for(lent, TOPICS)
     history = train(model, lent, epochs=20)
     assert history[-1]["reconstruction"] < history[0]["reconstruction"]
@@ -483,7 +483,7 @@ def test_a_picture_without_a_document_cannot_borrow_words():
     with pytest.raises(
         DataError, match="corpus gaps: item 'image-2' of view 'image' is in no tuple with 'en'"
     ):
-        some.lend_words("en", "image")
+        some.copy_words("en", "image")
 
 
 @pytest.mark.parametrize(
@@ -498,4 +498,4 @@ def test_a_picture_without_a_document_cannot_borrow_words():
 )
 def test_lending_where_there_is_nothing_to_lend_is_refused(corpus, source, to, message):
     with pytest.raises(ParameterError, match=message):
-        corpus.lend_words(source, to)
+        corpus.copy_words(source, to)

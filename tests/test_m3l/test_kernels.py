@@ -61,12 +61,12 @@ def assert_same_gradients(corpus, objective, options, tuples, prior=None):
     sum(expected.values()).backward()
     after = torch.rand(1)
     torch.manual_seed(1)
-    found = step.gradients(tuples)
+    actual = step.gradients(tuples)
     assert torch.rand(1) == after, (
         "the fused step must take as many random numbers as the plain one"
     )
-    assert list(found) == list(expected)
-    assert found == pytest.approx(
+    assert list(actual) == list(expected)
+    assert actual == pytest.approx(
         {name: value.item() for name, value in expected.items()}, rel=2e-5, abs=1e-4
     )
     gradients = {name: p.grad.numpy() for name, p in plain.named_parameters() if p.grad is not None}

@@ -212,6 +212,7 @@ def test_arrays_for_ldavis_have_the_shapes_and_sums_that_it_asks_for(fitted):
         ldavis_arrays(estimator.model_, make_corpus(n=60, words=29), "en")
 
 
+@pytest.mark.slow
 def test_the_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", readme, re.S)

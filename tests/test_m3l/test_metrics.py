@@ -238,32 +238,32 @@ def test_equal_topics_for_all_score_exactly_chance(distance):
 
 def test_random_topics_score_what_theory_says():
     n, harmonic = 200, sum(1 / i for i in range(1, 201))
-    found = [retrieval(simplex(n, 10, seed), simplex(n, 10, 1000 + seed)) for seed in range(10)]
-    scores = np.concatenate([f["reciprocal_rank"] for f in found])
+    actual = [retrieval(simplex(n, 10, seed), simplex(n, 10, 1000 + seed)) for seed in range(10)]
+    scores = np.concatenate([f["reciprocal_rank"] for f in actual])
     # one relevant item of n at rank R, uniform: E[1/R] = H_n / n
     spread = np.std(1 / np.arange(1, n + 1)) / math.sqrt(len(scores))
     assert abs(scores.mean() - harmonic / n) < 5 * spread < harmonic / n
-    assert all(f["chance_rr"] == pytest.approx(harmonic / n) == f["chance_ap"] for f in found)
+    assert all(f["chance_rr"] == pytest.approx(harmonic / n) == f["chance_ap"] for f in actual)
 
 
 def test_random_topics_with_several_relevant_items_score_chance():
     rng, n, r = np.random.default_rng(0), 60, 4
     relevant = [set(rng.choice(n, r, replace=False).tolist()) for _ in range(3000)]
-    found = retrieval(simplex(3000, 8), simplex(n, 8, 1), relevant)
+    actual = retrieval(simplex(3000, 8), simplex(n, 8, 1), relevant)
     for name, expected in (
-        ("reciprocal_rank", found["chance_rr"]),
-        ("average_precision", found["chance_ap"]),
+        ("reciprocal_rank", actual["chance_rr"]),
+        ("average_precision", actual["chance_ap"]),
     ):
-        assert found[name].mean() == pytest.approx(expected, rel=0.05)
-    assert (found["chance_rr"], found["chance_ap"]) == pytest.approx(chance(r, n))
+        assert actual[name].mean() == pytest.approx(expected, rel=0.05)
+    assert (actual["chance_rr"], actual["chance_ap"]) == pytest.approx(chance(r, n))
     # P(no relevant item before rank i) = C(n-i+1, r) / C(n, r)
     first_at = [math.comb(n - i, r - 1) / math.comb(n, r) for i in range(1, n - r + 2)]
     assert sum(first_at) == pytest.approx(1)
-    assert found["chance_rr"] == pytest.approx(sum(p / i for i, p in enumerate(first_at, 1)))
+    assert actual["chance_rr"] == pytest.approx(sum(p / i for i, p in enumerate(first_at, 1)))
     # AP of a random order: each rank i holds a relevant item with r/n, and then (r-1)/(n-1) of
     # those before it
     expected = sum((1 + (i - 1) * (r - 1) / (n - 1)) / i for i in range(1, n + 1)) / n
-    assert found["chance_ap"] == pytest.approx(expected)
+    assert actual["chance_ap"] == pytest.approx(expected)
 
 
 def test_several_relevant_items_by_hand():
@@ -625,9 +625,9 @@ def test_diversity_is_the_share_of_distinct_words():
 def test_recovery_of_permuted_truth_is_1():
     truth = simplex(100, 6)
     order = np.random.default_rng(0).permutation(6)
-    found = topic_recovery(truth[:, order], truth)
-    np.testing.assert_allclose(found["correlation"], 1)
-    assert order[found["match"]].tolist() == list(range(6))
+    actual = topic_recovery(truth[:, order], truth)
+    np.testing.assert_allclose(actual["correlation"], 1)
+    assert order[actual["match"]].tolist() == list(range(6))
 
 
 def test_recovery_with_fewer_or_more_topics_than_known():
@@ -681,10 +681,10 @@ def test_neighbour_overlap_is_what_scikit_learn_finds():
     rng = np.random.default_rng(1)
     a = rng.standard_normal((80, 5))
     b = a + 0.7 * rng.standard_normal((80, 5))
-    found = [
+    actual = [
         NearestNeighbors(n_neighbors=4, metric="cosine").fit(x).kneighbors(return_distance=False)
         for x in (a, b)
     ]
     assert neighbour_overlap(a, b, 4) == pytest.approx(
-        np.mean([len(set(p) & set(q)) / 4 for p, q in zip(*found, strict=True)])
+        np.mean([len(set(p) & set(q)) / 4 for p, q in zip(*actual, strict=True)])
     )

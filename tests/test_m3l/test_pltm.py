@@ -355,12 +355,13 @@ def test_planted_topics_are_found_in_every_language_under_one_numbering(optimize
     model, _ = sampled(
         corpus, topics=5, sweeps=150, burn_in=50, optimize_every=optimize_every, seed=1
     )
-    found = {name: np.corrcoef(phi[name], model.phi(name))[:5, 5:] for name in phi}
+    actual = {name: np.corrcoef(phi[name], model.phi(name))[:5, 5:] for name in phi}
     matches = {
-        name: linear_sum_assignment(-correlation)[1].tolist() for name, correlation in found.items()
+        name: linear_sum_assignment(-correlation)[1].tolist()
+        for name, correlation in actual.items()
     }
     assert matches["en"] == matches["de"], "topic k is the same topic in both languages"
-    for name, correlation in found.items():
+    for name, correlation in actual.items():
         assert correlation[np.arange(5), matches[name]].min() > 0.95, name
         np.testing.assert_allclose(model.phi(name).sum(axis=1), 1)
         heaviest = [corpus.views[name].vocabulary[w] for w in model.phi(name).argmax(axis=1)]
@@ -429,12 +430,12 @@ def lacking(corpus, **rows):
 
 def test_a_tuple_without_a_language_has_an_empty_row():
     corpus = lacking(make_corpus(n=8), en=[2, 3], de=[5])
-    found = documents(corpus)
-    assert list(found) == ["en", "de"], "pictures have no words"
+    actual = documents(corpus)
+    assert list(actual) == ["en", "de"], "pictures have no words"
     for name, gone in (("en", [2, 3]), ("de", [5])):
         expected = corpus.views[name].bow.toarray()
         expected[gone] = 0
-        np.testing.assert_array_equal(found[name].toarray(), expected)
+        np.testing.assert_array_equal(actual[name].toarray(), expected)
 
 
 def test_tuples_that_share_all_their_documents_count_once():
@@ -448,11 +449,11 @@ def test_tuples_that_share_all_their_documents_count_once():
         ),
         "image": corpus.views["image"],
     }
-    found = documents(Corpus("shared", views, corpus.tuple_ids, ["a"] * 6, corpus.split))
-    np.testing.assert_array_equal(found["en"].toarray(), en.bow.toarray()[[4, 0, 4, 0, 5]])
+    actual = documents(Corpus("shared", views, corpus.tuple_ids, ["a"] * 6, corpus.split))
+    np.testing.assert_array_equal(actual["en"].toarray(), en.bow.toarray()[[4, 0, 4, 0, 5]])
     expected = de.bow.toarray()[[4, 1, 0, 2, 5]]
     expected[2] = 0
-    np.testing.assert_array_equal(found["de"].toarray(), expected)
+    np.testing.assert_array_equal(actual["de"].toarray(), expected)
 
 
 def test_tuples_that_lack_languages_are_sampled():
@@ -465,9 +466,10 @@ def test_tuples_that_lack_languages_are_sampled():
             model.counts[name].sum(axis=0),
             np.asarray(view.bow[view.index[view.present]].sum(axis=0)).ravel(),
         )
-    found = {name: np.corrcoef(phi[name], model.phi(name))[:5, 5:] for name in phi}
+    actual = {name: np.corrcoef(phi[name], model.phi(name))[:5, 5:] for name in phi}
     matches = {
-        name: linear_sum_assignment(-correlation)[1].tolist() for name, correlation in found.items()
+        name: linear_sum_assignment(-correlation)[1].tolist()
+        for name, correlation in actual.items()
     }
     assert matches["en"] == matches["de"]
 

@@ -33,7 +33,7 @@ def point(run, variant, folder, **params):
 
 @pytest.fixture(scope="module")
 def runs(test_part):
-    found = []
+    actual = []
     for topics, quality in ((25, 1.0), (50, 2.0), (100, 4.0)):
         for seed in (0, 1):
             for model, trained, q in (
@@ -49,7 +49,7 @@ def runs(test_part):
                     seed,
                     quality=q,
                 )
-                found.append(
+                actual.append(
                     point(
                         run,
                         {"topics": topics},
@@ -57,7 +57,7 @@ def runs(test_part):
                         topics=topics,
                     )
                 )
-    return found
+    return actual
 
 
 def test_points_have_their_parameter_and_the_papers_directions(runs):
@@ -113,10 +113,10 @@ def test_stars_are_the_papers_numbers_where_it_has_the_panel(runs, test_part):
         ("multimodal", "de-image"),
     }
     stars = ablations.paper_points(read_numbers(ROOT / "data/paper/numbers.csv"), panels, 100)
-    found = {(p["panel"].partition(", ")[0], p["model"]): p["score"] for p in stars}
+    actual = {(p["panel"].partition(", ")[0], p["model"]): p["score"] for p in stars}
     assert (
-        found["small: en → fr", "ZeroshotTM"] == 0.997
-        and found["small: fr → image", "M3L-Contrast"] == 0.102
+        actual["small: en → fr", "ZeroshotTM"] == 0.997
+        and actual["small: fr → image", "M3L-Contrast"] == 0.102
     )
     assert len(stars) == 4 + 3 + 3 and all(p["x"] == 100 for p in stars)
 

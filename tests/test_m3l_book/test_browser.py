@@ -26,9 +26,9 @@ def test_part():
 
 @pytest.fixture(scope="module")
 def run(test_part):
-    found = record(test_part, "M3L-Contrast", list(VIEWS))
-    found.params |= {"topics": 6}
-    return replace(found, folder=Path("runs/mine"))
+    actual = record(test_part, "M3L-Contrast", list(VIEWS))
+    actual.params |= {"topics": 6}
+    return replace(actual, folder=Path("runs/mine"))
 
 
 @pytest.fixture(scope="module")
@@ -211,8 +211,10 @@ def test_a_record_that_is_not_whole_is_refused(
 
 def test_a_page_without_pictures(run, test_part, prepared, tmp_path):
     texts = replace(run, theta={v: run.theta[v] for v in ("en", "fr")})
-    found = data_of(browser.browse(texts, test_part.select(["en", "fr"]), prepared, tmp_path / "t"))
-    assert found["views"] == ["en", "fr"] and not (tmp_path / "t" / "pictures").exists()
+    actual = data_of(
+        browser.browse(texts, test_part.select(["en", "fr"]), prepared, tmp_path / "t")
+    )
+    assert actual["views"] == ["en", "fr"] and not (tmp_path / "t" / "pictures").exists()
 
 
 def test_thumbnails_replace_what_was_there_as_a_whole(tmp_path, prepared):

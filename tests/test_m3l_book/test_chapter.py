@@ -60,11 +60,11 @@ def test_plain_papermill_meets_the_check_inside_the_chapter(tmp_path, monkeypatc
         START,
         f"open({str(tmp_path / 'ran')!r}, 'w')",
     )
-    for parameters, said in (
+    for parameters, message in (
         ({"topcis": 4}, "'topcis' is unknown; valid: topics"),
         ({"topics": "many"}, "topics='many' is of type str, expected int"),
     ):
-        with pytest.raises(papermill.PapermillExecutionError, match=said):
+        with pytest.raises(papermill.PapermillExecutionError, match=message):
             papermill.execute_notebook(
                 str(path),
                 str(tmp_path / "out.ipynb"),
@@ -91,8 +91,8 @@ def test_a_failed_cell_fails_the_command_and_keeps_the_old_output(tmp_path, monk
     )
     (tmp_path / "out.ipynb").write_text("old")
     assert execute.main([str(path), str(tmp_path / "out.ipynb"), "-p", "topics", "5"]) == 1
-    said = capsys.readouterr().err
-    assert "a.ipynb" in said and "ValueError: no such luck" in said
+    message = capsys.readouterr().err
+    assert "a.ipynb" in message and "ValueError: no such luck" in message
     assert (tmp_path / "out.ipynb").read_text() == "old"
     assert (tmp_path / "out.failed.ipynb").exists()
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
@@ -135,15 +135,15 @@ def test_outside_the_project_a_chapter_says_so(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    "options, said",
+    "options, message",
     [
         ({"languages": ["en"]}, "languages=.*expected str"),
         ({"test_fraction": "abc"}, "test_fraction='abc'.*expected float"),
         ({"lang": "en"}, "'lang' is unknown; valid: allow_missing"),
     ],
 )
-def test_source_options_are_checked_before_anything_is_read(options, said):
+def test_source_options_are_checked_before_anything_is_read(options, message):
     from m3l_book.data.sources import load_source
 
-    with pytest.raises(ParameterError, match=f"options of corpus 'table': .*{said}"):
+    with pytest.raises(ParameterError, match=f"options of corpus 'table': .*{message}"):
         load_source("table", path="none.csv", **options)

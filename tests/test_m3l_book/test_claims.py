@@ -204,14 +204,14 @@ def test_an_id_that_stands_twice_and_wrong_columns_are_refused(tmp_path):
     ],
 )
 def test_each_rule_decides_as_it_says(relation, subject, others, threshold, means, verdict):
-    found = judge(
+    actual = judge(
         claim(relation, tuple(subject), tuple(others), threshold), measured(**means), nothing
     )
-    assert found.verdict == verdict
-    assert {m: round(v, 1) for (_, _, m), v in found.means.items()} == {
+    assert actual.verdict == verdict
+    assert {m: round(v, 1) for (_, _, m), v in actual.means.items()} == {
         m: pytest.approx(v, abs=0.06) for m, v in means.items()
     }
-    for case in found.cases:
+    for case in actual.cases:
         assert case.low <= case.value <= case.high
         assert case.right == ("yes" if case.low > 0 else "no" if case.high < 0 else "undecided")
 
@@ -234,8 +234,8 @@ def test_one_case_against_it_refutes_a_claim_and_a_corpus_without_a_model_does_n
     both = measured("vital", A=0.5, B=0.3) | measured("emoji", A=0.3, B=0.5)
     assert judge(claim(), both, nothing).verdict == "does not hold"
     lacking = measured("vital", A=0.5, B=0.3) | measured("emoji", A=0.1)
-    found = judge(claim(), lacking, nothing)
-    assert found.verdict == "holds" and {case.corpus for case in found.cases} == {"vital"}
+    actual = judge(claim(), lacking, nothing)
+    assert actual.verdict == "holds" and {case.corpus for case in actual.cases} == {"vital"}
     assert judge(claim(others=("Z",)), both, nothing).verdict == "not measured"
     assert judge(claim(measure="JSD"), both, nothing).verdict == "not measured"
 
@@ -266,8 +266,8 @@ def of_the_paper():
 
 def test_the_papers_own_numbers_are_put_to_the_same_rules():
     """By hand from the printed tables."""
-    found = of_the_paper()
-    assert {name for name, v in found.items() if v.paper_agrees == "yes"} >= {
+    actual = of_the_paper()
+    assert {name for name, v in actual.items() if v.paper_agrees == "yes"} >= {
         "zeroshot-wins-text",
         "m3l-beats-pltm",
         "m3l-wins-image",
@@ -276,28 +276,30 @@ def test_the_papers_own_numbers_are_put_to_the_same_rules():
     }
     # 0.130 against ZeroshotTM-KD's 0.128; 0.53 and 0.86 of the way; 0.052 below 0.053 … see the
     # tables
-    assert found["m3l-jsd-image"].paper_agrees == "no" and found["kd-slightly"].paper_agrees == "no"
     assert (
-        found["unaligned-beats-kd"].paper_agrees == "no"
+        actual["m3l-jsd-image"].paper_agrees == "no" and actual["kd-slightly"].paper_agrees == "no"
+    )
+    assert (
+        actual["unaligned-beats-kd"].paper_agrees == "no"
     )  # 0.053 and 0.047 against 0.082 and 0.093
     assert (
-        found["unaligned-image"].paper_agrees == "no"
-        and found["unaligned-text"].paper_agrees == "yes"
+        actual["unaligned-image"].paper_agrees == "no"
+        and actual["unaligned-text"].paper_agrees == "yes"
     )
-    assert found["same-top-text"].paper_agrees == "no number"
-    assert all(v.verdict == "not measured" for v in found.values())
+    assert actual["same-top-text"].paper_agrees == "no number"
+    assert all(v.verdict == "not measured" for v in actual.values())
 
 
 def test_variants_of_m3l_find_their_rows_of_table_4():
     def table4(pictures):
         return contender("M3L-Contrast", {"texts": "multilingual", "pictures": pictures})
 
-    found = of_the_paper()
-    values = found["unaligned-image"].paper_means
+    actual = of_the_paper()
+    values = actual["unaligned-image"].paper_means
     assert values["en-image", table4("unaligned")] == 0.053
     assert values["en-image", table4("aligned")] == 0.119
-    assert found["m3l-competitive"].paper_means["en-de", Contender("M3L-Contrast")] == 0.684
-    assert found["m3l-languages-farther"].paper_means["en-de", Contender("M3L-Contrast")] == 0.035
+    assert actual["m3l-competitive"].paper_means["en-de", Contender("M3L-Contrast")] == 0.684
+    assert actual["m3l-languages-farther"].paper_means["en-de", Contender("M3L-Contrast")] == 0.035
 
 
 def test_on_the_papers_data_a_number_is_inside_its_interval_or_not():

@@ -101,10 +101,10 @@ def test_gpu_memory_counts_the_model_that_is_built():
         for name, p in model.named_parameters()
         if p.requires_grad and "bias" not in name and "prior" not in name
     )
-    found = costs.gpu_memory(1000, [16, 24], [40], 10)
-    assert found["model"] == pytest.approx(learnt * 16 / 2**20) and found["data"] == pytest.approx(
-        1000 * 80 * 4 / 2**20
-    )
+    actual = costs.gpu_memory(1000, [16, 24], [40], 10)
+    assert actual["model"] == pytest.approx(learnt * 16 / 2**20) and actual[
+        "data"
+    ] == pytest.approx(1000 * 80 * 4 / 2**20)
 
 
 def test_the_papers_grid_is_counted_whole():

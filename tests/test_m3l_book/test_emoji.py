@@ -28,9 +28,9 @@ def world(cache):
 
 
 def test_emoji_have_names_in_every_language_and_a_drawing():
-    found = pictograms.pictograms()
-    assert len({p.chars for p in found}) == len(found) > 100
-    for p in found:
+    actual = pictograms.pictograms()
+    assert len({p.chars for p in actual}) == len(actual) > 100
+    for p in actual:
         assert set(p.names) == set(pictograms.LANGUAGES)
         assert all(
             name.strip() and ":" not in name and "_" not in name for name in p.names.values()

@@ -666,11 +666,11 @@ def test_no_bar_is_shown_where_none_is_wanted():
         "from m3l_book.encoders.registry import get_encoder; print(get_encoder('minilm-en',"
         " device='cpu').embed(['a horse']).shape)"
     )
-    found = subprocess.run(
+    actual = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"TQDM_DISABLE": "1"},
         capture_output=True,
         text=True,
         timeout=300,
     )
-    assert found.stdout.endswith("(1, 384)\n") and "%" not in found.stderr, found.stderr
+    assert actual.stdout.endswith("(1, 384)\n") and "%" not in actual.stderr, actual.stderr

@@ -31,13 +31,13 @@ def profile(**grids):
 
 
 def test_a_run_a_seed_and_a_point():
-    found = planning.make_plan(profile())
+    actual = planning.make_plan(profile())
     main = [f"{name}-s{seed}" for name in ("teacher", "student", "joint") for seed in (0, 1)]
-    assert found.shown["main"] == main
-    assert list(found.runs) == main + [
+    assert actual.shown["main"] == main
+    assert list(actual.runs) == main + [
         f"{name}-k25-s{seed}" for name in ("teacher", "student", "joint") for seed in (0, 1)
     ]
-    assert found.runs["joint-k25-s1"] == {
+    assert actual.runs["joint-k25-s1"] == {
         "model": "M3L-Contrast",
         "variant": {"topics": "25"},
         "corpus": "emoji",
@@ -46,24 +46,24 @@ def test_a_run_a_seed_and_a_point():
         "epochs": 60,
         "seed": 1,
     }
-    assert set(found.shown["08"]) == set(found.runs)
+    assert set(actual.shown["08"]) == set(actual.runs)
 
 
 def test_a_point_that_is_the_run_itself_names_it_and_trains_nothing():
-    found = planning.make_plan(profile(seeds=[0]))
-    assert "joint-k50-s0" not in found.runs
+    actual = planning.make_plan(profile(seeds=[0]))
+    assert "joint-k50-s0" not in actual.runs
     # the run's own seeds count there, whatever the grid's
     assert (
-        found.variants["08"]["joint-s0"] == found.variants["08"]["joint-s1"] == [{"topics": "50"}]
+        actual.variants["08"]["joint-s0"] == actual.variants["08"]["joint-s1"] == [{"topics": "50"}]
     )
-    assert "joint-k25-s1" not in found.runs and "joint-s1" in found.shown["08"]
+    assert "joint-k25-s1" not in actual.runs and "joint-s1" in actual.shown["08"]
 
 
 def test_a_student_has_a_teacher_of_its_own_point_and_seed():
-    found = planning.make_plan(profile())
+    actual = planning.make_plan(profile())
     assert (
-        found.runs["student-k25-s1"]["teacher"] == "teacher-k25-s1"
-        and found.runs["student-s1"]["teacher"] == "teacher-s1"
+        actual.runs["student-k25-s1"]["teacher"] == "teacher-k25-s1"
+        and actual.runs["student-s1"]["teacher"] == "teacher-s1"
     )
     batches = planning.make_plan(
         profile(
@@ -79,18 +79,18 @@ def test_a_student_has_a_teacher_of_its_own_point_and_seed():
 
 def test_several_parameters_change_together_and_names_are_safe():
     encoders = {"en": "minilm-en", "de": "some/model"}
-    found = planning.make_plan(
+    actual = planning.make_plan(
         profile(
             of=["joint"],
             points=[{"encoders": encoders}, {"batch_size": 64, "epochs": 120}],
             name="",
         )
     )
-    assert found.runs["joint-minilm-en-some-model-s0"]["encoders"] == encoders
-    assert found.runs["joint-minilm-en-some-model-s0"]["variant"] == {
+    assert actual.runs["joint-minilm-en-some-model-s0"]["encoders"] == encoders
+    assert actual.runs["joint-minilm-en-some-model-s0"]["variant"] == {
         "encoders": "minilm-en, some/model"
     }
-    assert found.runs["joint-64-120-s0"]["epochs"] == 120
+    assert actual.runs["joint-64-120-s0"]["epochs"] == 120
 
 
 def test_added_points_are_kept_and_added_once(tmp_path):
@@ -99,12 +99,12 @@ def test_added_points_are_kept_and_added_once(tmp_path):
         planning.add_point(given, tmp_path, "08", {"topics": 75})
     planning.add_point(given, tmp_path, "08", {"seeds": [7]})
     assert len(json.loads((tmp_path / "points.json").read_text())) == 2
-    found = planning.make_plan(given, planning.added_points(tmp_path))
-    assert {"joint-k75-s0", "joint-k75-s7", "joint-s7", "student-k25-s7"} <= set(found.runs)
-    assert found.runs["student-k75-s7"]["teacher"] == "teacher-k75-s7" and found.variants["08"][
+    actual = planning.make_plan(given, planning.added_points(tmp_path))
+    assert {"joint-k75-s0", "joint-k75-s7", "joint-s7", "student-k25-s7"} <= set(actual.runs)
+    assert actual.runs["student-k75-s7"]["teacher"] == "teacher-k75-s7" and actual.variants["08"][
         "joint-s7"
     ] == [{"topics": "50"}]
-    assert planning.make_plan(given).runs.keys() < found.runs.keys()
+    assert planning.make_plan(given).runs.keys() < actual.runs.keys()
 
 
 @pytest.mark.parametrize(
@@ -154,16 +154,16 @@ def test_two_runs_of_one_name_are_refused():
     "path", sorted((ROOT / "workflow" / "profiles").glob("*.yaml")), ids=lambda p: p.stem
 )
 def test_every_profile_can_be_planned_and_shows_something_in_each_chapter_of_grids(path):
-    found = planning.make_plan(yaml.safe_load(path.read_text(encoding="utf-8")))
-    assert set(found.shown) == {
+    actual = planning.make_plan(yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert set(actual.shown) == {
         "main",
         "09-topic-numbers",
         "10-batch-sizes",
         "11-encoder-combinations",
     }
-    for run, values in found.runs.items():
+    for run, values in actual.runs.items():
         if "teacher" in values:
-            teacher = found.runs[values["teacher"]]
+            teacher = actual.runs[values["teacher"]]
             assert (teacher["topics"], teacher["corpus"], teacher["seed"]) == (
                 values["topics"],
                 values["corpus"],
@@ -181,12 +181,12 @@ def test_a_point_of_two_grids_is_run_once_and_has_both_names():
     given["grids"].append(
         {**equal, "name": "b{batch_size}-e{epochs}", "variant": {"updates": "equal"}}
     )
-    found = planning.make_plan(given)
-    assert "joint-b64-e60-s0" not in found.runs and "joint-b64-e90-s0" in found.runs
+    actual = planning.make_plan(given)
+    assert "joint-b64-e60-s0" not in actual.runs and "joint-b64-e90-s0" in actual.runs
     assert (
-        found.variants["09"]["joint-b64-s0"]
+        actual.variants["09"]["joint-b64-s0"]
         == [{"batch_size": "64", "epochs": "60", "updates": "equal"}]
-        and "joint-b64-s0" in found.shown["09"]
+        and "joint-b64-s0" in actual.shown["09"]
     )
 
 
@@ -196,8 +196,8 @@ def test_a_point_of_encoders_goes_to_grids_of_the_same_views(tmp_path):
         {"chapter": "08", "of": ["teacher"], "points": [{"encoders": {"en": "a"}}]}
     )
     planning.add_point(given, tmp_path, "08", {"encoders": {"en": "x", "image": "y"}})
-    found = planning.make_plan(given, planning.added_points(tmp_path))
-    assert "joint-x-y-s0" in found.runs and "teacher-x-y-s0" not in found.runs
+    actual = planning.make_plan(given, planning.added_points(tmp_path))
+    assert "joint-x-y-s0" in actual.runs and "teacher-x-y-s0" not in actual.runs
     with pytest.raises(ParameterError, match="encoders of en, image or encoders of en, or seeds"):
         planning.add_point(given, tmp_path, "08", {"encoders": {"de": "x"}})
 

@@ -26,11 +26,11 @@ def test_part():
 
 @pytest.fixture(scope="module")
 def runs(test_part):
-    found = []
+    actual = []
     for seed in (0, 1, 2):
         for a, b in (("en", "fr"), ("fr", "en")):
-            found.append(record(test_part, "ZeroshotTM", [a], seed=seed, quality=6.0))
-            found.append(
+            actual.append(record(test_part, "ZeroshotTM", [a], seed=seed, quality=6.0))
+            actual.append(
                 record(
                     test_part,
                     "ZeroshotTM-KD",
@@ -41,7 +41,7 @@ def runs(test_part):
                     quality=1.0,
                 )
             )
-            found.append(
+            actual.append(
                 record(
                     test_part,
                     "ZeroshotTM-KD",
@@ -52,12 +52,12 @@ def runs(test_part):
                     quality=0.5,
                 )
             )
-        found.append(
+        actual.append(
             record(test_part, "M3L-Contrast", ["en", "fr"], ["en", "fr"], seed, quality=2.0)
         )
-        found.append(record(test_part, "M3L-Contrast", list(VIEWS), seed=seed, quality=2.0))
-        found.append(record(test_part, "PLTM", ["en", "fr"], ["en", "fr"], seed, quality=0.3))
-    return found
+        actual.append(record(test_part, "M3L-Contrast", list(VIEWS), seed=seed, quality=2.0))
+        actual.append(record(test_part, "PLTM", ["en", "fr"], ["en", "fr"], seed, quality=0.3))
+    return actual
 
 
 @pytest.fixture(scope="module")
@@ -113,30 +113,30 @@ def measured(runs, tests):
 
 
 def test_measurements_are_the_values_of_the_records(runs, tests, test_part):
-    found = measured(runs, tests)
+    actual = measured(runs, tests)
     chosen = [r for r in runs if r.params["model"] == "M3L-Contrast" and "image" in r.theta]
     row = [
         next(s for s in r.metrics["scores"] if (s["query"], s["item"]) == ("fr", "image"))
         for r in chosen
     ]
     np.testing.assert_array_equal(
-        found["small", "multimodal", "UAP", "de-image", Contender("M3L-Contrast")],
+        actual["small", "multimodal", "UAP", "de-image", Contender("M3L-Contrast")],
         [s["values"] for s in row],
     )
     np.testing.assert_array_equal(
-        found["small", "multimodal", "JSD", "de-image", Contender("M3L-Contrast")],
+        actual["small", "multimodal", "JSD", "de-image", Contender("M3L-Contrast")],
         [s["divergences"] for s in row],
     )
     a, b = aligned_pairs(test_part, "fr", "image")
     same = [r.theta["fr"].argmax(1)[a] == r.theta["image"].argmax(1)[b] for r in chosen]
     np.testing.assert_array_equal(
-        found["small", "multimodal", "same top topic", "de-image", Contender("M3L-Contrast")], same
+        actual["small", "multimodal", "same top topic", "de-image", Contender("M3L-Contrast")], same
     )
-    assert found["small", "multilingual", "MRR", "en-de", Contender("raw embeddings")].shape == (
+    assert actual["small", "multilingual", "MRR", "en-de", Contender("raw embeddings")].shape == (
         1,
         60,
     )
-    assert ("small", "multilingual", "UAP", "en-image", Contender("ZeroshotTM")) not in found
+    assert ("small", "multilingual", "UAP", "en-image", Contender("ZeroshotTM")) not in actual
     # the coherence of a student is that of the language it learnt: the one taught by the other
     student = [
         r
@@ -144,7 +144,7 @@ def test_measurements_are_the_values_of_the_records(runs, tests, test_part):
         if r.params["model"] == "ZeroshotTM-KD" and r.params["train_views"] == ["fr"]
     ]
     np.testing.assert_array_equal(
-        found["small", "multilingual", "NPMI", "de", Contender("ZeroshotTM-KD")],
+        actual["small", "multilingual", "NPMI", "de", Contender("ZeroshotTM-KD")],
         [r.metrics["npmi_of_topics"]["fr"] for r in student],
     )
 

@@ -23,14 +23,14 @@ def thetas(n=60, k=5, mixed=True, seed=0):
     """θ of three views: near their tuple's truth, or each view about topics of its own."""
     rng = np.random.default_rng(seed)
     truth = rng.dirichlet(np.full(k, 0.3), n)
-    found = {}
+    actual = {}
     for i, view in enumerate(VIEWS):
         noise = rng.dirichlet(np.full(k, 0.3), n)
         x = 0.9 * truth + 0.1 * noise
         if not mixed:
             x = np.hstack([np.zeros((n, i * k)), x, np.zeros((n, (2 - i) * k))])
-        found[view] = x.astype(np.float32)
-    return found
+        actual[view] = x.astype(np.float32)
+    return actual
 
 
 def test_pool_holds_the_items_of_the_articles_drawn_and_no_other(test_part):
@@ -161,19 +161,19 @@ def test_themes_stand_where_their_items_are(test_part):
     theta = np.eye(3, dtype=np.float32)[[0] * 30 + [1] * 20 + [2] * 10]
     s = topic_space.pool({"en": theta}, test_part)
     place = np.array([[0.0, 0.0], [5.0, 0.0], [0.0, 9.0]])[theta.argmax(axis=1)]
-    found = topic_space.themes(s, place, [["a", "b", "c"], ["d", "e", "f"], ["g", "h", "i"]], n=2)
-    assert found == [(0.0, 0.0, "a, b"), (5.0, 0.0, "d, e")]
+    actual = topic_space.themes(s, place, [["a", "b", "c"], ["d", "e", "f"], ["g", "h", "i"]], n=2)
+    assert actual == [(0.0, 0.0, "a, b"), (5.0, 0.0, "d, e")]
 
 
 def test_summary_has_a_value_a_view_and_a_pair_and_is_told_in_words(test_part):
     s = topic_space.pool(thetas(), test_part)
-    found = topic_space.summary(s, topic_space.distances(s))
-    assert set(found["mixing"]) == set(found["at random"]) == set(VIEWS)
-    assert set(found["gap"]) == set(found["partners"]) == {"en – de", "en – image", "de – image"}
-    assert all(0 <= x < 0.3 for x in found["partners"].values())
+    actual = topic_space.summary(s, topic_space.distances(s))
+    assert set(actual["mixing"]) == set(actual["at random"]) == set(VIEWS)
+    assert set(actual["gap"]) == set(actual["partners"]) == {"en – de", "en – image", "de – image"}
+    assert all(0 <= x < 0.3 for x in actual["partners"].values())
     assert (
-        f"{found['mixing']['image']:.0%} by image ({120 / 179:.0%} at random)"
-        in topic_space.in_words(found)
+        f"{actual['mixing']['image']:.0%} by image ({120 / 179:.0%} at random)"
+        in topic_space.in_words(actual)
     )
 
 
@@ -207,14 +207,14 @@ def test_measured_takes_the_models_of_the_paper_and_the_same_items_for_each(test
         record("texts", "M3L-Contrast", ["en", "de"], ["en", "de"]),
         record("k", "M3L-Contrast", VIEWS, variant={"topics": 25}),
     ]
-    found = topic_space.mixing_measurements(runs, small_tests(test_part), articles=30)
-    assert {str(key[4]) for key in found} == {"M3L-Contrast", "ZeroshotTM", "random labels"} and {
-        key[3] for key in found
+    actual = topic_space.mixing_measurements(runs, small_tests(test_part), articles=30)
+    assert {str(key[4]) for key in actual} == {"M3L-Contrast", "ZeroshotTM", "random labels"} and {
+        key[3] for key in actual
     } == {"en", "de", "image"}
-    assert found[
+    assert actual[
         "small", "multimodal", "neighbours of another kind", "image", Contender("M3L-Contrast")
     ].shape == (2, 30)
-    assert found[
+    assert actual[
         "small", "multimodal", "neighbours of another kind", "image", Contender("ZeroshotTM")
     ].shape == (1, 30)
 

