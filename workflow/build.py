@@ -26,6 +26,7 @@ from snakemake.utils import validate
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = ROOT / "workflow" / "profile.schema.yaml"
+GPUS = Path("/proc/driver/nvidia/gpus")  # a folder for each that NVIDIA's driver drives
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "workflow"))
 import warm  # noqa: E402
@@ -150,6 +151,12 @@ def environment() -> dict[str, str]:
     return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
 
 
+def cards() -> list[str]:
+    """Snakemake's limit where this machine has a GPU: jobs take the first, one at a time."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return ["--resources", "gpu=1"] if any(GPUS.glob("*")) and not hidden else []
+
+
 def snakemake(profile: str, targets: list[str], options: list[str], more: dict[str, str]) -> int:
     """Run Snakemake for targets; its exit status."""
     command = [
@@ -249,7 +256,8 @@ def make(options: argparse.Namespace, passed: list[str], elsewhere: bool) -> int
     if options.add:
         planning.add_point(profile, records, options.add[0], yaml.safe_load(options.add[1]))
     plan = planning.make_plan(profile, planning.added_points(records))
-    flags = ["--cores", options.cores, *passed, *(["--dry-run"] if options.dry_run else [])]
+    flags = ["--cores", options.cores, *([] if elsewhere else cards()), *passed]
+    flags += ["--dry-run"] if options.dry_run else []
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(locked(ROOT / "build" / "lock", shared=bool(options.runs)))

@@ -84,6 +84,21 @@ def test_what_follows_the_dashes_goes_to_snakemake_and_elsewhere_needs_no_server
     assert options[-4:] == ["--workflow-profile", "workflow/slurm", "--jobs", "4"] and more == {}
 
 
+def test_jobs_take_turns_on_a_gpu_of_this_machine_and_a_cluster_sees_to_its_own(
+    build, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(build, "GPUS", tmp_path / "gpus")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert build.cards() == []
+    (tmp_path / "gpus" / "0000:01:00.0").mkdir(parents=True)
+    assert build.main(["mini", "--cores", "4"]) == 0
+    assert build.main(["mini", "--", "--workflow-profile", "workflow/slurm"]) == 0
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert build.main(["mini"]) == 0
+    limited = ["--resources", "gpu=1"]
+    assert [options[2:4] == limited for _, options, _ in build.asked] == [True, False, False]
+
+
 def test_runs_that_match_and_no_page(build):
     assert build.main(["mini", "--runs", "student-*"]) == 0
     (first, _, _), (second, options, _) = build.asked
