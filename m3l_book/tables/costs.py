@@ -64,7 +64,7 @@ def total(runs: Sequence[Run]) -> dict[str, float]:
 
 def speed_table(speed: Mapping):
     """What each step gave: tuples a second of a model of three views, and the ratio to the first; a
-    data frame. ``speed`` is what workflow/bench.py wrote.
+    data frame. ``speed`` is what benchmarks/bench.py wrote.
     """
     import pandas as pd
 
