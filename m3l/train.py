@@ -115,7 +115,7 @@ def fit(
     """
     check_training(model, corpus, objective, config.batch_size, prior)
     device = resolve_device(config.device)
-    kernel = choose_kernel(config.kernel, corpus, device)
+    kernel = choose_kernel(config.kernel, corpus, device, objective)
     with _processor_settings(config, kernel, device):
         torch.manual_seed(config.seed)
         order = torch.Generator().manual_seed(config.seed)

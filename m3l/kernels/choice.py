@@ -14,8 +14,17 @@ from ..loss import Objective
 from ..model import M3L
 from .plain import Batches, PlainStep
 
+# what the fused step computes; any other choice of `Objective` is the plain step's
+FUSED = {
+    "kl": ("categorical", "gaussian", "prior"),
+    "kl_order": ("both", "later_earlier"),
+    "similarity": ("dot", "cosine"),
+    "negatives": ("cross_view", "both_views"),
+    "directions": ("sum", "mean"),
+}
 
-def choose_kernel(name: str, corpus: Corpus, device: torch.device) -> str:
+
+def choose_kernel(name: str, corpus: Corpus, device: torch.device, objective: Objective) -> str:
     """The kernel that ``name`` stands for here: ``"plain"`` or ``"fused"``.
 
     Raises
@@ -26,12 +35,15 @@ def choose_kernel(name: str, corpus: Corpus, device: torch.device) -> str:
     if name == "plain":
         return name
     obstacle = ""
+    others = [field for field, known in FUSED.items() if getattr(objective, field) not in known]
     if device.type != "cpu":
         obstacle = f"it runs on a CPU, not on {device.type}"
     elif not all(view.present.all() for view in corpus.views.values()):
         obstacle = f"some tuples of corpus {corpus.name} lack a view"
     elif find_spec("numba") is None or find_spec("threadpoolctl") is None:
         obstacle = "it needs the packages numba and threadpoolctl"
+    elif others:
+        obstacle = f"it does not compute {others[0]}={getattr(objective, others[0])!r}"
     require(not obstacle or name == "auto", f"kernel='fused': {obstacle}; use 'auto' or 'plain'")
     return "plain" if obstacle else "fused"
 

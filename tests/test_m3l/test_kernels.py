@@ -9,6 +9,7 @@ from support import make_corpus
 
 from m3l import Objective, TrainConfig, fit, model_for
 from m3l.errors import DataError, ParameterError
+from m3l.kernels import choice
 from m3l.kernels.fused import FusedStep
 from m3l.kernels.loops import exp
 from m3l.kernels.plain import Batches, PlainStep
@@ -259,6 +260,15 @@ def test_incomplete_tuples_take_the_plain_kernel(corpus):
     assert all(
         torch.equal(value, plain.state_dict()[name]) for name, value in auto.state_dict().items()
     )
+
+
+def test_a_choice_that_the_fused_step_does_not_know_takes_the_plain_one(corpus, monkeypatch):
+    monkeypatch.setitem(choice.FUSED, "kl", ("categorical", "prior"))
+    gaussian, cpu = Objective(kl="gaussian"), torch.device("cpu")
+    assert choice.choose_kernel("auto", corpus, cpu, gaussian) == "plain"
+    assert choice.choose_kernel("auto", corpus, cpu, Objective()) == "fused"
+    with pytest.raises(ParameterError, match="kernel='fused': it does not compute kl='gaussian'"):
+        choice.choose_kernel("fused", corpus, cpu, gaussian)
 
 
 def test_unknown_kernel_is_refused():
