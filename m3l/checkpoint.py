@@ -30,7 +30,7 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    path,
+    path: str | Path,
     identity: Mapping,
     history: list[dict],
     tensors: Mapping[str, Tensor | np.ndarray],
@@ -41,7 +41,7 @@ def save_checkpoint(
     write_tensors(path, tensors, {**about, "digest": _digest(tensors, about)})
 
 
-def load_checkpoint(path, identity: Mapping) -> Checkpoint | None:
+def load_checkpoint(path: str | Path, identity: Mapping) -> Checkpoint | None:
     """The state saved at ``path``, if there is one.
 
     Raises

@@ -1,5 +1,7 @@
 """Errors that name what is wrong, where, and what was expected."""
 
+from collections.abc import Callable, Collection
+
 
 class M3LError(Exception):
     """Base of every error this package raises on purpose."""
@@ -46,7 +48,7 @@ def check_values(declared: dict[str, type], values: dict) -> dict:
     return checked
 
 
-def check_options(what: str, function, options: dict) -> dict:
+def check_options(what: str, function: Callable, options: dict) -> dict:
     """``options`` for a call of ``function``, checked against its signature; `ParameterError`
     saying ``what`` is wrong.
     """
@@ -64,7 +66,7 @@ def check_options(what: str, function, options: dict) -> dict:
         raise ParameterError(f"{what}: {error}") from None
 
 
-def choose(name: str, value, options) -> None:
+def choose(name: str, value: object, options: Collection) -> None:
     """Raise `ParameterError` naming the valid ``options`` unless ``value`` is one of them."""
     if value not in options:
         raise ParameterError(

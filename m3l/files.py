@@ -22,7 +22,7 @@ TEMPORARY = ".m3l-tmp."
 
 
 @contextlib.contextmanager
-def atomic(path, directory: bool = False) -> Iterator[Path]:
+def atomic(path: str | Path, directory: bool = False) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends without an error.
 
     It is on the disk before it does. On an error (a full disk, an interrupt) the temporary is
@@ -99,7 +99,7 @@ def _sync_one(path: Path) -> None:
         os.close(handle)
 
 
-def write_json(path, value) -> None:
+def write_json(path: str | Path, value: object) -> None:
     """Write ``value`` as indented UTF-8 JSON, keys in their order, atomically.
 
     NaN is refused (`ValueError`).
@@ -109,7 +109,7 @@ def write_json(path, value) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def read_json(path):
+def read_json(path: str | Path) -> object:
     """The value in the JSON file ``path``; `DataError` naming it if it is missing or broken."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
@@ -119,13 +119,13 @@ def read_json(path):
         raise DataError(f"{path}: not a JSON file ({error})") from error
 
 
-def write_array(path, array: np.ndarray) -> None:
+def write_array(path: str | Path, array: np.ndarray) -> None:
     """Write one array as .npy, atomically and without pickle."""
     with atomic(path) as temporary, open(temporary, "wb") as file:
         np.save(file, array, allow_pickle=False)
 
 
-def read_array(path) -> np.ndarray:
+def read_array(path: str | Path) -> np.ndarray:
     """The array in the .npy file ``path``; `DataError` naming it if it is missing, truncated or
     pickled.
     """
@@ -139,7 +139,7 @@ def read_array(path) -> np.ndarray:
         ) from error
 
 
-def read_arrays(path) -> dict[str, np.ndarray]:
+def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     """The arrays in the .npz file ``path`` by name; `DataError` naming it if it is missing,
     truncated or pickled.
     """
@@ -154,7 +154,7 @@ def read_arrays(path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def read_sparse(path) -> sp.csr_matrix:
+def read_sparse(path: str | Path) -> sp.csr_matrix:
     """The sparse matrix in the .npz file ``path``; `DataError` naming it if it is missing or
     broken.
     """
@@ -170,7 +170,7 @@ def read_sparse(path) -> sp.csr_matrix:
         ) from error
 
 
-def write_csv(path, rows: list[dict]) -> None:
+def write_csv(path: str | Path, rows: list[dict]) -> None:
     """Write ``rows`` (dictionaries with the same keys) as CSV, atomically."""
     with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
@@ -178,7 +178,7 @@ def write_csv(path, rows: list[dict]) -> None:
         writer.writerows(rows)
 
 
-def read_csv(path) -> list[dict]:
+def read_csv(path: str | Path) -> list[dict]:
     """The rows of a CSV file of numbers, as dictionaries of floats; `DataError` naming the row that
     is not.
     """
@@ -211,7 +211,7 @@ def digest(*parts) -> str:
     return sha.hexdigest()
 
 
-def digest_file(path) -> str:
+def digest_file(path: str | Path) -> str:
     """SHA-256 (hexadecimal) of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

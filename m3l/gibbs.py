@@ -7,6 +7,7 @@ import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
@@ -285,7 +286,11 @@ def documents(corpus: Corpus) -> dict[str, sp.csr_matrix]:
 
 
 def fit(
-    model: PLTM, corpus: Corpus, config: GibbsConfig, checkpoint=None, progress: bool = True
+    model: PLTM,
+    corpus: Corpus,
+    config: GibbsConfig,
+    checkpoint: str | Path | None = None,
+    progress: bool = True,
 ) -> list[dict]:
     """Sample topics for the tuples of ``corpus`` (the training part alone) and leave the counts in
     ``model``.

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +12,9 @@ from .errors import DataError
 from .files import atomic
 
 
-def write_tensors(path, tensors: Mapping[str, Tensor | np.ndarray], about: Mapping) -> None:
+def write_tensors(
+    path: str | Path, tensors: Mapping[str, Tensor | np.ndarray], about: Mapping
+) -> None:
     """Write named tensors and ``about``, any JSON value, atomically; the same input gives the same
     bytes.
     """
@@ -25,7 +28,7 @@ def write_tensors(path, tensors: Mapping[str, Tensor | np.ndarray], about: Mappi
         save_file(whole, temporary, metadata={"m3l": json.dumps(about, ensure_ascii=False)})
 
 
-def read_tensors(path, what: str, cure: str) -> tuple[dict, dict[str, Tensor]]:
+def read_tensors(path: str | Path, what: str, cure: str) -> tuple[dict, dict[str, Tensor]]:
     """What `write_tensors` wrote: ``about`` and the tensors.
 
     Raises

@@ -4,6 +4,7 @@ import inspect
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -97,7 +98,7 @@ def provenance_text(params: dict, data: dict, versions: dict, seconds: float) ->
     return f"{head}\n{lines}\n{folds}:::::\n"
 
 
-def source(function) -> None:
+def source(function: Callable) -> None:
     """Show a function's code, for chapters that set it beside its equation."""
     from IPython.display import Code, display
 

@@ -116,7 +116,7 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(";") if part.strip())
 
 
-def read_claims(path) -> list[Claim]:
+def read_claims(path: str | Path) -> list[Claim]:
     """The claims in a CSV file; `DataError` naming the row that lacks something or contradicts
     itself.
     """
@@ -177,7 +177,7 @@ def read_claims(path) -> list[Claim]:
     return claims
 
 
-def read_numbers(path) -> list[dict]:
+def read_numbers(path: str | Path) -> list[dict]:
     """The paper's printed numbers: rows with table, section, model, encoders, setting, measure,
     pair and ``value`` as a float.
     """
@@ -343,7 +343,7 @@ def _paper(claim: Claim, find: Callable) -> tuple[str, dict]:
 
 
 def verdicts(
-    folder, measured: Mapping, draws: int = 2000, chapter: str | None = None
+    folder: str | Path, measured: Mapping, draws: int = 2000, chapter: str | None = None
 ) -> list[Verdict]:
     """What becomes of the claims in a folder of the paper's numbers and claims; of one chapter's.
 

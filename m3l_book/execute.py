@@ -16,7 +16,7 @@ from m3l.errors import ParameterError, check_values, require
 from .chapter import project_root
 
 
-def declared_parameters(path) -> dict[str, type]:
+def declared_parameters(path: str | Path) -> dict[str, type]:
     """Name and type of every parameter in a chapter's parameters cell.
 
     Raises
@@ -39,7 +39,7 @@ def declared_parameters(path) -> dict[str, type]:
     return kinds
 
 
-def execute(chapter, output, parameters: dict) -> float:
+def execute(chapter: str | Path, output: str | Path, parameters: dict) -> float:
     """Execute a chapter with papermill; the seconds it took.
 
     Raises

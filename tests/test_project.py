@@ -316,3 +316,33 @@ def test_a_program_that_runs_chapters_imports_no_torch():
     )
     actual = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert actual.returncode == 0, actual.stderr
+
+
+def functions(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+
+
+@pytest.mark.parametrize("folder", [*ROOMS, "workflow", "benchmarks"])
+def test_no_function_is_too_long_to_be_read(folder):
+    for path in (ROOT / folder).rglob("*.py"):
+        for function in functions(path):
+            first = function.body[0]
+            begin = first.end_lineno if ast.get_docstring(function) else first.lineno - 1
+            assert function.end_lineno - begin <= 60, f"{path}: {function.name}"
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_public_functions_say_what_they_take_and_give(package):
+    for path in (ROOT / package).rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+        for node in [*tree.body, *(member for cls in classes for member in cls.body)]:
+            compiled = "kernels" in path.parts  # numba finds the types of its arguments itself
+            if not isinstance(node, ast.FunctionDef) or node.name.startswith("_") or compiled:
+                continue
+            arguments = [*node.args.args, *node.args.kwonlyargs]
+            untyped = [
+                a.arg for a in arguments if a.annotation is None and a.arg not in ("self", "cls")
+            ]
+            assert not untyped and node.returns is not None, f"{path}: {node.name} {untyped}"

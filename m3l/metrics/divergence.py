@@ -1,5 +1,7 @@
 """Distances between items: of their topics, and of their raw embeddings."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from scipy.special import xlogy
@@ -17,7 +19,9 @@ def jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     return np.maximum((0.5 * (xlogy(p, p) + xlogy(q, q)) - xlogy(m, m)).sum(axis=-1), 0.0)
 
 
-def jensen_shannon_matrix(p: np.ndarray, q: np.ndarray, chunk_bytes: int = 4 << 20):
+def jensen_shannon_matrix(
+    p: np.ndarray, q: np.ndarray, chunk_bytes: int = 4 << 20
+) -> Iterator[tuple[int, np.ndarray]]:
     """Jensen–Shannon divergence of every row of p (N, K) to every row of q (M, K), in chunks.
 
     Yields
@@ -41,7 +45,7 @@ def jensen_shannon_matrix(p: np.ndarray, q: np.ndarray, chunk_bytes: int = 4 << 
         yield start, distance.clamp_(min=0.0).numpy()
 
 
-def cosine_matrix(p: np.ndarray, q: np.ndarray):
+def cosine_matrix(p: np.ndarray, q: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Cosine distance of every row of p (N, D) to every row of q (M, D), in chunks.
 
     Yields as `jensen_shannon_matrix` does.

@@ -6,7 +6,7 @@ that a model which gives the same topics to everything scores what chance scores
 order of the file gives it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import scipy.sparse as sp
@@ -69,7 +69,7 @@ def retrieval(
     queries: np.ndarray,
     items: np.ndarray,
     relevant: Sequence[set[int]] | None = None,
-    distance=jensen_shannon_matrix,
+    distance: Callable = jensen_shannon_matrix,
 ) -> dict:
     """Rank ``items`` for each of ``queries`` and score where the relevant ones stand.
 

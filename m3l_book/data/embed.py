@@ -15,11 +15,11 @@ from .schema import PICTURES
 
 
 def embed_view(
-    folder,
+    folder: str | Path,
     view: str,
     encoder: str,
-    out,
-    cache,
+    out: str | Path,
+    cache: str | Path,
     max_tokens: int = 128,
     device: str = "auto",
     batch_size: int = 64,

@@ -1,6 +1,7 @@
 """From a source's tuples to a prepared corpus: files with a schema."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,7 +16,7 @@ from .schema import Tuples
 
 def prepare(
     tuples: Tuples,
-    folder,
+    folder: str | Path,
     vocabulary_size: int = 2000,
     min_words: int = 10,
     incomplete: str = "drop",

@@ -8,6 +8,7 @@ embedding are the view's items in order of first appearance.
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,8 +19,11 @@ from m3l.text import keep_vocabulary, tokenize
 
 from .schema import PICTURES
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
-def read_tuples(folder):
+
+def read_tuples(folder: str | Path) -> "DataFrame":
     """The frame of a prepared corpus, None where a text or title is missing; `DataError` naming the
     file if it is missing or broken.
     """
@@ -43,7 +47,7 @@ def read_tuples(folder):
     )
 
 
-def items(frame, view: str):
+def items(frame: "DataFrame", view: str) -> "DataFrame":
     """The rows of ``frame`` that hold each item of a view first: its documents, or pictures if view
     is ``image``.
     """
@@ -52,7 +56,7 @@ def items(frame, view: str):
     return frame[has].drop_duplicates(key)
 
 
-def vocabulary(folder, language: str) -> list[str]:
+def vocabulary(folder: str | Path, language: str) -> list[str]:
     """The vocabulary of a prepared corpus, in the order of its bag of words' columns."""
     path = Path(folder) / f"vocab_{language}.txt"
     try:
@@ -67,7 +71,7 @@ def vocabulary(folder, language: str) -> list[str]:
     return data.decode("utf-8").split("\n")[:-1]
 
 
-def entry_of(path, key: str):
+def entry_of(path: str | Path, key: str) -> object:
     """The value of ``key`` in a JSON object; `DataError` naming the file if it is not there."""
     value = read_json(path)
     require(
@@ -78,7 +82,7 @@ def entry_of(path, key: str):
     return value[key]
 
 
-def views_of(folder) -> list[str]:
+def views_of(folder: str | Path) -> list[str]:
     """The views of a prepared corpus: its languages, then ``image`` if there are pictures."""
     return [
         *entry_of(Path(folder) / "card.json", "languages"),
@@ -86,7 +90,7 @@ def views_of(folder) -> list[str]:
     ]
 
 
-def training_tokens(folder, language: str) -> list[list[str]]:
+def training_tokens(folder: str | Path, language: str) -> list[list[str]]:
     """Each training document's words of the vocabulary, in their order: what coherence is measured
     on.
     """
@@ -102,11 +106,11 @@ def file_name(encoder: str) -> str:
     return encoder.strip("/").replace("/", "--")
 
 
-def item_ids(rows, view: str) -> list[str]:
+def item_ids(rows: "DataFrame", view: str) -> list[str]:
     return rows["image_id" if view == PICTURES else "article_id"].astype(str).tolist()
 
 
-def content_digest(rows, view: str, folder) -> str:
+def content_digest(rows: "DataFrame", view: str, folder: str | Path) -> str:
     """SHA-256 of the ids and the content of a view's items: their texts, or the bytes of their
     pictures.
     """
@@ -118,7 +122,7 @@ def content_digest(rows, view: str, folder) -> str:
     return digest(*item_ids(rows, view), *content)
 
 
-def assemble(folder, embeddings, encoders: Mapping[str, str]) -> Corpus:
+def assemble(folder: str | Path, embeddings: str | Path, encoders: Mapping[str, str]) -> Corpus:
     """The corpus of a prepared folder with ``encoders`` (view -> encoder name) from what
     `embed_view` wrote.
 
@@ -168,12 +172,12 @@ def assemble(folder, embeddings, encoders: Mapping[str, str]) -> Corpus:
     return Corpus(name, views, frame["tuple_id"], frame["article_id"], frame["split"])
 
 
-def embedding_card(embeddings, view: str, encoder: str) -> dict:
+def embedding_card(embeddings: str | Path, view: str, encoder: str) -> dict:
     """What `embed_view` recorded beside an embedding: encoder, space, identity, shape, hashes."""
     return read_json(Path(embeddings) / file_name(encoder) / f"{view}.json")
 
 
-def known_topics(folder, view: str, split: str) -> np.ndarray | None:
+def known_topics(folder: str | Path, view: str, split: str) -> np.ndarray | None:
     """The true topic proportions (M, G) of a split's items, or None if nobody knows them."""
     frame = read_tuples(folder)
     if f"{view}_truth" not in frame:
@@ -181,7 +185,7 @@ def known_topics(folder, view: str, split: str) -> np.ndarray | None:
     return np.stack(items(frame[frame["split"] == split], view)[f"{view}_truth"].to_list())
 
 
-def known_topics_of(folder, views: Iterable[str], split: str) -> dict[str, np.ndarray]:
+def known_topics_of(folder: str | Path, views: Iterable[str], split: str) -> dict[str, np.ndarray]:
     """`known_topics` of each of the views that the source knows them of."""
     known = {view: known_topics(folder, view, split) for view in views}
     return {view: truth for view, truth in known.items() if truth is not None}
@@ -197,7 +201,7 @@ def wanted(encoders: Mapping[str, Mapping]) -> list[tuple[str, str, str]]:
     ]
 
 
-def spaces(embeddings, encoders: Mapping) -> dict[str, dict[str, str]]:
+def spaces(embeddings: str | Path, encoders: Mapping) -> dict[str, dict[str, str]]:
     """The views that share a space, each with its encoder, by space: space -> view -> encoder.
 
     ``encoders`` are those of one corpus by view, one or several; of several in one space the last

@@ -19,7 +19,11 @@ from .encoder import Encoder
 
 
 def encode(
-    encoder: Encoder, items: Sequence, cache, batch_size: int = 64, progress: bool = True
+    encoder: Encoder,
+    items: Sequence,
+    cache: str | Path,
+    batch_size: int = 64,
+    progress: bool = True,
 ) -> np.ndarray:
     """Embeddings of texts, or of pictures by path: float32 (M, D), computed once for each content.
 

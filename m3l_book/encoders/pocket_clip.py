@@ -30,7 +30,9 @@ RECIPE = (
 )
 
 
-def training_pairs(text: Encoder, image: Encoder, cache) -> tuple[np.ndarray, np.ndarray]:
+def training_pairs(
+    text: Encoder, image: Encoder, cache: str | Path
+) -> tuple[np.ndarray, np.ndarray]:
     """Features (2P, D) of the pictures of P emoji, and the unit mean embedding (2P, E) of their
     names.
     """
@@ -52,7 +54,7 @@ def training_pairs(text: Encoder, image: Encoder, cache) -> tuple[np.ndarray, np
     return features, np.vstack([target] * len(REPEATS))
 
 
-def projection(text: Encoder, image: Encoder, cache) -> np.ndarray:
+def projection(text: Encoder, image: Encoder, cache: str | Path) -> np.ndarray:
     """The affine map from picture features to the text space: float32 (D + 1, E), last row the
     offset.
 
@@ -78,7 +80,7 @@ def pocket_clip(max_tokens: int, device: str) -> Encoder:
     """
     text, image = use_multilingual(max_tokens, device), efficientnet_lite0(max_tokens, device)
 
-    def adapt(features: np.ndarray, cache) -> np.ndarray:
+    def adapt(features: np.ndarray, cache: str | Path) -> np.ndarray:
         matrix = projection(text, image, cache)  # (D + 1, E)
         x = features.reshape(-1, len(matrix) - 1) @ matrix[:-1] + matrix[-1]
         return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)

@@ -1,11 +1,15 @@
 """Figures of scores: retrieval, coherence, curves along a parameter."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from .style import FAINT, INK, WIDTH, described, looks_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 STAR = {
     "marker": "*",
@@ -16,7 +20,7 @@ STAR = {
 }
 
 
-def retrieval_scores(table, corpus: str, order: Sequence[str] = ()) -> Figure:
+def retrieval_scores(table: "DataFrame", corpus: str, order: Sequence[str] = ()) -> Figure:
     """Score by direction and model, a panel a metric: a point a seed, the mean as a bar, chance
     dotted.
 
@@ -79,7 +83,7 @@ def retrieval_scores(table, corpus: str, order: Sequence[str] = ()) -> Figure:
     )
 
 
-def coherence_against_diversity(table, order: Sequence[str] = ()) -> Figure:
+def coherence_against_diversity(table: "DataFrame", order: Sequence[str] = ()) -> Figure:
     """Topic diversity against NPMI, a panel a corpus: colour and shape tell the model, filled or
     open the language.
 
@@ -125,7 +129,7 @@ def coherence_against_diversity(table, order: Sequence[str] = ()) -> Figure:
 
 
 def curves(
-    rows,
+    rows: "DataFrame",
     x: str,
     label: str,
     paper: Sequence[Mapping] = (),

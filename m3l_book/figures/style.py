@@ -7,6 +7,7 @@ Each figure is a matplotlib figure whose label is its alternative text, computed
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import seaborn as sns
@@ -141,7 +142,7 @@ def show(figure: Figure) -> None:
     plt.close(figure)
 
 
-def save_pdf(figure: Figure, path) -> None:
+def save_pdf(figure: Figure, path: str | Path) -> None:
     """The figure as a PDF for print, in the light colours, its fonts with it; written whole or not
     at all.
     """

@@ -147,7 +147,14 @@ def _nearest(run: Run, n: int) -> dict[tuple[str, str], list[list[int]]]:
     return nearest
 
 
-def browse(run: Run, test: Corpus, prepared, out, snippet: int = 240, home: str = "") -> Path:
+def browse(
+    run: Run,
+    test: Corpus,
+    prepared: str | Path,
+    out: str | Path,
+    snippet: int = 240,
+    home: str = "",
+) -> Path:
     """Write the browser of a run into the folder ``out``, atomically; the page's path.
 
     Parameters

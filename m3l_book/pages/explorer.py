@@ -62,7 +62,7 @@ def static(name: str) -> str:
     return (STATIC / name).read_text(encoding="utf-8")
 
 
-def thumbnails(pictures: Mapping[str, Path], folder, side: int = 72) -> dict[str, str]:
+def thumbnails(pictures: Mapping[str, Path], folder: str | Path, side: int = 72) -> dict[str, str]:
     """Write small copies of pictures into ``folder``, whole or not at all; each one's file name."""
     from PIL import ImageOps
 
@@ -75,7 +75,7 @@ def thumbnails(pictures: Mapping[str, Path], folder, side: int = 72) -> dict[str
     return names
 
 
-def data_uri(path) -> str:
+def data_uri(path: str | Path) -> str:
     """A thumbnail as an address that holds it, for a page that is to stand alone."""
     content = b64encode(Path(path).read_bytes()).decode("ascii")
     return f"data:image/webp;base64,{content}"

@@ -1,11 +1,16 @@
 """Emoji: their names in several languages and their drawings."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt")
 
@@ -74,7 +79,7 @@ def _tile(svg: Path, side: int):
     ).convert("RGBA")
 
 
-def draw(chosen, side: int):
+def draw(chosen: Sequence[Pictogram], side: int) -> "Image.Image":
     """A white square picture, ``side`` pixels wide, with the chosen emoji in a grid; a
     `PIL.Image.Image`.
     """

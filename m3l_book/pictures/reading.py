@@ -11,7 +11,7 @@ from m3l.errors import DataError, require
 MAX_PIXELS = 64_000_000
 
 
-def inside(folder, name: str) -> Path:
+def inside(folder: str | Path, name: str) -> Path:
     """The path of picture ``name`` in ``folder``; `DataError` if it leaves the folder or is not
     there.
     """
@@ -25,7 +25,7 @@ def inside(folder, name: str) -> Path:
     return path
 
 
-def load_image(path) -> Image.Image:
+def load_image(path: str | Path) -> Image.Image:
     """The picture in a file as 8-bit RGB, upright, transparency on white, the first frame of an
     animation.
 

@@ -41,17 +41,17 @@ class Plan:
     names: dict[str, str] = field(default_factory=dict, repr=False)
 
 
-def points_file(runs) -> Path:
+def points_file(runs: str | Path) -> Path:
     """Where points that were added from the command line are kept, beside the run records."""
     return Path(runs) / "points.json"
 
 
-def added_points(runs) -> list[dict]:
+def added_points(runs: str | Path) -> list[dict]:
     """The points that were added, each with ``chapter`` and ``point``."""
     return read_json(points_file(runs)) if points_file(runs).exists() else []
 
 
-def add_point(profile: Mapping, runs, chapter: str, point: Mapping) -> None:
+def add_point(profile: Mapping, runs: str | Path, chapter: str, point: Mapping) -> None:
     """Add a point to the grids of a chapter and keep it.
 
     Raises

@@ -56,7 +56,7 @@ class RunPlace:
         The name is no name, but a path.
     """
 
-    def __init__(self, runs, name: str):
+    def __init__(self, runs: str | Path, name: str):
         require(name == Path(name).name != "", f"run={name!r}: expected a name, not a path")
         self.folder = Path(runs) / name
         self.checkpoint = Path(runs) / f"{name}.checkpoint.safetensors"
@@ -73,7 +73,7 @@ class Teacher:
     topics: dict[str, list[list[str]]]
 
 
-def load_teacher(runs, name: str) -> Teacher | None:
+def load_teacher(runs: str | Path, name: str) -> Teacher | None:
     """The teacher of that run's name; None for the name ""."""
     if not name:
         return None
@@ -113,7 +113,7 @@ def cost_of(seconds: float, tuples: int, passes: int, device: str = "cpu") -> di
 
 
 def save_run(
-    folder,
+    folder: str | Path,
     model: M3L | PLTM,
     params: dict,
     metrics: dict,
@@ -142,7 +142,7 @@ def save_run(
         write_json(temporary / "params.json", params)
 
 
-def load_run(folder) -> Run:
+def load_run(folder: str | Path) -> Run:
     """Read a run back; `DataError` naming what is missing or broken."""
     folder = Path(folder)
     require(folder.is_dir(), f"{folder}: no such run", DataError)
@@ -167,7 +167,7 @@ def _array_name(row: Mapping, name: str) -> str:
     return f"{row['query']}>{row['item']}.{name}"
 
 
-def load_model(path) -> M3L | PLTM:
+def load_model(path: str | Path) -> M3L | PLTM:
     """The model of a run record, whichever kind it is; `DataError` if the file is broken."""
     about, _ = read_tensors(path, "model", "train it again")
     return M3L.load(path) if "views" in about else PLTM.load(path)

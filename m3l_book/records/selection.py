@@ -16,7 +16,7 @@ MAIN = ("ZeroshotTM", "M3L-Contrast")
 PAPER_MODELS = ("PLTM", "ZeroshotTM", "ZeroshotTM-KD", "M3L-Contrast")
 
 
-def load_runs(folder, names: Sequence[str] = ()) -> list[Run]:
+def load_runs(folder: str | Path, names: Sequence[str] = ()) -> list[Run]:
     """The named run records in ``folder``, or all.
 
     Raises

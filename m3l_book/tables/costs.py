@@ -14,10 +14,11 @@ from m3l.errors import DataError, require
 from ..records.run import Run
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
     from pandas.io.formats.style import Styler
 
 
-def costs(runs: Sequence[Run]):
+def costs(runs: Sequence[Run]) -> "DataFrame":
     """Jobs, seconds of training and memory by corpus, model and number of views trained; a data
     frame.
     """
@@ -62,7 +63,7 @@ def total(runs: Sequence[Run]) -> dict[str, float]:
     return {"jobs": len(runs), "hours": sum(seconds.values()) / 3600, "chain": max(chains)}
 
 
-def speed_table(speed: Mapping):
+def speed_table(speed: Mapping) -> "DataFrame":
     """What each step gave: tuples a second of a model of three views, and the ratio to the first; a
     data frame. ``speed`` is what benchmarks/bench.py wrote.
     """
@@ -89,7 +90,7 @@ def styled_speed(speed: Mapping) -> "Styler":
     return table.format({"tuples a second": "{:,.0f}", "ratio": "{:.1f}"})
 
 
-def efficiency(speed: Mapping):
+def efficiency(speed: Mapping) -> "DataFrame":
     """Speed of several jobs at once against as many times that of one; a data frame."""
     import pandas as pd
 
@@ -127,7 +128,7 @@ def gpu_memory(
     }
 
 
-def paper_grid(path, speed: Mapping, tuples: int, epochs: int):
+def paper_grid(path: str | Path, speed: Mapping, tuples: int, epochs: int) -> "DataFrame":
     """The runs that the paper's text implies, from a CSV file, with core-hours at measured speeds
     and hours as the paper states them; a data frame.
     """
@@ -162,7 +163,7 @@ def paper_grid(path, speed: Mapping, tuples: int, epochs: int):
     return pd.DataFrame(rows)
 
 
-def paper_sum(grid, seeds: int) -> str:
+def paper_sum(grid: "DataFrame", seeds: int) -> str:
     """The grid's sums in a sentence."""
     neural = grid[grid["model"] != "PLTM"]
     return (

@@ -4,6 +4,7 @@ How models read a tuple, which topics are junk, what known categories say.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 
-def known_labels(folder, view: str, split: str = "test") -> np.ndarray | None:
+def known_labels(folder: str | Path, view: str, split: str = "test") -> np.ndarray | None:
     """One known label an item of a view: its category, or the largest of its known topic
     proportions; None if the source knows neither.
     """

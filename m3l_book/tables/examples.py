@@ -1,5 +1,6 @@
 """Single queries and what they retrieved."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-def titles(folder, test: Corpus) -> dict[str, dict[str, str]]:
+def titles(folder: str | Path, test: Corpus) -> dict[str, dict[str, str]]:
     """The title of each article, by language."""
     frame = read_tuples(folder)
     articles = frame["article_id"].astype(str)
@@ -28,7 +29,7 @@ def titles(folder, test: Corpus) -> dict[str, dict[str, str]]:
 
 
 def example_queries(
-    run: Run, test: Corpus, folder, n: int, source: str, target: str, seed: int = 0
+    run: Run, test: Corpus, folder: str | Path, n: int, source: str, target: str, seed: int = 0
 ) -> "DataFrame":
     """``n`` queries drawn at random, and where they led.
 

@@ -5,6 +5,7 @@
 
 from importlib import import_module
 from inspect import signature
+from pathlib import Path
 
 from m3l.errors import check_options, choose
 
@@ -17,7 +18,7 @@ SOURCES = {
 }
 
 
-def load_source(name: str, cache="data/cache", **options) -> Tuples:
+def load_source(name: str, cache: str | Path = "data/cache", **options) -> Tuples:
     """The tuples of a source.
 
     Parameters

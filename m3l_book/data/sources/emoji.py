@@ -7,6 +7,7 @@ views of a tuple are comparable and none is a translation of another. What was d
 model's topics can be held against it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,9 @@ from ..schema import Tuples
 CONCENTRATION = 0.05
 
 
-def group(chars: tuple[Pictogram, ...], topics: int, cache, seed: int = 0) -> np.ndarray:
+def group(
+    chars: tuple[Pictogram, ...], topics: int, cache: str | Path, seed: int = 0
+) -> np.ndarray:
     """A topic for each emoji: k-means over name embeddings, category and place in Unicode's order
     -> int (P,).
     """
@@ -70,7 +73,7 @@ class World:
         picks = [self.rng.choice(len(self.chars), p=self.emission[g]) for g in topics]
         return picks, np.bincount(topics, minlength=len(theta)) / n
 
-    def names(self, picks, language: str) -> list[str]:
+    def names(self, picks: Sequence[int], language: str) -> list[str]:
         """What the emoji are called in a language."""
         return [self.chars[i].names[language] for i in picks]
 
@@ -89,7 +92,7 @@ class World:
         return row, theta
 
 
-def make_world(true_topics: int, cache, seed: int) -> tuple[World, np.ndarray]:
+def make_world(true_topics: int, cache: str | Path, seed: int) -> tuple[World, np.ndarray]:
     """The world of a seed, and the topic of each emoji, int (P,)."""
     chars = pictograms()
     topic_of = group(chars, true_topics, cache, seed)
@@ -110,7 +113,7 @@ def load(
     images_per_test_article: int = 3,
     image_side: int = 160,
     seed: int = 0,
-    cache="data/cache",
+    cache: str | Path = "data/cache",
 ) -> Tuples:
     """Generate the corpus.
 

@@ -5,6 +5,7 @@ of pictures.
 import shutil
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +15,11 @@ from m3l.files import digest_file
 from ...pictures.reading import inside, load_image
 from ..schema import Tuples
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
-def read(path):
+
+def read(path: str | Path) -> "DataFrame":
     """The table in a CSV (UTF-8) or Parquet file, every column as text; `DataError` naming the file
     and row.
     """
@@ -67,7 +71,7 @@ def _undecodable_line(path) -> tuple[int, str]:
 class _Reader:
     """A table read row by row, with errors that name the row and the column."""
 
-    def __init__(self, path: Path, table, allow_missing: bool, folder: Path):
+    def __init__(self, path: Path, table: "DataFrame", allow_missing: bool, folder: Path):
         self.path, self.table, self.allow_missing = path, table, allow_missing
         self.folder = folder
         self.files: dict[str, Path] = {}

@@ -167,7 +167,7 @@ def load(
     threshold: float = 1.05,
     encoder: str = "use-multilingual",
     seed: int = 0,
-    cache="data/cache",
+    cache: str | Path = "data/cache",
 ) -> Tuples:
     """Mine the corpus.
 
