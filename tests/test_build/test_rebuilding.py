@@ -107,7 +107,7 @@ def test_a_failing_chapter_fails_the_build_and_is_named(workshop, tmp_path):
     shutil.copytree(workshop, folder)
     profile = folder / "workflow/profiles/smoke.yaml"
     profile.write_text(profile.read_text().replace(", topics: 10", ", topics: 1"))
-    result = build(folder, "smoke")
+    result = build(folder, "smoke", "runs/smoke/emoji-m3l-s0/metrics.json")
     assert result.returncode != 0
     assert (
         "book/04-" in result.stderr
