@@ -88,7 +88,7 @@ def _visit(words, z, lists, of_language, of_tuple, prior, rng):
             word_mass += count * weight[k]
             cumulated[j] = word_mass
         u = rng.random() * (word_mass + tuple_mass + s)
-        place = 0
+        place = 0 if u < word_mass else length
         while place < length and u >= cumulated[place]:
             place += 1
         if place < length:
