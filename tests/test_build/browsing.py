@@ -177,7 +177,8 @@ def serious_faults(page, colours_alone=False):
     """
     from axe_playwright_python.sync_playwright import Axe
 
-    options = {"runOnly": ["cat.color"]} if colours_alone else None
+    rules = ["color-contrast", "link-in-text-block"]
+    options = {"runOnly": {"type": "rule", "values": rules}} if colours_alone else None
     actual = Axe().run(page, options=options).response["violations"]
     serious = [
         f"{v['id']}: {n['target']}"
