@@ -37,9 +37,8 @@ class TrainConfig:
         Epochs between checkpoints, if `fit` is given a place for them.
     kernel : {"auto", "plain", "fused"}
         How a step is computed: ``"plain"`` is autograd over `Objective`; ``"fused"``, the same in
-        compiled loops (`m3l.kernels.fused`), needs a CPU, numba and a corpus whose tuples have
-        every view; ``"auto"`` takes the fused one where it can. From one seed both give the same
-        up to rounding.
+        compiled loops (`m3l.kernels.fused`), needs a CPU and numba; ``"auto"`` takes the fused
+        one where it can. From one seed both give the same up to rounding.
 
     Raises
     ------
@@ -115,7 +114,7 @@ def fit(
     """
     check_training(model, corpus, objective, config.batch_size, prior)
     device = resolve_device(config.device)
-    kernel = choose_kernel(config.kernel, corpus, device, objective)
+    kernel = choose_kernel(config.kernel, device, objective)
     with _processor_settings(config, kernel, device):
         torch.manual_seed(config.seed)
         order = torch.Generator().manual_seed(config.seed)

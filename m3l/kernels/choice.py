@@ -24,7 +24,7 @@ FUSED = {
 }
 
 
-def choose_kernel(name: str, corpus: Corpus, device: torch.device, objective: Objective) -> str:
+def choose_kernel(name: str, device: torch.device, objective: Objective) -> str:
     """The kernel that ``name`` stands for here: ``"plain"`` or ``"fused"``.
 
     Raises
@@ -38,8 +38,6 @@ def choose_kernel(name: str, corpus: Corpus, device: torch.device, objective: Ob
     others = [field for field, known in FUSED.items() if getattr(objective, field) not in known]
     if device.type != "cpu":
         obstacle = f"it runs on a CPU, not on {device.type}"
-    elif not all(view.present.all() for view in corpus.views.values()):
-        obstacle = f"some tuples of corpus {corpus.name} lack a view"
     elif find_spec("numba") is None or find_spec("threadpoolctl") is None:
         obstacle = "it needs the packages numba and threadpoolctl"
     elif others:

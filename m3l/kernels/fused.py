@@ -3,8 +3,8 @@ gradients, and Adam.
 
 A small model spends much of a step of autograd on calling hundreds of small operations. Here a step
 is a dozen compiled loops: the same arithmetic, from the same random draws in the same order, so
-that a run differs from the plain loop's by rounding alone. `m3l.train.fit` takes it where it can:
-on a CPU, where every tuple has every view.
+that a run differs from the plain loop's by rounding alone. `m3l.train.fit` takes it where it can,
+on a CPU.
 """
 
 from itertools import combinations
@@ -27,43 +27,11 @@ from .loops import (
     sample,
     sample_back,
 )
+from .workspace import Side, Workspace
 
 
 def _statistics(norm):
     return norm.running_mean.numpy(), norm.running_var.numpy(), f32(norm.momentum), f32(norm.eps)
-
-
-class _Workspace:
-    """The arrays of a batch of b tuples; those that hold random draws are seen by torch too."""
-
-    def __init__(self, model: M3L, views: list[str], b: int):
-        k, n = model.topics, len(views)
-        hidden, sizes = model.config["hidden"], {v: model.views[v].embedding_size for v in views}
-        self.dropped = {v: torch.ones(b, hidden) for v in views}
-        self.noise = {v: torch.empty(b, k) for v in views}
-        self.dropped_theta = {v: torch.ones(b, k) for v in model.beta}
-        self.y = {v: np.empty((b, 2 * k), f32) for v in views}
-        # x, h1, slope1, h2, slope2, y, inverse
-        self.of_view = {
-            v: (
-                np.empty((b, sizes[v]), f32),
-                *(np.empty((b, hidden), f32) for _ in range(4)),
-                self.y[v],
-                np.empty(2 * k, f32),
-            )
-            for v in views
-        }
-        self.theta, self.log_theta = np.empty((n, b, k), f32), np.empty((n, b, k), f32)
-        self.d, self.d_theta, self.d_log_theta = (
-            np.empty((n, b, 2 * k), f32),
-            np.empty((n, b, k), f32),
-            np.empty((n, b, k), f32),
-        )
-        self.prior, self.d_prior = np.empty((b, 2 * k), f32), np.empty((b, 2 * k), f32)
-        self.logits, self.d_logits = (
-            {v: np.empty((b, model.views[v].vocabulary_size), f32) for v in model.beta}
-            for _ in range(2)
-        )
 
 
 class FusedStep:
@@ -75,7 +43,6 @@ class FusedStep:
     model : M3L
         On the CPU, in training mode.
     corpus : Corpus
-        Every tuple has every view.
     objective : Objective
     optimizer : torch.optim.Adam
         Over the model's parameters; it may hold the state of steps already taken.
@@ -102,13 +69,14 @@ class FusedStep:
             for v, view in corpus.views.items()
         }
         self.index = {v: view.index for v, view in corpus.views.items()}
+        self.present = {v: w.present for v, w in corpus.views.items() if not w.present.all()}
         self.bows = {
             v: (view.bow.data.astype(f32), view.bow.indices, view.bow.indptr)
             for v, view in corpus.views.items()
             if view.bow is not None
         }
         self.prior = None if prior is None else np.concatenate(prior, axis=1)  # (N, 2K)
-        self.workspaces: dict[int, _Workspace] = {}
+        self.workspaces: dict[int, Workspace] = {}
         self._take_parameters(prior is None and objective.kl == "prior")
         self._take_optimizer(optimizer)
 
@@ -166,57 +134,70 @@ class FusedStep:
         """The terms of the loss of a batch, int64 (B,), as `Objective` gives them; their gradients
         are left in ``gradient``.
         """
-        objective, rows, b = self.objective, tuples.numpy(), len(tuples)
+        batch, b = tuples.numpy(), len(tuples)
         if b not in self.workspaces:
-            self.workspaces[b] = _Workspace(self.model, self.views, b)
+            self.workspaces[b] = Workspace(self.model, self.views, b)
         workspace = self.workspaces[b]
-        for i, v in enumerate(self.views):
-            self._encode(v, rows, workspace)
-            sample(
-                workspace.y[v],
-                workspace.noise[v].normal_().numpy(),
-                workspace.log_theta[i],
-                workspace.theta[i],
-            )
+        present = {v: has[batch] for v, has in self.present.items()}
+        rows = {v: batch[present[v]] if v in present else batch for v in self.views}
+        for v in self.views:
+            self._encode(v, rows[v], workspace)
         for array in (workspace.d, workspace.d_theta, workspace.d_log_theta):
             array.fill(0)
         terms = {}
         if self.bows:
-            terms["reconstruction"] = sum(self._reconstruct(v, rows, workspace) for v in self.bows)
-        pairs = list(combinations(range(len(self.views)), 2))
-        if objective.kl == "prior":
+            terms["reconstruction"] = sum(
+                self._reconstruct(v, rows[v], workspace) for v in self.bows
+            )
+        if self.objective.kl == "prior":
             terms["kl"] = self._kl_to_prior(rows, workspace)
-        elif pairs:
-            weight = f32(objective.kl_weight * (b if objective.kl_times_batch else 1))
-            ordered = [(later, earlier) for earlier, later in pairs] + (
-                pairs if objective.kl_order == "both" else []
-            )
-            terms["kl"] = sum(self._kl(*pair, weight, workspace) for pair in ordered)
-        if pairs and objective.contrastive_weight:
-            weight = f32(
-                objective.contrastive_weight * (0.5 if objective.directions == "mean" else 1.0)
-            )
-            cosine, both = objective.similarity == "cosine", objective.negatives == "both_views"
-            theta, d_theta = (
-                a.reshape(-1, self.model.topics) for a in (workspace.theta, workspace.d_theta)
-            )
-            terms["contrastive"] = info_nce(
-                theta, len(self.views), f32(objective.temperature), cosine, both, weight, d_theta
-            )
+        terms |= self._compare(present, workspace, b)
         seen = set()
-        for i, v in enumerate(self.views):
-            sample_back(
-                workspace.d_theta[i],
-                workspace.d_log_theta[i],
-                workspace.theta[i],
-                workspace.noise[v].numpy(),
-                workspace.y[v],
-                workspace.d[i],
+        for v in self.views:
+            network, (noise, _, theta), (d, d_theta, d_log_theta) = workspace.of_view(
+                v, len(rows[v])
             )
+            sample_back(d_theta, d_log_theta, theta, noise.numpy(), network[5], d)
             key = self.key[v]
             (_, _, w2, _, w3, _), gradients = self.layers[key]
-            encode_back(workspace.d[i], *workspace.of_view[v], w2, w3, *gradients, key not in seen)
+            encode_back(d, *network, w2, w3, *gradients, key not in seen)
             seen.add(key)
+        return terms
+
+    def _compare(self, present: dict, workspace: Workspace, b: int) -> dict[str, float]:
+        """The terms between views, over the tuples of the batch that have both views of a pair."""
+        pairs = list(combinations(self.views, 2))
+        pairwise_kl = self.objective.kl != "prior"
+        terms = dict.fromkeys(("kl",) if pairs and pairwise_kl else (), 0.0)
+        if pairs and self.objective.contrastive_weight:
+            terms["contrastive"] = 0.0
+        sides, whole = workspace.sides, all(has.all() for has in present.values())
+        if whole and "contrastive" in terms:
+            thetas = (workspace.theta, workspace.d_theta)
+            stacked = (array.reshape(-1, self.model.topics) for array in thetas)
+            terms["contrastive"] = self._contrast(*stacked, len(self.views))
+        if whole and "kl" in terms:
+            terms["kl"] = sum(self._kl(sides[a], sides[z], b) for a, z in pairs)
+        if whole:
+            return terms
+        everywhere = np.ones(b, bool)
+        place = {v: np.cumsum(has) - 1 for v, has in present.items()}  # of a tuple, in its view
+        for names in pairs:
+            both = np.flatnonzero(np.logical_and(*(present.get(v, everywhere) for v in names)))
+            if not len(both):
+                continue
+            rows = [place[v][both] if v in place else both for v in names]
+            pair = [sides[v].gather(r) for v, r in zip(names, rows, strict=True)]
+            if "kl" in terms:
+                terms["kl"] += self._kl(*pair, len(both))
+            if "contrastive" in terms:
+                theta = np.concatenate([side.theta for side in pair])
+                d_theta = np.zeros_like(theta)
+                terms["contrastive"] += self._contrast(theta, d_theta, 2)
+                for side, d in zip(pair, np.split(d_theta, 2), strict=True):
+                    side.d_theta += d
+            for v, side, r in zip(names, pair, rows, strict=True):
+                sides[v].scatter(side, r)
         return terms
 
     def __call__(self, tuples: torch.Tensor) -> dict[str, float]:
@@ -232,68 +213,80 @@ class FusedStep:
 
     def _encode(self, v, rows, workspace):
         keep, layers, statistics = self.encoders[v]
+        dropped = workspace.dropped[v][: len(rows)]
         if keep < 1:
-            workspace.dropped[v].bernoulli_(keep)
+            dropped.bernoulli_(keep)
+        network, (noise, log_theta, theta), _ = workspace.of_view(v, len(rows))
         encode(
             rows,
             self.index[v],
             self.x[v],
             *layers,
             f32(keep),
-            workspace.dropped[v].numpy(),
+            dropped.numpy(),
             *statistics,
-            *workspace.of_view[v],
+            *network,
         )
+        sample(network[5], noise.normal_().numpy(), log_theta, theta)
 
     def _reconstruct(self, v, rows, workspace):
         keep, beta, gradient, statistics = self.decoders[v]
+        n = len(rows)
+        dropped = workspace.dropped_theta[v][:n]
         if keep < 1:
-            workspace.dropped_theta[v].bernoulli_(keep)
-        i, dropped = self.views.index(v), workspace.dropped_theta[v].numpy()
+            dropped.bernoulli_(keep)
+        _, (_, _, theta), (_, d_theta, _) = workspace.of_view(v, n)
         return reconstruct(
             rows,
             self.index[v],
             *self.bows[v],
-            workspace.theta[i],
-            dropped,
+            theta,
+            dropped.numpy(),
             f32(keep),
             beta,
             *statistics,
-            workspace.logits[v],
-            workspace.d_logits[v],
+            workspace.logits[v][:n],
+            workspace.d_logits[v][:n],
             gradient,
-            workspace.d_theta[i],
+            d_theta,
         )
 
-    def _kl(self, p, q, weight, workspace):
+    def _kl(self, earlier: Side, later: Side, b: int) -> float:
+        """The weighted KL of a pair of views, and its gradients."""
+        weight = f32(self.objective.kl_weight * (b if self.objective.kl_times_batch else 1))
+        total = self._divergence(later, earlier, weight)
+        if self.objective.kl_order == "both":
+            total += self._divergence(earlier, later, weight)
+        return total
+
+    def _divergence(self, p: Side, q: Side, weight) -> float:
         if self.objective.kl == "categorical":
-            return categorical(
-                workspace.log_theta[p],
-                workspace.theta[p],
-                workspace.log_theta[q],
-                weight,
-                workspace.d_log_theta[p],
-                workspace.d_log_theta[q],
-            )
-        return gaussian(
-            workspace.y[self.views[p]],
-            workspace.y[self.views[q]],
-            weight,
-            workspace.d[p],
-            workspace.d[q],
-        )
+            gradients = p.d_log_theta, q.d_log_theta
+            return categorical(p.log_theta, p.theta, q.log_theta, weight, *gradients)
+        return gaussian(p.y, q.y, weight, p.d, q.d)
+
+    def _contrast(self, theta, d_theta, n: int) -> float:
+        """The weighted InfoNCE of n views, stacked in θ (n B, K), and its gradient."""
+        objective = self.objective
+        share = 0.5 if objective.directions == "mean" else 1.0
+        weight, temperature = f32(objective.contrastive_weight * share), f32(objective.temperature)
+        cosine, both = objective.similarity == "cosine", objective.negatives == "both_views"
+        return info_nce(theta, n, temperature, cosine, both, weight, d_theta)
 
     def _kl_to_prior(self, rows, workspace):
-        k, weight = self.model.topics, f32(self.objective.kl_weight)
-        if self.prior is not None:
-            np.take(self.prior, rows, axis=0, out=workspace.prior)
-        else:
-            workspace.prior[:, :k], workspace.prior[:, k:] = self.model_prior
-        workspace.d_prior.fill(0)
-        total = sum(
-            gaussian(workspace.y[v], workspace.prior, weight, workspace.d[i], workspace.d_prior)
-            for i, v in enumerate(self.views)
-        )
-        for part, gradient in enumerate(self.d_model_prior):
-            workspace.d_prior[:, part * k : (part + 1) * k].sum(0, out=gradient)
+        k, weight, total = self.model.topics, f32(self.objective.kl_weight), 0.0
+        for part in self.d_model_prior:
+            part.fill(0)
+        for v in self.views:
+            n = len(rows[v])
+            prior, d_prior = workspace.prior[:n], workspace.d_prior[:n]
+            if self.prior is not None:
+                np.take(self.prior, rows[v], axis=0, out=prior)
+            else:
+                prior[:, :k], prior[:, k:] = self.model_prior
+            d_prior.fill(0)
+            network, _, (d, _, _) = workspace.of_view(v, n)
+            total += gaussian(network[5], prior, weight, d, d_prior)
+            for part, gradient in enumerate(self.d_model_prior):
+                gradient += d_prior[:, part * k : (part + 1) * k].sum(0)
         return total
