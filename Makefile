@@ -34,11 +34,13 @@ serve: book
 clean:
 	rm -rf build .snakemake $(foreach p,$(basename $(notdir $(wildcard workflow/profiles/*.yaml))),data/$(p) runs/$(p))
 
+# requirements.txt is the full set, so that nothing has to be resolved; modules are compiled when first imported
 $(VENV)/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed, $(PYTHON) is another; try make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --requirement requirements.txt
+	$(VENV)/bin/pip install --quiet --no-deps --no-compile --requirement requirements.txt
 	$(VENV)/bin/pip install --quiet --no-deps --editable .
+	$(VENV)/bin/pip check
 	touch $@
 
 # an environment of its own; --no-deps since the package asks for much that its ZeroShotTM never imports

@@ -146,17 +146,38 @@ class Corpus:
         return Corpus(self.name, views, ids, articles, self.split[tuples])
 
     def select(self, views: Sequence[str]) -> "Corpus":
-        """The corpus with these views only, in this order; tuples left with no view are dropped."""
+        """The corpus with these views only, in this order.
+
+        Tuples left with no view are dropped, and of several that differ in other views alone, such
+        as the pictures of an article, the first stays.
+        """
         self._require_views(views)
         chosen = {name: self.views[name] for name in views}
-        some = np.any([view.present for view in chosen.values()], axis=0)
+        index = np.stack([view.index for view in chosen.values()], axis=1)  # (N, views)
+        first = np.zeros(len(self), dtype=bool)
+        first[np.unique(index, axis=0, return_index=True)[1]] = True
+        kept = first & (index >= 0).any(axis=1)
         nothing = f"{self.name}: no tuple has any of the views {list(views)}"
-        require(bool(some.any()), nothing, DataError)
-        if some.all():
+        require(bool(kept.any()), nothing, DataError)
+        if kept.all():
             return Corpus(self.name, chosen, self.tuple_ids, self.article_ids, self.split)
-        chosen = {name: replace(view, index=view.index[some]) for name, view in chosen.items()}
-        ids, articles = self.tuple_ids[some], self.article_ids[some]
-        return Corpus(self.name, chosen, ids, articles, self.split[some])
+        chosen = {name: replace(view, index=view.index[kept]) for name, view in chosen.items()}
+        ids, articles = self.tuple_ids[kept], self.article_ids[kept]
+        return Corpus(self.name, chosen, ids, articles, self.split[kept])
+
+    def having(self, views: Sequence[str]) -> "Corpus":
+        """The tuples that have every one of these views.
+
+        Raises
+        ------
+        DataError
+            There is none.
+        """
+        self._require_views(views)
+        whole = np.all([self.views[name].present for name in views], axis=0)
+        nothing = f"{self.name}: no tuple has all of the views {list(views)}"
+        require(bool(whole.any()), nothing, DataError)
+        return self if whole.all() else self.subset(whole)
 
     def copy_words(self, source: str, to: str) -> "Corpus":
         """The corpus with the words of view ``source`` copied to view ``to``, which has none.

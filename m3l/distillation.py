@@ -1,5 +1,7 @@
 """ZeroshotTM-KD: a student learns the topics of a frozen teacher (Section 4.3)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .corpus import Corpus
@@ -47,3 +49,26 @@ def teacher_prior(
     require(number, f"floor={floor!r}: expected a number")
     mean, log_variance = teacher.posterior(items.embeddings, view)
     return mean[items.index], np.maximum(log_variance, np.float32(floor))[items.index]
+
+
+def taught_part(
+    teacher: M3L, corpus: Corpus, view: str, views: Sequence[str], floor: float = -4.0
+) -> tuple[Corpus, tuple[np.ndarray, np.ndarray]]:
+    """What a student learns from: the tuples that its teacher can read, and their priors.
+
+    Parameters
+    ----------
+    teacher, corpus, view, floor
+        As in `teacher_prior`; tuples that lack ``view`` or one of ``views`` are left out.
+    views : list of str
+        What the student reads.
+
+    Returns
+    -------
+    The corpus with ``views`` alone, N tuples, and mean and log σ², float32 (N, K) each.
+    """
+    both = corpus.having([view, *views])
+    prior = teacher_prior(teacher, both, view, floor)
+    part = both.select(views)
+    rows = np.isin(both.tuple_ids, part.tuple_ids)
+    return part, (prior[0][rows], prior[1][rows])

@@ -171,20 +171,27 @@ def read_sparse(path: str | Path) -> sp.csr_matrix:
 
 
 def write_csv(path: str | Path, rows: list[dict]) -> None:
-    """Write ``rows`` (dictionaries with the same keys) as CSV, atomically."""
+    """Write ``rows`` (dictionaries) as CSV, atomically; a cell is empty where a row lacks a key."""
     with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
+        writer = csv.DictWriter(
+            file, fieldnames=list(dict.fromkeys(k for row in rows for k in row))
+        )
         writer.writeheader()
         writer.writerows(rows)
 
 
 def read_csv(path: str | Path) -> list[dict]:
-    """The rows of a CSV file of numbers, as dictionaries of floats; `DataError` naming the row that
-    is not.
+    """The rows of a CSV file of numbers, as dictionaries of floats without the empty cells.
+
+    Raises
+    ------
+    DataError
+        Naming the file, which is not there or no table of numbers.
     """
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+            rows = csv.DictReader(file)
+            return [{k: float(v) for k, v in row.items() if v != ""} for row in rows]
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (TypeError, ValueError) as error:

@@ -75,6 +75,8 @@ def fit(
     checkpoint: str | Path | None = None,
     progress: bool = True,
     prior: Prior | None = None,
+    validate: Callable[[M3L], dict[str, float]] | None = None,
+    validate_every: int = 10,
 ) -> list[dict]:
     """Train ``model`` on ``corpus`` (the training part alone); leave it on the CPU, to be
     evaluated.
@@ -96,11 +98,14 @@ def fit(
         A prior of each tuple's own, from `m3l.distillation.teacher_prior`; the objective's ``kl``
         must be ``"prior"``. A student without words has no reconstruction term: all it learns is
         its teacher's topics.
+    validate : function of the model, optional
+        Called every ``validate_every`` epochs and after the last. What it gives, numbers by name,
+        is added to the history of that epoch; training goes on as if it had not been called.
 
     Returns
     -------
-    A dictionary an epoch: ``epoch``, ``seconds`` since the start, each loss term and ``loss``, per
-    tuple.
+    A dictionary an epoch: ``epoch``, ``seconds`` of training since the start, each loss term and
+    ``loss``, per tuple, and what ``validate`` gave.
 
     Raises
     ------
@@ -113,6 +118,10 @@ def fit(
         A loss term is no longer finite.
     """
     check_training(model, corpus, objective, config.batch_size, prior)
+    require(
+        isinstance(validate_every, int) and validate_every >= 1,
+        f"validate_every={validate_every!r}: expected an integer, 1 or more",
+    )
     device = resolve_device(config.device)
     kernel = choose_kernel(config.kernel, device, objective)
     with _processor_settings(config, kernel, device):
@@ -143,6 +152,8 @@ def fit(
             for epoch in _epochs(
                 step, len(corpus), objective, config, order, device, history, progress
             ):
+                if validate and (epoch % validate_every == 0 or epoch == config.epochs):
+                    history[-1] |= validate(model)
                 if epoch % config.checkpoint_every == 0 or epoch == config.epochs:
                     _check_weights(model, epoch, objective)
                     if checkpoint is not None:
@@ -164,21 +175,21 @@ def _epochs(
     progress: bool,
 ) -> Iterator[int]:
     """Train epoch by epoch, writing ``history``; yields each epoch's number when it is done."""
-    before, start = history[-1]["seconds"] if history else 0.0, time.perf_counter()
+    spent = history[-1]["seconds"] if history else 0.0
     done, total = len(history), config.epochs
     with progress_bar(
         show=progress, total=total, initial=done, desc="training", unit="epoch"
     ) as bar:
         for epoch in range(done + 1, total + 1):
-            sums: dict = {}
+            sums, start = {}, time.perf_counter()
             for tuples in torch.randperm(n, generator=order).to(device).split(config.batch_size):
                 for name, value in step(tuples).items():
                     sums[name] = sums.get(name, 0.0) + value
             means = {name: float(value) / n for name, value in sums.items()}
             _check_finite(means, epoch, objective)
-            seconds = round(before + time.perf_counter() - start, 3)
+            spent += time.perf_counter() - start
             loss = sum(means.values())
-            history.append({"epoch": epoch, "seconds": seconds, **means, "loss": loss})
+            history.append({"epoch": epoch, "seconds": round(spent, 3), **means, "loss": loss})
             bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()}, refresh=False)
             bar.update()
             yield epoch

@@ -7,11 +7,16 @@ import numpy as np
 import scipy.sparse as sp
 
 from m3l.errors import DataError, check_options, choose, require
-from m3l.files import atomic, digest, digest_file, write_json
+from m3l.files import atomic, digest, digest_file, read_json, write_json
 from m3l.text import bag_of_words, learn_vocabulary, stopwords, tokenize
 
+from .duplicates import near_duplicates
 from .prepared import items
 from .schema import Tuples
+from .splits import SPLITS
+
+LEAST_VIEWS = {"drop": 10**6, "pairs": 2, "keep": 1}
+"""How many of a corpus's views a tuple needs to stay, by what becomes of incomplete ones."""
 
 
 def prepare(
@@ -33,11 +38,13 @@ def prepare(
         Words a language: 2,000 in the paper, learnt on the training split alone.
     min_words : int
         A document with fewer words of the vocabulary is dropped from its tuples.
-    incomplete : {"drop", "keep"}
-        What becomes of tuples that then lack a text: all tuples have the same views, as in the
-        paper, or a tuple stays with what it has.
+    incomplete : {"drop", "pairs", "keep"}
+        What becomes of tuples that then lack a view: they are dropped, so that all tuples have the
+        same views, as in the paper; or they stay if they have two views, a pair; or they stay with
+        what they have.
     leakage : {"error", "drop"}
-        What to do with training tuples whose text stands, letter for letter, in the test split.
+        What to do with tuples one of whose items stands, letter for letter, in a later part too:
+        of training in the validation or test part, of the validation part in the test part.
     stop : mapping of language to words, optional
         Instead of `m3l.text.stopwords`.
 
@@ -46,7 +53,7 @@ def prepare(
     The data card: source, licence, counts of what was kept and dropped, hashes.
     """
 
-    choose("incomplete", incomplete, ("drop", "keep"))
+    choose("incomplete", incomplete, LEAST_VIEWS)
     choose("leakage", leakage, ("error", "drop"))
     require(
         isinstance(min_words, int) and min_words >= 1,
@@ -54,7 +61,7 @@ def prepare(
     )
     frame = tuples.frame.reset_index(drop=True)
     counts = {"tuples_from_source": len(frame)}
-    frame, counts["leaking_training_tuples"] = _without_leaks(frame, tuples, leakage)
+    frame, counts["leaking_tuples"] = _without_leaks(frame, tuples, leakage)
     require("train" in set(frame["split"]), f"corpus {tuples.name}: no training tuple", DataError)
 
     texts = _tokens(frame, tuples.languages)
@@ -68,19 +75,15 @@ def prepare(
     }
     counts["documents_dropped_as_too_short"] = dropped
     frame, counts["tuples_dropped_as_incomplete"] = _complete(frame, tuples, incomplete)
-    for split in ("train", "test"):
+    for split in SPLITS:
         part = frame[frame["split"] == split]
         require(
-            len(part) > 0,
+            len(part) > 0 or split == "validation",
             f"corpus {tuples.name}: no {split} tuple is left; min_words={min_words} and"
             f" vocabulary_size={vocabulary_size} dropped {dropped}",
             DataError,
         )
-        counts[split] = {
-            "tuples": len(part),
-            "articles": int(part["article_id"].nunique()),
-            "pictures": int(part["image_id"].nunique()),
-        }
+        counts[split] = _counts(part)
     card = {
         "name": tuples.name,
         "languages": tuples.languages,
@@ -96,6 +99,8 @@ def prepare(
             _write_words(temporary, lang, frame, texts[lang], vocabulary)
         if tuples.write_images is not None:
             _write_pictures(temporary, frame, tuples.write_images)
+        pictures = _picture_files(temporary)
+        card["near_duplicates"] = near_duplicates(frame, tuples.languages, pictures)
         card["hashes"] = _hashes(temporary, frame)
         write_json(temporary / "card.json", card)
     return card
@@ -114,21 +119,38 @@ def stopwords_used(language: str, options: Mapping) -> frozenset[str]:
     return stopwords(language)
 
 
+def _counts(part) -> dict[str, int]:
+    """What a part holds; ``illustrated`` are its articles that have a picture."""
+    return {
+        "tuples": len(part),
+        "articles": int(part["article_id"].nunique()),
+        "illustrated": int(part.loc[part["image_id"].notna(), "article_id"].nunique()),
+        "pictures": int(part["image_id"].nunique()),
+    }
+
+
 def _without_leaks(frame, tuples: Tuples, leakage: str):
     leaks = np.zeros(len(frame), dtype=bool)
+    split = frame["split"]
     for column in [f"{lang}_text" for lang in tuples.languages] + ["image_id"]:
-        tests = frame[(frame["split"] == "test") & frame[column].notna()]
-        leaking = ((frame["split"] == "train") & frame[column].isin(set(tests[column]))).to_numpy()
-        if leaking.any() and leakage == "error":
-            a = int(np.flatnonzero(leaking)[0])
-            b = tests.index[tests[column] == frame[column][a]][0]
-            raise DataError(
-                f"corpus {tuples.name}: {column} of training tuple {frame['tuple_id'][a]!r} is that"
-                f" of test tuple {frame['tuple_id'][b]!r}, and {int(leaking.sum())} training tuples"
-                " do so in all; pass leakage='drop' to leave them out of training"
-            )
-        leaks |= leaking
+        for early, later in (("train", SPLITS[1:]), ("validation", SPLITS[2:])):
+            others = frame[split.isin(later) & frame[column].notna()]
+            leaking = ((split == early) & frame[column].isin(set(others[column]))).to_numpy()
+            if leaking.any() and leakage == "error":
+                a = int(np.flatnonzero(leaking)[0])
+                b = others.index[others[column] == frame[column][a]][0]
+                raise DataError(
+                    f"corpus {tuples.name}: {column} of {_named(early)} tuple"
+                    f" {frame['tuple_id'][a]!r} is that of {split[b]} tuple"
+                    f" {frame['tuple_id'][b]!r}, and {int(leaking.sum())} {_named(early)} tuples do"
+                    " so in all; pass leakage='drop' to leave them out"
+                )
+            leaks |= leaking
     return frame[~leaks].reset_index(drop=True), int(leaks.sum())
+
+
+def _named(split: str) -> str:
+    return "training" if split == "train" else split
 
 
 def _tokens(frame, languages) -> dict[str, dict[str, list[str]]]:
@@ -155,7 +177,7 @@ def _drop_short(frame, lang: str, tokens: Mapping, vocabulary, min_words: int) -
     short = frame[f"{lang}_text"].map(is_short).astype(bool)
     dropped = {
         split: int(frame.loc[short & (frame["split"] == split), "article_id"].nunique())
-        for split in ("train", "test")
+        for split in SPLITS
     }
     frame.loc[short, f"{lang}_text"] = None
     return dropped
@@ -164,8 +186,8 @@ def _drop_short(frame, lang: str, tokens: Mapping, vocabulary, min_words: int) -
 def _complete(frame, tuples: Tuples, incomplete: str):
     columns = [f"{lang}_text" for lang in tuples.languages]
     columns += ["image_id"] if tuples.write_images is not None else []
-    present = frame[columns].notna()
-    keep = present.all(axis=1) if incomplete == "drop" else present.any(axis=1)
+    views = frame[columns].notna().sum(axis=1)
+    keep = views >= min(LEAST_VIEWS[incomplete], len(columns))
     return frame[keep].reset_index(drop=True), int((~keep).sum())
 
 
@@ -185,6 +207,15 @@ def _write_pictures(folder, frame, write_images) -> None:
         folder / "images_sha256.json",
         {key: digest_file(folder / "images" / name) for key, name in names.items()},
     )
+
+
+def _picture_files(folder: Path) -> dict[str, Path]:
+    """The file of each picture that was written into ``folder``."""
+    if not (folder / "images.json").is_file():
+        return {}
+    return {
+        key: folder / "images" / name for key, name in read_json(folder / "images.json").items()
+    }
 
 
 def _hashes(folder, frame) -> dict[str, str]:

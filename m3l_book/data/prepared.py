@@ -172,6 +172,11 @@ def assemble(folder: str | Path, embeddings: str | Path, encoders: Mapping[str, 
     return Corpus(name, views, frame["tuple_id"], frame["article_id"], frame["split"])
 
 
+def part_if_any(corpus: Corpus, split: str) -> Corpus | None:
+    """The tuples of a split; None if the corpus has no such split."""
+    return corpus.part(split) if split in corpus.split else None
+
+
 def embedding_card(embeddings: str | Path, view: str, encoder: str) -> dict:
     """What `embed_view` recorded beside an embedding: encoder, space, identity, shape, hashes."""
     return read_json(Path(embeddings) / file_name(encoder) / f"{view}.json")

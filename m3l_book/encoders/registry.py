@@ -10,6 +10,7 @@ from .pocket_clip import pocket_clip
 from .pretrained import (
     e5_multilingual,
     efficientnet_lite0,
+    efficientnet_lite2,
     from_hub_or_folder,
     minilm_en,
     use_multilingual,
@@ -21,6 +22,7 @@ ENCODERS = {
     "e5-multilingual": e5_multilingual,
     "minilm-en": minilm_en,
     "efficientnet-lite0": efficientnet_lite0,
+    "efficientnet-lite2": efficientnet_lite2,
     "pocket-clip": pocket_clip,
 }
 """The encoders whose weights come with the installed packages and need no network."""

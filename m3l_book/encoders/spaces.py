@@ -10,6 +10,7 @@ SPACES = {
     "e5-multilingual": {"e5-multilingual": ("text",)},
     "minilm-en": {"minilm-en": ("text",)},
     "efficientnet-lite0": {"efficientnet-lite0": ("image",)},
+    "efficientnet-lite2": {"efficientnet-lite2": ("image",)},
     # the multilingual text encoder was trained to give what CLIP's own gives for English
     # (Reimers & Gurevych 2020)
     "clip-ViT-B-32": {

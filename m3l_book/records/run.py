@@ -14,7 +14,7 @@ import numpy as np
 from m3l.corpus import Corpus
 from m3l.errors import DataError, check_values, require
 from m3l.files import atomic, read_array, read_arrays, read_csv, read_json, write_csv, write_json
-from m3l.metrics.assessment import readers
+from m3l.metrics.assessment import evaluate, readers
 from m3l.model import M3L
 from m3l.pltm import PLTM
 from m3l.saving import read_tensors
@@ -23,6 +23,9 @@ from .environment import environment, peak_memory
 
 # of each row of scores, see `m3l.metrics.assessment.evaluate`
 ARRAYS = ("values", "divergences")
+
+# entries of a run's metrics that hold such rows: of the test part, and of the validation part
+PARTS = ("scores", "validation")
 
 
 @dataclass
@@ -101,6 +104,37 @@ def readers_of(
     return chosen if teacher is None else chosen | {teacher.view: (teacher.model, teacher.view)}
 
 
+def topics_of(
+    readers: Mapping[str, tuple[M3L, str]], part: Corpus, samples: int, seed: int
+) -> dict[str, np.ndarray]:
+    """θ of a part's items, (M, K) by view; ``readers`` are `readers_of`'s."""
+    return {
+        view: readers[view][0].infer(items.embeddings, readers[view][1], samples, seed)
+        for view, items in part.views.items()
+    }
+
+
+def looks(
+    readers: Mapping[str, tuple[M3L, str]],
+    validation: Corpus | None,
+    every: int,
+    samples: int,
+    seed: int,
+) -> dict:
+    """What `m3l.fit` takes to look at the validation part every so many epochs; 0 for never.
+
+    A look gives the score of each ordered pair of views as ``query>item``.
+    """
+    if validation is None or every == 0:
+        return {}
+
+    def validate(_: M3L) -> dict[str, float]:
+        rows = evaluate(topics_of(readers, validation, samples, seed), validation, draws=1)
+        return {f"{row['query']}>{row['item']}": row["score"] for row in rows}
+
+    return {"validate": validate, "validate_every": every}
+
+
 def cost_of(seconds: float, tuples: int, passes: int, device: str = "cpu") -> dict:
     """What training took, for a run's metrics; ``passes`` are epochs or sweeps."""
     return {
@@ -123,14 +157,17 @@ def save_run(
 ) -> None:
     """Write a run's folder, atomically: an earlier run there is replaced as a whole or not at all.
 
-    ``metrics`` are `m3l.metrics.assessment.assess`'s and what else a chapter adds; the arrays of
-    its ``scores`` go to a file of their own.
+    ``metrics`` are `m3l.metrics.assessment.assess`'s and what else a chapter adds, such as scores
+    of the ``validation`` part; the arrays of scores go to a file of their own.
     """
-    arrays = {_array_name(row, name): row[name] for row in metrics["scores"] for name in ARRAYS}
-    scores = [
-        {key: value for key, value in row.items() if key not in ARRAYS} for row in metrics["scores"]
-    ]
-    metrics = {**metrics, "scores": scores}
+    arrays = {}
+    metrics = dict(metrics)
+    for part in filter(metrics.__contains__, PARTS):
+        rows = metrics[part]
+        arrays |= {_array_name(part, row, name): row[name] for row in rows for name in ARRAYS}
+        metrics[part] = [
+            {key: value for key, value in row.items() if key not in ARRAYS} for row in rows
+        ]
     with atomic(folder, directory=True) as temporary:
         np.savez(temporary / "values.npz", **arrays)
         model.save(temporary / "model.safetensors")
@@ -153,18 +190,20 @@ def load_run(folder: str | Path) -> Run:
     }
     theta = {view: theta[view] for view in params.get("encoders", theta) if view in theta}
     metrics, arrays = read_json(folder / "metrics.json"), read_arrays(folder / "values.npz")
-    for row in metrics["scores"]:
-        for name in ARRAYS:
-            key = _array_name(row, name)
-            missing = f"{folder / 'values.npz'}: no array {key!r}; train the run again"
-            require(key in arrays, missing, DataError)
-            row[name] = arrays[key]
+    for part in filter(metrics.__contains__, PARTS):
+        for row in metrics[part]:
+            for name in ARRAYS:
+                key = _array_name(part, row, name)
+                missing = f"{folder / 'values.npz'}: no array {key!r}; train the run again"
+                require(key in arrays, missing, DataError)
+                row[name] = arrays[key]
     history, topics = read_csv(folder / "history.csv"), read_json(folder / "topics.json")
     return Run(folder, params, metrics, history, theta, topics)
 
 
-def _array_name(row: Mapping, name: str) -> str:
-    return f"{row['query']}>{row['item']}.{name}"
+def _array_name(part: str, row: Mapping, name: str) -> str:
+    where = "" if part == "scores" else f"{part}."
+    return f"{where}{row['query']}>{row['item']}.{name}"
 
 
 def load_model(path: str | Path) -> M3L | PLTM:

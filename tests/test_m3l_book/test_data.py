@@ -332,7 +332,8 @@ def test_random_split_takes_whole_articles_and_the_fraction_asked_for(tmp_path):
     ]
     assert (frames[0].groupby("article_id")["split"].nunique() == 1).all()
     assert frames[0].drop_duplicates("article_id")["split"].value_counts().to_dict() == {
-        "train": 15,
+        "train": 14,
+        "validation": 1,
         "test": 5,
     }
     assert frames[0]["split"].tolist() == frames[1]["split"].tolist() != frames[2]["split"].tolist()
@@ -364,13 +365,13 @@ def test_card_counts_what_is_kept_and_what_is_dropped(tmp_path):
     counts = card["counts"]
     assert counts["tuples_from_source"] == 12
     assert counts["documents_dropped_as_too_short"] == {
-        "en": {"train": 0, "test": 1},
-        "de": {"train": 1, "test": 0},
+        "en": {"train": 0, "validation": 0, "test": 1},
+        "de": {"train": 1, "validation": 0, "test": 0},
     }
     assert counts["tuples_dropped_as_incomplete"] == 2
-    assert counts["train"] == {"tuples": 9, "articles": 9, "pictures": 0}
-    assert counts["test"] == {"tuples": 1, "articles": 1, "pictures": 0}
-    assert counts["leaking_training_tuples"] == 0
+    assert counts["train"] == {"tuples": 9, "articles": 9, "illustrated": 0, "pictures": 0}
+    assert counts["test"] == {"tuples": 1, "articles": 1, "illustrated": 0, "pictures": 0}
+    assert counts["leaking_tuples"] == 0
     assert frame["tuple_id"].tolist() == [f"r{i}" for i in range(1, 11)]
     assert json.loads((tmp_path / "out" / "card.json").read_text(encoding="utf-8")) == card
     assert card["licence"] == "not stated"
@@ -436,7 +437,7 @@ def test_leakage_drop_leaves_the_tuple_out_of_training(tmp_path):
     table = rows()
     table[3]["de_text"] = table[11]["de_text"]
     card, frame = prepared(tmp_path, table, leakage="drop")
-    assert card["counts"]["leaking_training_tuples"] == 1
+    assert card["counts"]["leaking_tuples"] == 1
     assert "r3" not in set(frame["tuple_id"])
     assert "r11" in set(frame["tuple_id"])
 

@@ -62,7 +62,8 @@ def test_frame_follows_the_schema(world):
         axis=None
     )
     assert frame.drop_duplicates("article_id")["split"].value_counts().to_dict() == {
-        "train": 30,
+        "train": 27,
+        "validation": 3,
         "test": 10,
     }
     assert world.languages == ["en", "de"]

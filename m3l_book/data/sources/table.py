@@ -14,6 +14,7 @@ from m3l.files import digest_file
 
 from ...pictures.reading import inside, load_image
 from ..schema import Tuples
+from ..splits import SPLITS, validation_part
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -138,7 +139,7 @@ class _Reader:
         """The split that a row says it is in."""
         value = self.cell(row, column)
         try:
-            choose("split", value, ("train", "test"))
+            choose("split", value, SPLITS)
         except ValueError as error:
             raise DataError(f"{self.where(row, column)}: {error}") from error
         return value
@@ -161,6 +162,7 @@ def load(
     image_column: str = "",
     image_folder: str = "",
     test_fraction: float = 0.1,
+    validation: float = 0.1,
     allow_missing: bool = False,
     seed: int = 0,
     name: str = "table",
@@ -176,8 +178,10 @@ def load(
     languages : str
         Comma-separated ISO 639-1 codes.
     id_column, article_column, split_column : str
-        Unique tuple ids; articles (rows that share one share their texts); ``train`` or ``test``.
-        Without them: the row number; the tuple; a random ``test_fraction`` of the articles.
+        Unique tuple ids; articles (rows that share one share their texts); ``train``,
+        ``validation`` or ``test``. Without them: the row number; the tuple; a random
+        ``test_fraction`` of the articles for testing, then a share ``validation`` of the others to
+        make choices on.
     image_column, image_folder : str
         Picture files by name, inside the folder (by default the table's own).
     allow_missing : bool
@@ -218,7 +222,8 @@ def load(
         size = max(1, round(test_fraction * len(articles)))
         tests = np.random.default_rng(seed).permutation(articles)[:size]
         frame["split"] = np.where(frame["article_id"].isin(tests), "test", "train")
-    options = {"languages": languages, "test_fraction": test_fraction}
+        validation_part(frame, validation, seed)
+    options = {"languages": languages, "test_fraction": test_fraction, "validation": validation}
     card = {
         "source": path.name,
         "licence": licence,

