@@ -69,18 +69,16 @@ def prepare(
         lang: _vocabulary(frame, lang, texts[lang], vocabulary_size, stop)
         for lang in tuples.languages
     }
-    dropped = {
-        lang: _drop_short(frame, lang, texts[lang], vocabularies[lang], min_words)
-        for lang in tuples.languages
-    }
-    counts["documents_dropped_as_too_short"] = dropped
-    frame, counts["tuples_dropped_as_incomplete"] = _complete(frame, tuples, incomplete)
+    frame, vocabularies = _without_short(
+        frame, tuples, texts, vocabularies, min_words, incomplete, counts
+    )
     for split in SPLITS:
         part = frame[frame["split"] == split]
         require(
             len(part) > 0 or split == "validation",
             f"corpus {tuples.name}: no {split} tuple is left; min_words={min_words} and"
-            f" vocabulary_size={vocabulary_size} dropped {dropped}",
+            f" vocabulary_size={vocabulary_size} dropped"
+            f" {counts['documents_dropped_as_too_short']}",
             DataError,
         )
         counts[split] = _counts(part)
@@ -165,6 +163,43 @@ def _vocabulary(frame, lang: str, tokens: Mapping, size: int, stop: Mapping | No
     texts = training[f"{lang}_text"].dropna()
     left_out = stopwords_used(lang, {"stop": stop})
     return learn_vocabulary([tokens[text] for text in texts], size, left_out, lang)
+
+
+def _without_short(
+    frame,
+    tuples: Tuples,
+    texts: Mapping,
+    vocabularies: dict[str, list[str]],
+    min_words: int,
+    incomplete: str,
+    counts: dict,
+):
+    """The frame without short documents and what lacks a view for it, and the words that still
+    stand in a training document; ``counts`` gets what was dropped.
+    """
+    dropped = {lang: dict.fromkeys(SPLITS, 0) for lang in vocabularies}
+    counts["documents_dropped_as_too_short"] = dropped
+    counts["tuples_dropped_as_incomplete"] = 0
+    known: dict[str, list[str]] = {}
+    while known != vocabularies:  # what is dropped may take the last document of a word with it
+        known = vocabularies
+        for lang, vocabulary in known.items():
+            short = _drop_short(frame, lang, texts[lang], vocabulary, min_words)
+            dropped[lang] = {split: n + short[split] for split, n in dropped[lang].items()}
+        frame, without_view = _complete(frame, tuples, incomplete)
+        counts["tuples_dropped_as_incomplete"] += without_view
+        vocabularies = {
+            lang: _words_that_stand(frame, lang, texts[lang], words)
+            for lang, words in known.items()
+        }
+    return frame, vocabularies
+
+
+def _words_that_stand(frame, lang: str, tokens: Mapping, vocabulary: list[str]) -> list[str]:
+    """The words of a vocabulary that a training document has."""
+    texts = frame.loc[frame["split"] == "train", f"{lang}_text"].dropna().unique()
+    standing = {word for text in texts for word in tokens[text]}
+    return [word for word in vocabulary if word in standing]
 
 
 def _drop_short(frame, lang: str, tokens: Mapping, vocabulary, min_words: int) -> dict[str, int]:

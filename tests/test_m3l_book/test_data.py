@@ -714,3 +714,11 @@ def test_pickle_in_place_of_an_array_is_not_run(small):
     np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match=r"en\.npy: not a whole \.npy array"):
         assembled(small, en="fake")
+
+
+def test_a_word_whose_last_document_is_dropped_leaves_the_vocabulary(tmp_path):
+    table = rows()
+    table[0]["en_text"] = "solitary"
+    prepared(tmp_path, table)
+    assert "solitary" not in vocabulary(tmp_path / "out", "en")
+    assert sorted(vocabulary(tmp_path / "out", "en")) == sorted(WORDS["en"])
