@@ -49,3 +49,8 @@ def build_interrupted(folder):
     result = build(folder, "smoke")
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     assert "build/smoke/html/index.html" in result.stdout
+
+
+def all_pages(book):
+    """The files of the chapters and of what stands around them."""
+    return [book / f"{page}.html" for page in ["index", *PAGES, "references"]]

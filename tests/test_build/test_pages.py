@@ -1,15 +1,9 @@
 """The built pages in a real browser."""
 
-import json
-
 import pytest
-from building import PAGES
+from building import all_pages
 
 pytestmark = pytest.mark.book
-
-
-def all_pages(book):
-    return [book / f"{page}.html" for page in ["index", *PAGES, "references"]]
 
 
 @pytest.mark.parametrize("width, scheme", [(1280, "light"), (1280, "dark"), (360, "light")])
@@ -40,24 +34,6 @@ def test_pages_open_in_a_browser_without_a_network_and_without_complaint(
             if faults:
                 wrong[path.name] = faults
     assert not wrong and formulas > 10
-
-
-@pytest.mark.parametrize("width, scheme", [(1280, "light"), (1280, "dark"), (360, "light")])
-def test_pages_are_accessible_to_those_who_cannot_see_them(book, running, width, scheme):
-    import browsing
-
-    wrong = {}
-    browsers = sorted((book / "topics").glob("*/index.html"))
-    states = ["#/topic/1", "#/item/image/0", "#/find/a", "#/nowhere/1"]
-    visits = [(path, "") for path in [*all_pages(book), *browsers]] + [
-        (book / "topics/emoji-m3l-s0/index.html", state) for state in states
-    ]
-    for path, fragment in visits:
-        with browsing.opened(running, path, width, scheme, fragment) as tab:
-            tab.page.wait_for_timeout(500)
-            if serious := browsing.serious_faults(tab.page, colours_alone=scheme == "dark"):
-                wrong[f"{path.relative_to(book)}{fragment}"] = serious
-    assert not wrong, json.dumps(wrong, indent=1)
 
 
 def test_figures_follow_the_colours_that_the_reader_chose_and_not_the_systems(book, running):
