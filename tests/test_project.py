@@ -60,8 +60,7 @@ def test_chapter_is_clean_and_its_parameters_are_typed_and_documented(chapter):
     code = [cell for cell in book.cells if cell.cell_type == "code"]
     assert not any(cell.outputs or cell.execution_count for cell in code), "committed with outputs"
     (cell,) = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
-    steps = [c for c in code if "parameters" not in c.metadata.get("tags", [])]
-    assert [len(c.source.splitlines()) for c in steps if len(c.source.splitlines()) > 20] == [], (
+    assert [len(c.source.splitlines()) for c in code if len(c.source.splitlines()) > 20] == [], (
         "cells over 20 lines"
     )
     for line in cell.source.splitlines():

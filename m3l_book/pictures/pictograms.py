@@ -41,6 +41,11 @@ def drawing(chars: str, collection: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
+def _in_words(code: str) -> str:
+    """``:polar_bear:`` as the package writes it -> ``polar bear``."""
+    return code.strip(":").replace("_", " ")
+
+
 def names_of_emoji() -> list[tuple[str, str]]:
     """Every English name and alias of an emoji, flags included and skin tones not, with its
     characters.
@@ -48,7 +53,7 @@ def names_of_emoji() -> list[tuple[str, str]]:
     import emoji
 
     return [
-        (name.strip(":").replace("_", " "), chars)
+        (_in_words(name), chars)
         for chars, data in emoji.EMOJI_DATA.items()
         if data["status"] == emoji.STATUS["fully_qualified"]
         for name in dict.fromkeys((data["en"], *data.get("alias", ())))
@@ -62,7 +67,7 @@ def names_in_languages(languages: Sequence[str]) -> list[dict[str, str]]:
     for language in languages:
         emoji.config.load_language(language)
     return [
-        {language: data[language].strip(":").replace("_", " ") for language in languages}
+        {language: _in_words(data[language]) for language in languages}
         for data in emoji.EMOJI_DATA.values()
         if data["status"] == emoji.STATUS["fully_qualified"] and data.keys() >= set(languages)
     ]
@@ -103,8 +108,7 @@ def pictograms() -> tuple[Pictogram, ...]:
         svg = drawing(chars, "twemoji")
         if svg and all(language in data for language in LANGUAGES):
             names = {
-                language: data[language].strip(":").replace("_", " ").replace("-", " ")
-                for language in LANGUAGES
+                language: _in_words(data[language]).replace("-", " ") for language in LANGUAGES
             }
             kept.append(Pictogram(chars, entry.category, entry.sort_order, names, svg))
     return tuple(sorted(kept, key=lambda p: (p.category, p.order)))

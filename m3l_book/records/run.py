@@ -91,6 +91,15 @@ def student_options(given: Mapping) -> dict:
     return {"floor": -4.0, "words_of": "", **checked}
 
 
+def evaluation_options(given: Mapping) -> dict:
+    """How a model is looked at: ``samples`` of the posterior, ``validate_every`` so many epochs."""
+    checked = check_values({"samples": int, "validate_every": int}, dict(given))
+    chosen = {"samples": 20, "validate_every": 0, **checked}
+    for name, least in (("samples", 1), ("validate_every", 0)):
+        require(chosen[name] >= least, f"{name}={chosen[name]}: expected {least} or more")
+    return chosen
+
+
 def readers_of(
     model: M3L, test: Corpus, trained: Sequence[str], teacher: Teacher | None
 ) -> dict[str, tuple[M3L, str]]:
@@ -105,11 +114,13 @@ def readers_of(
 
 
 def topics_of(
-    readers: Mapping[str, tuple[M3L, str]], part: Corpus, samples: int, seed: int
+    readers: Mapping[str, tuple[M3L, str]], part: Corpus, look: Mapping, seed: int
 ) -> dict[str, np.ndarray]:
-    """θ of a part's items, (M, K) by view; ``readers`` are `readers_of`'s."""
+    """θ of a part's items, (M, K) by view; ``readers`` are `readers_of`'s, ``look`` is
+    `evaluation_options`'.
+    """
     return {
-        view: readers[view][0].infer(items.embeddings, readers[view][1], samples, seed)
+        view: readers[view][0].infer(items.embeddings, readers[view][1], look["samples"], seed)
         for view, items in part.views.items()
     }
 
@@ -117,22 +128,21 @@ def topics_of(
 def looks(
     readers: Mapping[str, tuple[M3L, str]],
     validation: Corpus | None,
-    every: int,
-    samples: int,
+    look: Mapping,
     seed: int,
 ) -> dict:
-    """What `m3l.fit` takes to look at the validation part every so many epochs; 0 for never.
+    """What `m3l.fit` takes to look at the validation part on the way, as ``look`` says.
 
     A look gives the score of each ordered pair of views as ``query>item``.
     """
-    if validation is None or every == 0:
+    if validation is None or not look["validate_every"]:
         return {}
 
     def validate(_: M3L) -> dict[str, float]:
-        rows = evaluate(topics_of(readers, validation, samples, seed), validation, draws=1)
+        rows = evaluate(topics_of(readers, validation, look, seed), validation, draws=1)
         return {f"{row['query']}>{row['item']}": row["score"] for row in rows}
 
-    return {"validate": validate, "validate_every": every}
+    return {"validate": validate, "validate_every": look["validate_every"]}
 
 
 def cost_of(seconds: float, tuples: int, passes: int, device: str = "cpu") -> dict:

@@ -71,26 +71,39 @@ def illustration_lines(cards: Mapping[str, Mapping], readings: str) -> list[str]
     return lines
 
 
-def near_duplicates_lines(cards: Mapping[str, Mapping], data: str, examples: int = 4) -> list[str]:
-    """What nearly stands in two parts of a corpus, a paragraph of Markdown a corpus."""
-    lines = []
-    for name, card in cards.items():
-        pairs = card["near_duplicates"]
-        if not pairs:
-            lines.append(f"**{name}**: no item of training is nearly one of another part.")
-            continue
-        counts = Counter((pair["view"], pair["split"]) for pair in pairs)
-        total = ", ".join(f"{n} {view} ({split})" for (view, split), n in counts.items())
-        frame = read_tuples(f"{data}/prepared/{name}").drop_duplicates("article_id")
-        title = frame.set_index("article_id")[f"{card['languages'][0]}_title"]
-        shown = "; ".join(
-            f"{title[pair['train']]} and {title[pair['other']]}" for pair in pairs[-examples:]
-        )
-        lines.append(
-            f"**{name}**: {len(pairs)} pairs of items of different articles are nearly the same in "
-            f"training and in another part: {total}. Some of them: {shown}."
-        )
-    return lines
+def near_duplicates_line(name: str, card: Mapping) -> str:
+    """How much nearly stands in two parts of a corpus, in a sentence of Markdown."""
+    pairs = card["near_duplicates"]
+    if not pairs:
+        return f"**{name}**: no item of training is nearly one of another part."
+    counts = Counter((pair["view"], pair["split"]) for pair in pairs)
+    total = ", ".join(f"{n} {view} ({split})" for (view, split), n in counts.items())
+    return (
+        f"**{name}**: {len(pairs)} pairs of items of different articles are nearly the same in "
+        f"training and in another part: {total}."
+    )
+
+
+def near_duplicates_table(card: Mapping, folder: str, n: int = 5) -> "Styler":
+    """Pairs of articles whose items are nearly the same, ``n`` of them at even distances from the
+    most to the least alike.
+    """
+    import pandas as pd
+
+    pairs = card["near_duplicates"]
+    title = read_tuples(folder).drop_duplicates("article_id").set_index("article_id")
+    title = title[f"{card['languages'][0]}_title"]
+    chosen = np.unique(np.linspace(0, len(pairs) - 1, n).astype(int))
+    rows = [
+        {
+            "view": pairs[i]["view"],
+            "in training": title[pairs[i]["train"]],
+            f"in {pairs[i]['split']}": title[pairs[i]["other"]],
+        }
+        for i in chosen
+    ]
+    table = pd.DataFrame(rows).style.hide(axis="index")
+    return table.format(escape="html", na_rep="").set_properties(**LEFT)
 
 
 def options_line(name: str, card: Mapping) -> str:

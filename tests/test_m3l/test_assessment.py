@@ -253,6 +253,7 @@ def test_a_classical_model_is_recorded_as_others_are(tmp_path, corpus):
         for v, words in vocabularies.items()
     }
     metrics = assess(theta, topics, corpus, tokens, {})
+    metrics["validation"] = evaluate(theta, corpus.subset(np.arange(len(corpus))), draws=10)
     for name in ("a", "b"):
         save_run(
             tmp_path / name,
@@ -265,6 +266,7 @@ def test_a_classical_model_is_recorded_as_others_are(tmp_path, corpus):
         )
     run = load_run(tmp_path / "a")
     assert_same_rows(run.metrics["scores"], metrics["scores"])
+    assert_same_rows(run.metrics["validation"], metrics["validation"])
     assert run.history == history and run.topics == topics and list(run.theta) == ["en", "de"]
     loaded = load_model(run.folder / "model.safetensors")
     np.testing.assert_array_equal(loaded.infer(corpus.views["en"].bow, "en"), run.theta["en"])

@@ -242,6 +242,27 @@ def test_select_orders_views_and_drops_tuples_left_without_any(corpus):
         corpus.select(["en", "fr"])
 
 
+def test_tuples_that_differ_in_other_views_alone_are_one_without_them(corpus):
+    shared = replace(corpus.views["en"], index=np.arange(40) // 2)
+    german = replace(corpus.views["de"], index=np.arange(40) // 2)
+    views = {"en": shared, "de": german, "image": corpus.views["image"]}
+    ids = [f"a{i // 2}" for i in range(40)]
+    corpus = Corpus("pictures", views, corpus.tuple_ids, ids, corpus.split)
+    texts = corpus.select(["en", "de"])
+    assert texts.tuple_ids.tolist() == [f"t{i}" for i in range(0, 40, 2)]
+    assert texts.views["en"].index.tolist() == texts.views["de"].index.tolist() == list(range(20))
+    assert len(corpus.select(["en", "image"])) == 40
+
+
+def test_having_keeps_the_tuples_that_have_every_view(corpus):
+    some = without(without(corpus, "image", [2, 8]), "de", [3])
+    assert set(corpus.tuple_ids) - set(some.having(["en", "image"]).tuple_ids) == {"t2", "t8"}
+    assert set(corpus.tuple_ids) - set(some.having(["de", "image"]).tuple_ids) == {"t2", "t3", "t8"}
+    assert corpus.having(["en"]) is corpus
+    with pytest.raises(DataError, match="no tuple has all of the views"):
+        without(corpus, "image", range(40)).having(["en", "image"])
+
+
 def test_a_bag_of_words_in_another_sparse_format_is_refused(corpus):
     with pytest.raises(DataError, match=r"view 'de'.*CSR"):
         changed(corpus, "de", bow=corpus.views["de"].bow.tocsc())

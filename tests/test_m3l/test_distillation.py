@@ -18,7 +18,7 @@ from m3l import (
     fit,
     model_for,
 )
-from m3l.distillation import teacher_prior
+from m3l.distillation import taught_part, teacher_prior
 from m3l.kernels.fused import FusedStep
 from m3l.loss import gaussian_kl
 from m3l.metrics.divergence import jensen_shannon
@@ -114,6 +114,27 @@ def test_a_floor_that_is_no_number_is_refused(lesson):
     corpus, teacher = lesson
     with pytest.raises(ParameterError, match="floor=nan"):
         teacher_prior(teacher, corpus, "en", floor=float("nan"))
+
+
+def test_a_student_learns_from_the_tuples_that_it_and_its_teacher_can_read(lesson):
+    corpus, teacher = lesson
+    english, image = (corpus.views[v].index.copy() for v in ("en", "image"))
+    english[:10] = -1
+    image[5:50] = -1
+    image[60] = image[61]  # one picture of two documents: the first document's prior counts
+    views = {
+        "en": replace(corpus.views["en"], index=english),
+        "image": replace(corpus.views["image"], index=image),
+        "de": corpus.views["de"],
+    }
+    some = Corpus("some", views, corpus.tuple_ids, corpus.article_ids, corpus.split)
+    part, (mean, log_variance) = taught_part(teacher, some, "en", ["image"], floor=-2.0)
+    assert list(part.views) == ["image"]
+    kept = [i for i in range(50, 200) if i != 61]
+    assert part.tuple_ids.tolist() == [f"t{i}" for i in kept]
+    expected = teacher.posterior(corpus.views["en"].embeddings, "en")
+    np.testing.assert_array_equal(mean, expected[0][kept])
+    np.testing.assert_array_equal(log_variance, np.maximum(expected[1][kept], np.float32(-2)))
 
 
 def test_the_posterior_is_what_the_network_says_of_a_document_in_evaluation(lesson):

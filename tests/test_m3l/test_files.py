@@ -173,3 +173,9 @@ def test_folders_can_be_entered_and_files_read_by_others(tmp_path):
         assert {p.stat().st_mode & 0o444 for p in (tmp_path / "c").iterdir()} == {0o444}
     write_json(tmp_path / "a.json", {})
     assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_row_of_a_table_may_lack_a_column(tmp_path):
+    rows = [{"epoch": 1.0, "loss": 2.5}, {"epoch": 2.0, "loss": 2.0, "en>de": 0.25}]
+    write_csv(tmp_path / "history.csv", rows)
+    assert read_csv(tmp_path / "history.csv") == rows

@@ -168,6 +168,37 @@ def interrupted(monkeypatch, corpus, checkpoint, batches, **options):
 
 
 @pytest.mark.parametrize("kernel", ["plain", "fused"])
+def test_looking_on_the_way_is_kept_and_changes_no_number(tmp_path, corpus, kernel):
+    plain, expected = train(corpus, epochs=5, kernel=kernel)
+    model, seen = model_for(corpus, 4, "standardize", hidden=16), []
+
+    def look(given):
+        theta = given.infer(corpus.views["en"].embeddings, "en")
+        seen.append(float(theta.max()))
+        return {"en>de": seen[-1]}
+
+    options = {"validate": look, "validate_every": 2, "progress": False}
+    objective = Objective.preset("book")
+    history = fit(model, corpus, objective, config(epochs=5, kernel=kernel), **options)
+    assert [row["epoch"] for row in history if "en>de" in row] == [2, 4, 5]
+    assert [row["en>de"] for row in history if "en>de" in row] == seen
+    rest = [{k: v for k, v in row.items() if k != "en>de"} for row in history]
+    assert columns(rest) == columns(expected) and same_weights(model, plain)
+
+
+def test_looks_must_be_some_epochs_apart(corpus):
+    with pytest.raises(ParameterError, match="validate_every=0: expected an integer, 1 or more"):
+        fit(
+            model_for(corpus, 4),
+            corpus,
+            Objective.preset("book"),
+            config(),
+            progress=False,
+            validate_every=0,
+        )
+
+
+@pytest.mark.parametrize("kernel", ["plain", "fused"])
 @pytest.mark.parametrize("batches", [1, 6, 10, 14])  # 3 an epoch, a checkpoint every 2 epochs
 def test_a_resumed_run_is_bit_identical_to_one_never_interrupted(
     tmp_path, monkeypatch, corpus, batches, kernel
