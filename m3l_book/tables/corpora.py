@@ -65,7 +65,7 @@ def illustration_lines(cards: Mapping[str, Mapping], readings: str) -> list[str]
                 f"In **{name}**, {counts['pictures']:,} pictures were found for "
                 f"{counts['titles']:,} titles. {counts['denied']} others of the right name were "
                 f"denied, and {counts['of_two_titles']} that would illustrate two articles were "
-                f"left out. Of {n} drawn at random and looked at, {right} show what the article is "
+                f"left out. Of {n} drawn at random from the full corpus, {right} show what the article is "
                 f"about: a precision of **{right / n:.1%}** ({low:.1%} to {high:.1%})."
             )
     return lines
@@ -137,11 +137,14 @@ def mining_lines(cards: Mapping[str, Mapping]) -> list[str]:
     return lines
 
 
-def sample_of(folder: str, n: int) -> "DataFrame":
-    """Test tuples of ``n`` articles drawn at random."""
+def sample_of(folder: str, n: int, illustrated: bool = False) -> "DataFrame":
+    """Test tuples of ``n`` articles drawn at random, or of those among all that have a picture."""
     frame = read_tuples(folder)
-    articles = frame[frame["split"] == "test"].drop_duplicates("article_id")
-    return articles.sample(n, random_state=0)
+    frame = frame[frame["split"] == "test"]
+    if illustrated:
+        frame = frame[frame["image_id"].notna()]
+    articles = frame.drop_duplicates("article_id")
+    return articles.sample(min(n, len(articles)), random_state=0)
 
 
 def sample_table(folder: str, languages: Sequence[str], n: int) -> "Styler":

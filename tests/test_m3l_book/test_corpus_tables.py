@@ -51,7 +51,7 @@ def test_the_precision_of_pictures_is_that_of_the_ones_looked_at(tmp_path):
     pd.DataFrame(rows).to_csv(path, index=False)
     (line,) = tables.illustration_lines({"c": card()}, str(path))
     assert "12 pictures were found for 7 titles" in line
-    assert "Of 50 drawn at random and looked at, 49" in line
+    assert "Of 50 drawn at random from the full corpus, 49" in line
     assert "**98.0%** (89.5% to 99.6%)" in line  # Wilson's interval
     without = {key: value for key, value in card().items() if key != "illustration"}
     assert tables.illustration_lines({"c": without}, str(path)) == []
@@ -95,3 +95,11 @@ def test_a_look_gives_the_score_of_each_direction():
     scores = asked["validate"](model)
     assert set(scores) == {f"{a}>{b}" for a in corpus.views for b in corpus.views if a != b}
     assert all(0 < score <= 1 for score in scores.values())
+
+
+def test_a_sample_of_illustrated_articles_has_a_picture_each(tmp_path):
+    rows = [(f"a{i}", "test", f"p{i}" if i < 2 else None, f"title {i}") for i in range(9)]
+    frame = pd.DataFrame(rows, columns=["article_id", "split", "image_id", "en_title"])
+    frame.to_parquet(tmp_path / "tuples.parquet")
+    assert len(tables.sample_of(str(tmp_path), 3)) == 3
+    assert set(tables.sample_of(str(tmp_path), 3, illustrated=True)["image_id"]) == {"p0", "p1"}
