@@ -65,8 +65,8 @@ def illustration_lines(cards: Mapping[str, Mapping], readings: str) -> list[str]
                 f"In **{name}**, {counts['pictures']:,} pictures were found for "
                 f"{counts['titles']:,} titles. {counts['denied']} others of the right name were "
                 f"denied, and {counts['of_two_titles']} that would illustrate two articles were "
-                f"left out. Of {n} drawn at random from the full corpus, {right} show what the article is "
-                f"about: a precision of **{right / n:.1%}** ({low:.1%} to {high:.1%})."
+                f"left out. Of {n} drawn at random from the full corpus, {right} show what the "
+                f"article is about: a precision of **{right / n:.1%}** ({low:.1%} to {high:.1%})."
             )
     return lines
 
