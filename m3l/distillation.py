@@ -10,7 +10,7 @@ from .model import M3L
 
 
 def teacher_prior(
-    teacher: M3L, corpus: Corpus, view: str, floor: float = -4.0
+    teacher: M3L, corpus: Corpus, view: str, floor: float = -2.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """The prior of a student: the frozen teacher's posterior of each tuple's item of ``view``.
 
@@ -52,7 +52,7 @@ def teacher_prior(
 
 
 def taught_part(
-    teacher: M3L, corpus: Corpus, view: str, views: Sequence[str], floor: float = -4.0
+    teacher: M3L, corpus: Corpus, view: str, views: Sequence[str], floor: float = -2.0
 ) -> tuple[Corpus, tuple[np.ndarray, np.ndarray]]:
     """What a student learns from: the tuples that its teacher can read, and their priors.
 

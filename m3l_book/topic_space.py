@@ -17,7 +17,7 @@ from m3l.errors import DataError, choose, require
 from m3l.metrics.divergence import jensen_shannon_matrix
 from m3l.metrics.spaces import modality_gap
 
-from .records.results import Key, Measurements
+from .measured import Key, Measured, Measurements
 from .records.run import Run
 from .records.selection import PAPER_MODELS, comparable, home_of, roles, widest
 from .variants import Contender
@@ -49,6 +49,7 @@ def pool(theta: Mapping[str, np.ndarray], test: Corpus, articles: int = 0, seed:
     """The items of every view of ``theta``, of ``articles`` articles drawn at random or, with 0, of
     all.
 
+    Articles that have every view are drawn, as all of the paper's have; where there are none, any.
     A picture of several articles belongs to the first of them that was drawn.
     """
     require(len(theta) > 0, "no view to lay out")
@@ -56,7 +57,8 @@ def pool(theta: Mapping[str, np.ndarray], test: Corpus, articles: int = 0, seed:
         isinstance(articles, int) and articles >= 0,
         f"articles={articles!r}: expected an integer, 0 or more",
     )
-    names = np.unique(test.article_ids)
+    whole = np.all([test.views[view].present for view in theta], axis=0)
+    names = np.unique(test.article_ids[whole] if whole.any() else test.article_ids)
     if articles and articles < len(names):
         names = np.sort(np.random.default_rng(seed).choice(names, articles, replace=False))
     chosen = set(names.tolist())
@@ -369,6 +371,7 @@ def mixing_measurements(
     too. The same ``articles`` are drawn for all.
     """
     values: dict[Key, list[np.ndarray]] = {}
+    articles_of: dict[tuple[str, str], np.ndarray] = {}
     contenders = [Contender(model) for model in PAPER_MODELS]
     for corpus, test in widest(tests).items():
         if not test.picture_views:
@@ -384,4 +387,8 @@ def mixing_measurements(
                     values.setdefault((*where, contender), []).append(other[own])
                     at_random = np.full(int(own.sum()), mixing_at_random(space, view))
                     values[(*where, RANDOM_LABELS)] = [at_random]
-    return {key: np.stack(arrays) for key, arrays in values.items()}
+                    articles_of[corpus, role] = space.article[own]
+    return {
+        key: Measured(np.stack(arrays), articles_of[key[0], key[3]], key[4] != RANDOM_LABELS)
+        for key, arrays in values.items()
+    }

@@ -239,7 +239,7 @@ def parse(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("profile")
     parser.add_argument("--cores", default="all")
     parser.add_argument("--dry-run", action="store_true", help="say what would run and why")
-    add = "a point of a chapter's figure to add for good, as 09-topic-numbers '{topics: 75}'"
+    add = "a point of a chapter's figure to add for good, as 10-topic-numbers '{topics: 75}'"
     parser.add_argument("--add", nargs=2, metavar=("CHAPTER", "POINT"), help=add)
     runs = "make the records of these runs alone; others may make other runs at the same time"
     parser.add_argument("--runs", nargs="+", metavar="PATTERN", help=runs)

@@ -6,13 +6,15 @@ from .coherence import npmi, topic_diversity, topic_recovery
 from .divergence import cosine_matrix, jensen_shannon, jensen_shannon_matrix
 from .ranking import chance, rank_scores, relevance, retrieval, retrieval_from
 from .spaces import modality_gap, neighbour_overlap
-from .uncertainty import bootstrap, bootstrap_combination
+from .uncertainty import Estimate, estimate, holm, interval_of_mean
 
 __all__ = [
-    "bootstrap",
-    "bootstrap_combination",
+    "Estimate",
     "chance",
     "cosine_matrix",
+    "estimate",
+    "holm",
+    "interval_of_mean",
     "jensen_shannon",
     "jensen_shannon_matrix",
     "modality_gap",

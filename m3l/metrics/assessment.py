@@ -13,7 +13,7 @@ from ..model import M3L
 from .coherence import npmi, topic_diversity, topic_recovery
 from .divergence import cosine_matrix, jensen_shannon, jensen_shannon_matrix, unit_rows
 from .ranking import relevance, retrieval_from
-from .uncertainty import bootstrap
+from .uncertainty import interval_of_mean
 
 
 def retrieval_metric(query: str, item: str, corpus: Corpus) -> str:
@@ -23,9 +23,7 @@ def retrieval_metric(query: str, item: str, corpus: Corpus) -> str:
     return "MRR" if corpus.views[query].is_text and corpus.views[item].is_text else "UAP"
 
 
-def evaluate(
-    vectors: Mapping[str, np.ndarray], corpus: Corpus, raw: bool = False, draws: int = 2000
-) -> list[dict]:
+def evaluate(vectors: Mapping[str, np.ndarray], corpus: Corpus, raw: bool = False) -> list[dict]:
     """Retrieval and alignment for each ordered pair of views.
 
     Parameters
@@ -35,15 +33,14 @@ def evaluate(
     corpus : Corpus
         The test part.
     raw : bool
-    draws : int
-        Of the bootstrap over queries.
 
     Returns
     -------
     A dictionary a pair: ``query``, ``item``, ``metric`` (MRR or UAP), ``score``, ``low`` and
-    ``high`` (95 % bootstrap interval over queries), ``chance``, ``jsd`` (mean over aligned pairs,
-    nats; None for raw), ``queries``, ``items``, and two arrays: ``values`` (Q,), each query's own
-    score, and ``divergences`` (P,), each aligned pair's JSD (None for raw).
+    ``high`` (95 % interval over articles; None of one alone), ``chance``, ``jsd`` (mean over
+    aligned pairs, nats; None for raw), ``queries``, ``items``, and arrays: ``values`` (Q,), each
+    query's own score, and ``divergences`` (P,), each aligned pair's JSD (None for raw);
+    ``articles`` (Q,) and ``pair_articles`` (P,), the numbers of the articles that they are of.
     """
     for view, array in vectors.items():
         require(
@@ -52,6 +49,11 @@ def evaluate(
             DataError,
         )
     articles = {view: corpus.article_of_items(view) for view in vectors}
+    number = {str(article): i for i, article in enumerate(np.unique(corpus.article_ids))}
+    first_article = {
+        view: np.array([number[min(own)] if own else -1 for own in sets])
+        for view, sets in articles.items()
+    }
     rows, distances = [], {}
     for query, item in permutations(vectors, 2):
         if raw and vectors[query].shape[1] != vectors[item].shape[1]:
@@ -66,7 +68,8 @@ def evaluate(
         ranked = retrieval_from(matrix, relevance(articles[query], articles[item]))
         metric = retrieval_metric(query, item, corpus)
         values = ranked["reciprocal_rank" if metric == "MRR" else "average_precision"]
-        low, high = bootstrap(values, draws=draws)
+        own = first_article[query][ranked["query"]]
+        low, high = interval_of_mean(values, own) or (None, None)
         a, b = aligned_pairs(corpus, query, item)
         divergences = None if raw else jensen_shannon(vectors[query][a], vectors[item][b])
         rows.append(
@@ -83,6 +86,8 @@ def evaluate(
                 "items": len(vectors[item]),
                 "values": values,
                 "divergences": divergences,
+                "articles": own,
+                "pair_articles": first_article[query][a],
             }
         )
     return rows

@@ -1,77 +1,164 @@
-"""How far a mean can be believed: bootstrap intervals."""
+"""How far a mean can be believed: both the test articles and the training seeds are drawn.
+
+A model is trained a few times and measured on many articles, and the question is what would come
+out with other seeds and other articles. Treating both as random is the answer of Clark (1973, The
+language-as-fixed-effect fallacy); the degrees of freedom of a sum of variances are Satterthwaite's
+(1946), and several comparisons that decide one question are corrected as Holm (1979) does.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import t as student_t
 
 from ..errors import DataError, require
 
 
-def bootstrap(
-    values: np.ndarray, level: float = 0.95, draws: int = 2000, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of ``values`` (N,), resampled over the N units."""
-    values = np.asarray(values, dtype=np.float64)
-    require(
-        values.ndim == 1 and len(values) > 0,
-        f"expected values of shape (N,), got {values.shape}",
-        DataError,
-    )
-    return bootstrap_combination([values[None]], [1.0], level=level, draws=draws, seed=seed)
+@dataclass(frozen=True)
+class Estimate:
+    """A weighted sum of means.
+
+    Attributes
+    ----------
+    value : float
+    error : float
+        Its standard error.
+    freedom : float
+        Degrees of freedom of that error.
+    seeds : int
+        Of the model that was trained least often.
+    """
+
+    value: float
+    error: float
+    freedom: float
+    seeds: int
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """The values that a t test at ``1 - level`` does not refuse."""
+        require(0 < level < 1, f"level={level}: expected a number between 0 and 1")
+        half = float(student_t.isf((1 - level) / 2, self.freedom)) * self.error
+        return self.value - half, self.value + half
+
+    @property
+    def p_value(self) -> float:
+        """Of the two-sided t test that the sum is zero."""
+        if self.error == 0:
+            return 1.0 if self.value == 0 else 0.0
+        return float(2 * student_t.sf(abs(self.value) / self.error, self.freedom))
 
 
-def bootstrap_combination(
+def estimate(
     values: Sequence[np.ndarray],
     weights: Sequence[float],
+    units: Sequence | np.ndarray | None = None,
     paired: bool = True,
-    level: float = 0.95,
-    draws: int = 2000,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of Σ weight · mean(values), where both the training seeds and
-    the units vary.
+    constant: float = 0.0,
+) -> Estimate:
+    """The estimate of Σ weight · mean(values) + constant.
+
+    Its variance is the sum of that over units, the seeds' means taken, and of that over each
+    model's seeds. A model's interaction of seeds and units is in both, which errs to the wide side.
 
     Parameters
     ----------
     values : arrays (S_i, N_i)
-        Each seed's value of each unit: a query, an aligned pair, a topic.
+        Each seed's value of each measurement: a query, an aligned pair, a topic. One seed adds no
+        variance; whether it may stand for others is for the caller to say.
     weights : as many floats
         (1, −1) for a difference.
+    units : N labels, optional
+        Measurements of one unit, such as the pictures of an article, are one draw; by default each
+        is its own.
     paired : bool
-        The units of all arrays are the same and are resampled together, so that easy and hard ones
-        cancel; else each on its own.
+        The measurements of all arrays are of the same units, so that easy and hard ones cancel;
+        else each array has units of its own.
+    constant : float
+
+    Raises
+    ------
+    DataError
+        The shapes do not fit, a value is not finite, or there are fewer than two units.
     """
-    values = [np.asarray(x, dtype=np.float64) for x in values]
-    require(draws >= 1, f"draws={draws}: expected 1 or more")
+    arrays = _checked(values, weights, units, paired)
+    means = [x.mean(axis=0) for x in arrays]
+    if paired:
+        sums = [sum(w * x for w, x in zip(weights, means, strict=True))]
+        scale: Sequence[float] = [1.0]
+    else:
+        sums, scale = means, weights
+    parts = []
+    for x, weight in zip(sums, scale, strict=True):
+        variance, drawn = _variance_over_units(np.asarray(x), units if paired else None)
+        parts.append((weight**2 * variance, drawn - 1))
+    for x, weight in zip(arrays, weights, strict=True):
+        if len(x) > 1:
+            variance = x.mean(axis=1).var(ddof=1) / len(x)
+            parts.append((weight**2 * float(variance), len(x) - 1))
+    total = sum(variance for variance, _ in parts)
+    below = sum(variance**2 / freedom for variance, freedom in parts)
+    freedom = total**2 / below if below > 0 else float(parts[0][1])
+    value = sum(w * float(x.mean()) for w, x in zip(weights, arrays, strict=True)) + constant
+    return Estimate(value, float(np.sqrt(total)), freedom, min(map(len, arrays)))
+
+
+def _checked(values, weights, units, paired: bool) -> list[np.ndarray]:
+    arrays = [np.asarray(x, dtype=np.float64) for x in values]
     require(
-        len(values) == len(weights) > 0,
-        f"{len(values)} arrays and {len(weights)} weights: expected as many",
+        len(arrays) == len(weights) > 0,
+        f"{len(arrays)} arrays and {len(weights)} weights: expected as many",
         DataError,
     )
-    shapes = [np.shape(x) for x in values]
+    shapes = [x.shape for x in arrays]
     require(
         all(len(s) == 2 and min(s) > 0 for s in shapes),
-        f"expected arrays (seeds, units), got {shapes}",
+        f"expected arrays (seeds, measurements), got {shapes}",
         DataError,
     )
-    require(all(np.isfinite(x).all() for x in values), "the values hold NaN or infinity", DataError)
+    require(all(np.isfinite(x).all() for x in arrays), "the values hold NaN or infinity", DataError)
+    same = len({s[1] for s in shapes}) == 1 and (units is None or len(units) == shapes[0][1])
     require(
-        not paired or len({s[1] for s in shapes}) == 1,
-        f"expected (seeds, queries) of the same queries, got {' and '.join(map(str, shapes))}",
+        not paired or same,
+        f"expected measurements of the same units, got {' and '.join(map(str, shapes))}"
+        + (f" and {len(units)} units" if units is not None else ""),
         DataError,
     )
-    rng = np.random.default_rng(seed)
-    total, times = np.zeros(draws), None
-    for x, weight in zip(values, weights, strict=True):
-        n = x.shape[1]
-        if times is None or not paired:
-            taken = rng.integers(n, size=(draws, n)) + n * np.arange(draws)[:, None]
-            times = (
-                np.bincount(taken.ravel(), minlength=draws * n).reshape(draws, n).astype(np.float64)
-            )  # how often a draw takes each unit
-        by_seed = times @ x.T / n  # (draws, S)
-        total += weight * np.take_along_axis(
-            by_seed, rng.integers(len(x), size=by_seed.shape), axis=1
-        ).mean(axis=1)
-    low, high = np.quantile(total, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return arrays
+
+
+def _variance_over_units(x: np.ndarray, units) -> tuple[float, int]:
+    """Variance of the mean of ``x`` (N,) if units are drawn with all their measurements; units."""
+    labels = np.arange(len(x)) if units is None else np.unique(units, return_inverse=True)[1]
+    sums = np.bincount(labels, weights=x - x.mean())
+    drawn = len(sums)
+    require(drawn > 1, f"{drawn} unit: an interval needs two or more", DataError)
+    return float(drawn / (drawn - 1) * (sums**2).sum() / len(x) ** 2), drawn
+
+
+def interval_of_mean(
+    values: np.ndarray, units: Sequence | np.ndarray | None = None, level: float = 0.95
+) -> tuple[float, float] | None:
+    """The interval of the mean of ``values``, (N,) or (S, N), as `estimate` has it; None if they
+    are of one unit alone.
+    """
+    values = np.atleast_2d(np.asarray(values, dtype=np.float64))
+    drawn = values.shape[1] if units is None else len(np.unique(units))
+    return estimate([values], [1.0], units).interval(level) if drawn > 1 else None
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p values of a family of tests, corrected as Holm (1979) does: one is significant at a
+    level if its corrected value is at most that, and the chance of any false one is at most that.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    require(
+        p.ndim == 1 and bool(((p >= 0) & (p <= 1)).all()),
+        f"expected p values between 0 and 1, got {list(p_values)}",
+        DataError,
+    )
+    order = np.argsort(p, kind="stable")
+    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(steps, 1.0)
+    return corrected.tolist()

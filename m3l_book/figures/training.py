@@ -1,11 +1,15 @@
 """Figures of a run: how training went."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from .style import PALETTE, WIDTH, described
+from .style import PALETTE, WIDTH, described, looks_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 TERM_NAMES = {
     "reconstruction": "reconstruction",
@@ -56,4 +60,35 @@ def log_likelihood(history: Sequence[Mapping]) -> Figure:
     )
     return described(
         figure, f"Joint log-likelihood in nats a token against the sweep: {means_in_words}."
+    )
+
+
+def convergence(table: "DataFrame", corpus: str) -> Figure:
+    """Scores on the validation part against updates, a panel a direction, a line a model.
+
+    ``table`` is `m3l_book.tables.choices.curves`'; lines are means over seeds.
+    """
+    part = table[table["corpus"] == corpus]
+    directions = list(dict.fromkeys(part["direction"]))
+    looks = looks_of(list(dict.fromkeys(part["model"])), ())
+    figure, panels = plt.subplots(
+        len(directions), 1, figsize=(WIDTH, 0.8 + 2.3 * len(directions)), squeeze=False
+    )
+    sentences = []
+    for axes, direction in zip(panels[:, 0], directions, strict=True):
+        rows = part[part["direction"] == direction]
+        for model, own in rows.groupby("model", sort=False):
+            means = own.groupby("updates")["score"].mean()
+            axes.plot(means.index, means, label=model, markersize=4, **looks[model])
+            sentences.append(f"{direction}, {model}: {means.iloc[0]:.3f} to {means.iloc[-1]:.3f}")
+        axes.set(title=direction, xlabel="updates", ylabel=rows["metric"].iloc[0])
+        axes.set_xscale("log")
+    handles = [
+        plt.Line2D([], [], label=model, markersize=4, **look) for model, look in looks.items()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
+    return described(
+        figure,
+        f"Scores on the validation part of {corpus} against updates, on a logarithmic axis. From"
+        f" the first look to the last: {'; '.join(sentences)}.",
     )

@@ -5,8 +5,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from m3l.corpus import Corpus
+from m3l.files import read_json
 
-from .results import Measurements, as_in_the_paper, measurements, raw_scores, scores
+from ..measured import Measurements
+from .results import as_in_the_paper, measurements, raw_scores, scores
 from .run import Run
 from .selection import (
     corpus_of,
@@ -106,6 +108,12 @@ class Collection:
     def varied(self) -> list[Run]:
         """The runs that stand for a variant: the points of the grids."""
         return [run for run in self.runs if run.params.get("variant")]
+
+    @cached_property
+    def generated(self) -> list[str]:
+        """The corpora that were generated from known topics: no claim is decided by them."""
+        cards = {corpus: read_json(f"{self.prepared(corpus)}/card.json") for corpus in self.roles}
+        return [corpus for corpus, card in cards.items() if card.get("true_topics")]
 
     def with_two_languages(self) -> list[str]:
         """The corpora that can play the paper's two languages."""

@@ -10,6 +10,7 @@ from m3l.corpus import Corpus
 from m3l.metrics.assessment import aligned_pairs, evaluate
 
 from ..data.schema import PICTURES
+from ..measured import Measured, Measurements
 from ..variants import Contender, contender_of
 from .run import Run
 from .selection import corpus_of, home_of, roles_by_corpus, setting_of
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 RAW, CHANCE = Contender("raw embeddings"), Contender("chance")
 # the pairs that the paper has numbers for
 PAIRS = ("en-de", "en-image", "de-image")
-# corpus, setting, measure, pair in the paper's terms, contender
-Key = tuple[str, str, str, str, Contender]
-Measurements = dict[Key, np.ndarray]
 
 
 def scores(runs: Sequence[Run]) -> "DataFrame":
@@ -99,7 +97,7 @@ def same_top_topic(run: Run, test: Corpus, a: str, b: str) -> np.ndarray:
 def measurements(
     runs: Sequence[Run], tests: Mapping[tuple, Corpus], table: "DataFrame", raw: "DataFrame"
 ) -> Measurements:
-    """Everything that claims are about, by `Key`: each seed's value of each unit, (S, N).
+    """Everything that claims are about.
 
     ``table`` is `scores`' and ``raw`` `raw_scores`'; raw embeddings and chance are contenders of
     one seed.
@@ -107,27 +105,29 @@ def measurements(
     by_name, role = {run.folder.name: run for run in runs}, roles_by_corpus(tests)
     measured: Measurements = {}
     for corpus, setting, query, item, rows in _paper_directions(table, role):
+        where = corpus, setting
         pair = f"{role[corpus][query]}-{role[corpus][item]}"
         metric = rows["metric"].iloc[0]
         for _, seeds in rows.groupby("name", sort=False):
-            key = seeds["contender"].iloc[0]
+            who = seeds["contender"].iloc[0]
+            queries, pairs = seeds["articles"].iloc[0], seeds["pair_articles"].iloc[0]
             same = [
                 same_top_topic(by_name[name], tests[corpus_of(by_name[name])], query, item)
                 for name in seeds["run"]
             ]
-            measured |= {
-                (corpus, setting, metric, pair, key): np.stack(seeds["values"].tolist()),
-                (corpus, setting, "JSD", pair, key): np.stack(seeds["divergences"].tolist()),
-                (corpus, setting, "same top topic", pair, key): np.stack(same).astype(float),
-            }
+            values, divergences = (np.stack(seeds[x].tolist()) for x in ("values", "divergences"))
+            tops = np.stack(same).astype(float)
+            measured[*where, metric, pair, who] = Measured(values, queries)
+            measured[*where, "JSD", pair, who] = Measured(divergences, pairs)
+            measured[*where, "same top topic", pair, who] = Measured(tops, pairs)
         there = (raw["corpus"] == corpus) & (raw["query"] == query) & (raw["item"] == item)
         for _, row in raw[there].iterrows():
             by_chance = np.full((1, len(row["values"])), row["chance"])
-            measured[corpus, setting, metric, pair, RAW] = row["values"][None]
-            measured[corpus, setting, metric, pair, CHANCE] = by_chance
+            for who, values in ((RAW, row["values"][None]), (CHANCE, by_chance)):
+                measured[*where, metric, pair, who] = Measured(values, row["articles"], False)
     for (corpus, setting, language, key), values in coherences(runs).items():
         if language in role[corpus]:
-            measured[corpus, setting, "NPMI", role[corpus][language], key] = values
+            measured[corpus, setting, "NPMI", role[corpus][language], key] = Measured(values)
     return measured
 
 

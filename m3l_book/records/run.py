@@ -2,19 +2,17 @@
 
 ``params.json`` (what was asked), ``metrics.json`` (what came out), ``history.csv`` (loss terms an
 epoch), ``theta_<view>.npy`` (test items' topics), ``values.npz`` (each query's score and each
-aligned pair's divergence), ``topics.json`` (top words by language), ``model.safetensors``.
+aligned pair's divergence, and the articles that they are of), ``topics.json`` (top words by language), ``model.safetensors``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from m3l.corpus import Corpus
-from m3l.errors import DataError, check_values, require
+from m3l.errors import DataError, require
 from m3l.files import atomic, read_array, read_arrays, read_csv, read_json, write_csv, write_json
-from m3l.metrics.assessment import evaluate, readers
 from m3l.model import M3L
 from m3l.pltm import PLTM
 from m3l.saving import read_tensors
@@ -22,7 +20,7 @@ from m3l.saving import read_tensors
 from .environment import environment, peak_memory
 
 # of each row of scores, see `m3l.metrics.assessment.evaluate`
-ARRAYS = ("values", "divergences")
+ARRAYS = ("values", "divergences", "articles", "pair_articles")
 
 # entries of a run's metrics that hold such rows: of the test part, and of the validation part
 PARTS = ("scores", "validation")
@@ -83,66 +81,6 @@ def load_teacher(runs: str | Path, name: str) -> Teacher | None:
     record = load_run(f"{runs}/{name}")
     view = record.params["train_views"][0]
     return Teacher(M3L.load(record.folder / "model.safetensors"), view, record.topics)
-
-
-def student_options(given: Mapping) -> dict:
-    """What a student is taught with: ``floor`` of the prior's log-variance, and ``words_of``."""
-    checked = check_values({"floor": float, "words_of": str}, dict(given))
-    return {"floor": -4.0, "words_of": "", **checked}
-
-
-def evaluation_options(given: Mapping) -> dict:
-    """How a model is looked at: ``samples`` of the posterior, ``validate_every`` so many epochs."""
-    checked = check_values({"samples": int, "validate_every": int}, dict(given))
-    chosen = {"samples": 20, "validate_every": 0, **checked}
-    for name, least in (("samples", 1), ("validate_every", 0)):
-        require(chosen[name] >= least, f"{name}={chosen[name]}: expected {least} or more")
-    return chosen
-
-
-def readers_of(
-    model: M3L, test: Corpus, trained: Sequence[str], teacher: Teacher | None
-) -> dict[str, tuple[M3L, str]]:
-    """Which model reads each view of the test part, and with the network of which view.
-
-    A view's own network where there is one; a student's teacher reads its own view; any other view
-    is read zero-shot, with the network of the first view that was trained on.
-    """
-    own = test if teacher is None else test.select([v for v in test.views if v != teacher.view])
-    chosen = {view: (model, network) for view, network in readers(model, own, trained[0]).items()}
-    return chosen if teacher is None else chosen | {teacher.view: (teacher.model, teacher.view)}
-
-
-def topics_of(
-    readers: Mapping[str, tuple[M3L, str]], part: Corpus, look: Mapping, seed: int
-) -> dict[str, np.ndarray]:
-    """θ of a part's items, (M, K) by view; ``readers`` are `readers_of`'s, ``look`` is
-    `evaluation_options`'.
-    """
-    return {
-        view: readers[view][0].infer(items.embeddings, readers[view][1], look["samples"], seed)
-        for view, items in part.views.items()
-    }
-
-
-def looks(
-    readers: Mapping[str, tuple[M3L, str]],
-    validation: Corpus | None,
-    look: Mapping,
-    seed: int,
-) -> dict:
-    """What `m3l.fit` takes to look at the validation part on the way, as ``look`` says.
-
-    A look gives the score of each ordered pair of views as ``query>item``.
-    """
-    if validation is None or not look["validate_every"]:
-        return {}
-
-    def validate(_: M3L) -> dict[str, float]:
-        rows = evaluate(topics_of(readers, validation, look, seed), validation, draws=1)
-        return {f"{row['query']}>{row['item']}": row["score"] for row in rows}
-
-    return {"validate": validate, "validate_every": look["validate_every"]}
 
 
 def cost_of(seconds: float, tuples: int, passes: int, device: str = "cpu") -> dict:

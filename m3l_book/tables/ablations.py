@@ -140,7 +140,6 @@ def table4(
     role: Mapping[str, str],
     data: str,
     numbers: Sequence[Mapping],
-    draws: int = 2000,
 ) -> "Styler":
     """Table 4 on one corpus: a row an encoder combination, cells as in Tables 1 and 2.
 
@@ -162,9 +161,10 @@ def table4(
             pair = f"{role[query]}-{role[item]}"
             values = np.stack([row["values"] for row in rows])
             divergences = np.stack([row["divergences"] for row in rows])
-            score = score_cell(values, printed.get((pair, measure)), draws)
+            score = score_cell(values, printed.get((pair, measure)), rows[0]["articles"])
             line[f"{measure} {query} → {item}"] = score
-            jsd = score_cell(divergences, printed.get((pair, "JSD")), draws)
+            of_pairs = rows[0]["pair_articles"]
+            jsd = score_cell(divergences, printed.get((pair, "JSD")), of_pairs)
             line[f"JSD {query} – {item}"] = jsd
         lines[name.replace(" + ", "<br>")] = line
     return pd.DataFrame(lines).T.style.set_table_attributes('class="paper-table"')
@@ -194,7 +194,7 @@ def alignment(test: Corpus, spaces: Mapping[str, str], neighbours: int = 10) -> 
     unaligned vectors give. Overlap needs neither.
     """
     vectors = {view: items.embeddings for view, items in test.views.items()}
-    raw = {(s["query"], s["item"]): s for s in evaluate(vectors, test, raw=True, draws=1)}
+    raw = {(s["query"], s["item"]): s for s in evaluate(vectors, test, raw=True)}
     rows, views = [], list(vectors)
     for i, a in enumerate(views):
         for b in views[i + 1 :]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from m3l.metrics.uncertainty import bootstrap
+from m3l.metrics.uncertainty import interval_of_mean
 
 
 def shorten(text: str | None, n: int = 60) -> str:
@@ -22,17 +22,19 @@ def spread(values: np.ndarray, digits: int = 3) -> str:
     return f"{values.mean():.{digits}f}{deviation}"
 
 
-def score_cell(values: np.ndarray, paper: float | None = None, draws: int = 0) -> str:
-    """A cell of the paper's tables, as HTML, from each seed's value of each unit (S, N).
+def score_cell(
+    values: np.ndarray, paper: float | None = None, articles: np.ndarray | None = None
+) -> str:
+    """A cell of the paper's tables, as HTML, from each seed's value of each measurement (S, N).
 
-    `spread` over seeds; with ``draws`` the 95 % bootstrap interval over units; the paper's number
-    if there is one.
+    `spread` over seeds; with ``articles`` (N,) that they are of, the 95 % interval over articles
+    and seeds; the paper's number if there is one.
     """
     mean, sign, deviation = spread(values.mean(axis=1)).partition(" ± ")
     lines = [f"<b>{mean}</b>{sign}{deviation}"]
-    if draws:
-        low, high = bootstrap(values.mean(axis=0), draws=draws)
-        lines.append(f"{low:.3f} – {high:.3f}")
+    interval = None if articles is None else interval_of_mean(values, articles)
+    if interval is not None:
+        lines.append(f"{interval[0]:.3f} – {interval[1]:.3f}")
     if paper is not None:
         lines.append(f"<i>paper {paper:.3f}</i>")
     return "<br>".join(lines)

@@ -15,7 +15,7 @@ from m3l.metrics.divergence import jensen_shannon
 
 from ..data.prepared import items, known_topics, read_tuples
 from ..data.schema import PICTURES
-from ..records.results import Measurements
+from ..measured import Measurements
 from ..records.run import Run
 from ..records.selection import corpus_of, has_pictures, home_of
 from ..variants import Contender, contender_of
@@ -182,10 +182,10 @@ def top_topic_table(
     import pandas as pd
 
     rows: dict[str, dict[str, str]] = {}
-    for (corpus, setting, measure, pair, who), values in measured.items():
+    for (corpus, setting, measure, pair, who), found in measured.items():
         fits = (setting == "multimodal") == ("image" in pair)
         if measure == "same top topic" and who in map(Contender, models) and fits:
-            mean = 100 * values.mean(axis=1)
+            mean = 100 * found.values.mean(axis=1)
             deviation = f" ± {mean.std(ddof=1):.1f}" if len(mean) > 1 else ""
             where = f"{corpus} {own_direction(pair, roles[corpus]).replace('→', '–')}"
             rows.setdefault(where, {})[who.model] = f"{mean.mean():.1f}%{deviation}"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from m3l.metrics.uncertainty import bootstrap_combination
+from m3l.metrics.uncertainty import estimate
 
 from ..data.schema import PICTURES
 from ..records.collection import Collection
@@ -140,13 +140,11 @@ def variants(table: "DataFrame") -> "DataFrame":
     return pd.DataFrame(lines)
 
 
-def comparisons(
-    table: "DataFrame", models: tuple[str, str] = MAIN, draws: int = 2000
-) -> "DataFrame":
+def comparisons(table: "DataFrame", models: tuple[str, str] = MAIN) -> "DataFrame":
     """Who is ahead of two models, for each corpus and direction that both ran.
 
-    Their scores and the difference with its 95 % interval, which is `bootstrap_combination`'s, over
-    queries and seeds; a model is ahead when it leaves out zero.
+    Their scores and the difference with its 95 % interval, over articles and seeds; a model is
+    ahead when it leaves out zero.
     """
     import pandas as pd
 
@@ -160,7 +158,7 @@ def comparisons(
         if len(values) < 2:
             continue
         a, b = values[models[0]], values[models[1]]
-        low, high = bootstrap_combination([a, b], [1.0, -1.0], draws=draws)
+        low, high = estimate([a, b], [1.0, -1.0], rows["articles"].iloc[0]).interval()
         lines.append(
             {
                 "corpus": corpus,
@@ -186,8 +184,6 @@ class PaperTable:
     setting : str
     numbers : rows
         Of `m3l_book.claims.read_numbers`.
-    draws : int
-        Of the bootstrap over units.
     """
 
     def __init__(
@@ -196,7 +192,6 @@ class PaperTable:
         corpus: str,
         setting: str,
         numbers: Sequence[Mapping],
-        draws: int = 2000,
     ):
         scores, raw = collection.main_scores, collection.raw
         self.scores = as_in_the_paper(scores[scores["corpus"] == corpus], setting)
@@ -204,7 +199,7 @@ class PaperTable:
         self.coherence = coherences(collection.records)
         self.runs = {run.folder.name: run for run in collection.records}
         self.corpus, self.role, self.setting = corpus, collection.roles[corpus], setting
-        self.numbers, self.draws = numbers, draws
+        self.numbers = numbers
         self.languages = languages_of(self.role)
         a, b = self.languages
         pictured = [(a, PICTURES), (b, PICTURES)]
@@ -255,16 +250,18 @@ class PaperTable:
                 metric = rows["metric"].iloc[0]
                 values = np.stack(rows["values"].tolist())
                 divergences = np.stack(rows["divergences"].tolist())
+                own, of_pairs = rows["articles"].iloc[0], rows["pair_articles"].iloc[0]
                 printed = self._printed(model, metric, pair)
-                yield f"{metric} {query} → {item}", score_cell(values, printed, self.draws)
+                yield f"{metric} {query} → {item}", score_cell(values, printed, own)
                 printed = self._printed(model, "JSD", pair)
-                yield f"JSD {query} – {item}", score_cell(divergences, printed, self.draws)
+                yield f"JSD {query} – {item}", score_cell(divergences, printed, of_pairs)
         for item, query in self.pairs:
             rows = self._rows(model, query, item)
             if len(rows):
                 values = np.stack(rows["values"].tolist())
                 metric = rows["metric"].iloc[0]
-                yield f"{metric} {query} → {item}", score_cell(values, None, self.draws)
+                own = rows["articles"].iloc[0]
+                yield f"{metric} {query} → {item}", score_cell(values, None, own)
         yield "seconds", f"{self._seconds(model):,.0f}"
 
     def _seconds(self, model: str) -> float:

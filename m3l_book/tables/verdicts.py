@@ -1,16 +1,20 @@
 """Claims and verdicts as tables."""
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING
 
-from ..claims import CONSTANT, Case, Claim, Verdict
+from ..claims.judging import OUTCOMES, SEEDS, Case, Verdict
+from ..claims.reading import CONSTANT, STANDINGS, Claim
+from ..claims.sensitivity import Change
 from .cells import own_direction
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 MARKS = {"yes": "✔", "no": "✘", "undecided": "?"}
-OUTCOMES = {"holds": "hold", "does not hold": "do not hold", "undecided": "undecided"}
+PLURALS = {"replicates": "replicate", "differs": "differ", "undecided": "undecided"}
+PLURALS |= {"mixed": "come out one way on one corpus and another on another"}
 # corpus -> view -> the part it plays in the paper
 Roles = Mapping[str, Mapping[str, str]]
 
@@ -48,60 +52,90 @@ def paper_lines(verdict: Verdict) -> list[str]:
 
 
 def summary(verdicts: Sequence[Verdict], roles: Roles) -> str:
-    """The verdicts in a few sentences of HTML: how many of each, overall and on each corpus."""
-    decided = [verdict for verdict in verdicts if verdict.verdict != "not measured"]
-    outcomes = [verdict.verdict for verdict in decided]
-    text = f"Of {len(decided)} claims that were put to the test here: {_counts(outcomes)}. "
-    for corpus in roles:
-        own = [_outcome_on(verdict, corpus) for verdict in decided]
-        own = [outcome for outcome in own if outcome]
-        if own:
-            text += f"On <code>{corpus}</code> alone, of {len(own)}: {_counts(own)}. "
-    waiting = len(verdicts) - len(decided)
+    """The verdicts in a few sentences of HTML: how many of each, and what does not count."""
+    tested = [v for v in verdicts if v.verdict in PLURALS]
+    text = f"Of {len(tested)} claims that were put to the test here: "
+    text += f"{_counts([v.verdict for v in tested])}. "
+    if len({corpus for v in tested for corpus in v.by_corpus}) > 1:
+        for corpus in roles:
+            own = [v.by_corpus[corpus] for v in tested if corpus in v.by_corpus]
+            if own:
+                text += f"On <code>{corpus}</code> alone, of {len(own)}: {_counts(own)}. "
+    aside = [v for v in verdicts if v.verdict in ("not testable", "not counted")]
+    if aside:
+        text += f"{len(aside)} are shown and not counted, each with its reason. "
+    waiting = sum(v.verdict == "not measured" for v in verdicts)
     if waiting:
         text += f"Another {waiting} wait for runs that this build does not have."
-    return text
+    return text.strip()
 
 
 def _counts(outcomes: Sequence[str]) -> str:
-    known = [(word, plural) for word, plural in OUTCOMES.items() if word in outcomes]
+    known = [(word, plural) for word, plural in PLURALS.items() if word in outcomes]
     return ", ".join(f"<b>{outcomes.count(word)}</b> {plural}" for word, plural in known)
-
-
-def _outcome_on(verdict: Verdict, corpus: str) -> str:
-    """What one corpus says of a claim; "" if it was not measured there."""
-    right = [case.right for case in verdict.cases if case.corpus == corpus]
-    if "no" in right:
-        return "does not hold"
-    if "undecided" in right:
-        return "undecided"
-    return "holds" if right else ""
 
 
 def short_table(verdicts: Sequence[Verdict]) -> "Styler":
     """Claim and verdict, for the front page."""
-    rows = [
-        {"claim": verdict.claim.claim, "verdict": _chip(verdict.verdict)} for verdict in verdicts
-    ]
+    rows = [{"claim": escape(v.claim.claim), "verdict": _chip(v)} for v in verdicts]
     return _styled(rows)
 
 
-def verdict_table(verdicts: Sequence[Verdict], roles: Roles) -> "Styler":
-    """Claim · paper · measured · rule · verdict, as a styled frame of HTML cells."""
+def verdict_table(
+    verdicts: Sequence[Verdict],
+    roles: Roles,
+    changes: Mapping[str, Sequence[Change]] | None = None,
+) -> "Styler":
+    """Claim · paper · measured · rule · verdict · what would change it, as HTML cells.
+
+    ``changes`` are those of `m3l_book.claims.sensitivity.changes`, by the claim's id.
+    """
     own_words = {"yes": "", "no": "<br><b>its own numbers say otherwise</b>", "no number": ""}
     rows = []
     for verdict in verdicts:
         printed = "<br>".join(paper_lines(verdict)) + own_words[verdict.paper_agrees]
         measured = "<br>".join(claim_lines(verdict, roles))
+        note = f"<br><small>{escape(verdict.claim.note)}</small>" if verdict.claim.note else ""
         rows.append(
             {
                 "claim": _with_section(verdict.claim),
                 "paper": printed or "in words only",
                 "measured": measured or f"not in this book: {verdict.claim.chapter}",
-                "rule": verdict.claim.rule,
-                "verdict": _chip(verdict.verdict),
+                "rule": escape(verdict.claim.rule),
+                "verdict": _chip(verdict) + note + _why_undecided(verdict),
+                "would change it": _changes((changes or {}).get(verdict.claim.id, ())),
             }
         )
+    return _styled(rows)
+
+
+def _changes(changes: Sequence[Change]) -> str:
+    lines = [
+        f"{escape(change.choice)}: {', '.join(f'{o} on {c}' for c, o in change.by_corpus.items())}"
+        for change in changes
+    ]
+    return "<br>".join(lines) or "–"
+
+
+def _why_undecided(verdict: Verdict) -> str:
+    """Whether too few seeds are why nothing was decided."""
+    counting = [case for case in verdict.cases if case.corpus in verdict.by_corpus]
+    thin = any(0 < case.seeds < SEEDS for case in counting)
+    if verdict.verdict == "undecided" and thin:
+        return f"<br><small>fewer than {SEEDS} seeds decide nothing</small>"
+    return ""
+
+
+def history_table(verdicts: Sequence[Verdict]) -> "Styler":
+    """When each rule was written and what changed since."""
+    rows = [
+        {
+            "claim": _with_section(verdict.claim),
+            "rule written": escape(verdict.claim.written),
+            "changed since": escape(verdict.claim.changed) or "nothing",
+        }
+        for verdict in verdicts
+    ]
     return _styled(rows)
 
 
@@ -143,7 +177,9 @@ def case_table(verdicts: Sequence[Verdict], roles: Roles) -> "Styler":
                     "where": f"{case.corpus}, {verdict.claim.measure} {where}",
                     "above zero if right": _combination(case),
                     "value": f"{case.value:+.3f}",
-                    "95 % interval": f"{case.low:+.3f} to {case.high:+.3f}",
+                    "interval": f"{case.low:+.3f} to {case.high:+.3f}",
+                    "p, corrected": f"{case.p_value:.3f}",
+                    "seeds": case.seeds or "–",
                     "right": case.right,
                 }
             )
@@ -182,11 +218,16 @@ def _combination(case: Case) -> str:
 
 
 def _with_section(claim: Claim) -> str:
-    return f"{claim.claim} <small>(§ {claim.section})</small>"
+    return f"{escape(claim.claim)} <small>(§ {escape(claim.section)})</small>"
 
 
-def _chip(verdict: str) -> str:
-    return f'<span class="verdict {verdict.replace(" ", "-")}">{verdict}</span>'
+def _chip(verdict: Verdict) -> str:
+    """The verdict as a coloured word; of a claim that does not count, why."""
+    words = verdict.words
+    if verdict.verdict in ("not testable", "not counted"):
+        words = STANDINGS[verdict.claim.standing]
+    kind = verdict.verdict if verdict.verdict in OUTCOMES else "aside"
+    return f'<span class="verdict {kind}">{escape(words)}</span>'
 
 
 def _styled(rows: Sequence[Mapping]) -> "Styler":

@@ -156,7 +156,7 @@ def test_verdicts_and_tables_show_the_recorded_numbers(book, checkout):
         and all(f">{word}<" in front for word in {v.verdict for v in decided})
         and "not measured<" not in front
     )
-    table = " ".join(cells((book / "06-retrieval.html").read_text(encoding="utf-8"), "paper-table"))
+    table = " ".join(cells((book / "07-retrieval.html").read_text(encoding="utf-8"), "paper-table"))
     for _, rows in collection.main.groupby(["corpus", "model", "direction"]):
         assert f"{rows['score'].mean():.3f}" in table
     assert all(f"paper {x}" in table for x in ("0.997", "0.333", "0.125", "0.445"))

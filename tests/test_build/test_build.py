@@ -23,7 +23,7 @@ PROFILE = {
     ],
     "grids": [
         {
-            "chapter": "09-topic-numbers",
+            "chapter": "10-topic-numbers",
             "of": ["joint"],
             "points": [{"topics": 10}],
             "name": "k{topics}",
@@ -149,11 +149,11 @@ def test_a_whole_build_and_parts_keep_out_of_each_others_way(build, capsys):
             "no run of the profile is called that; there are: teacher-s0",
         ),
         (
-            ["mini", "--add", "09-topic-numbers", "{epochs: 3}"],
-            "the grids of 09-topic-numbers change topics, or seeds",
+            ["mini", "--add", "10-topic-numbers", "{epochs: 3}"],
+            "the grids of 10-topic-numbers change topics, or seeds",
         ),
-        (["mini", "--add", "10-batch-sizes", "{batch_size: 3}"], "has no grid in this profile"),
-        (["mini", "--add", "09-topic-numbers", "{topics: ["], "expected"),
+        (["mini", "--add", "11-batch-sizes", "{batch_size: 3}"], "has no grid in this profile"),
+        (["mini", "--add", "10-topic-numbers", "{topics: ["], "expected"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_runs(build, capsys, arguments, message):
@@ -162,7 +162,7 @@ def test_what_cannot_be_is_said_before_anything_runs(build, capsys, arguments, m
 
 
 def test_an_added_point_is_kept_and_planned(build):
-    assert build.main(["mini", "--add", "09-topic-numbers", "{topics: 75}"]) == 0
+    assert build.main(["mini", "--add", "10-topic-numbers", "{topics: 75}"]) == 0
     assert build.main(["mini", "--runs", "joint-k75-*"]) == 0
     assert [target.split("/")[2] for target in build.asked[-1][0]] == [
         "joint-k75-s0",

@@ -40,7 +40,7 @@ def test_figures_follow_the_colours_that_the_reader_chose_and_not_the_systems(bo
     import browsing
 
     for scheme in ("light", "dark"):
-        with browsing.opened(running, book / "06-retrieval.html", scheme=scheme) as tab:
+        with browsing.opened(running, book / "07-retrieval.html", scheme=scheme) as tab:
             figure, luminance = ".cell_output img.dark-light", {}
             for _ in range(3):
                 tab.page.locator(figure).first.scroll_into_view_if_needed()
@@ -69,7 +69,7 @@ def test_the_search_finds_words_of_chapters(book, running):
 def test_a_page_prints_light_from_a_dark_screen(book, running):
     import browsing
 
-    with browsing.opened(running, book / "08-topic-space.html", scheme="dark") as tab:
+    with browsing.opened(running, book / "09-topic-space.html", scheme="dark") as tab:
         tab.page.evaluate(
             "addEventListener('beforeprint', () => { window.printed ="
             " document.documentElement.dataset.theme; })"

@@ -16,7 +16,7 @@ def topic_space(book, running):
 
     @contextlib.contextmanager
     def open_space(**options):
-        with browsing.opened(running, book / "08-topic-space.html", **options) as tab:
+        with browsing.opened(running, book / "09-topic-space.html", **options) as tab:
             tab.page.wait_for_selector(".topic-space canvas", timeout=20_000)
             tab.page.locator(".topic-space .bk-Figure").first.scroll_into_view_if_needed()
             tab.page.wait_for_timeout(1000)
@@ -29,7 +29,7 @@ def topic_space(book, running):
 def test_the_topic_space_is_drawn_and_a_chosen_item_shows_its_tuple(book, running):
     import browsing
 
-    with browsing.opened(running, book / "08-topic-space.html") as tab:
+    with browsing.opened(running, book / "09-topic-space.html") as tab:
         page = tab.page
         page.wait_for_selector(".topic-space canvas", timeout=20_000)
         page.wait_for_timeout(1000)
@@ -208,4 +208,4 @@ def test_a_chosen_item_leads_to_its_page_in_the_topic_browser(topic_space):
             and "Nearest documents (en)" in page.locator("main").inner_text()
         )
         page.get_by_role("link", name="back to the book").click()
-        page.wait_for_url("**/08-topic-space.html")
+        page.wait_for_url("**/09-topic-space.html")

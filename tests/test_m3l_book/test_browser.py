@@ -265,6 +265,6 @@ def test_an_item_is_described_by_its_largest_topics():
 
 def test_the_page_links_back_to_the_one_it_belongs_to(run, test_part, prepared, tmp_path):
     page = browser.browse(
-        run, test_part, prepared, tmp_path / "h", home="../../08-topic-space.html"
+        run, test_part, prepared, tmp_path / "h", home="../../09-topic-space.html"
     )
-    assert data_of(page)["about"]["home"] == "../../08-topic-space.html"
+    assert data_of(page)["about"]["home"] == "../../09-topic-space.html"

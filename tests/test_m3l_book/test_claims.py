@@ -26,12 +26,12 @@ from m3l_book.variants import Contender, contender, contender_of, read_contender
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = ROOT / "data" / "paper"
 CHAPTERS = {
-    "06-retrieval",
-    "07-topics",
-    "08-topic-space",
-    "09-topic-numbers",
-    "10-batch-sizes",
-    "11-encoder-combinations",
+    "07-retrieval",
+    "08-topics",
+    "09-topic-space",
+    "10-topic-numbers",
+    "11-batch-sizes",
+    "12-encoder-combinations",
 }
 
 
@@ -49,7 +49,7 @@ def claim(
         relation,
         others,
         threshold,
-        "06-retrieval",
+        "07-retrieval",
         "a rule",
     )
 

@@ -8,7 +8,7 @@ from support import make_corpus
 
 from m3l import M3L, model_for
 from m3l.errors import ParameterError
-from m3l_book.records import run as record
+from m3l_book.records import protocol
 from m3l_book.tables import corpora as tables
 
 
@@ -75,22 +75,23 @@ def test_near_duplicates_are_counted_and_titles_shown_as_they_are(tmp_path):
 
 
 def test_how_a_model_is_looked_at_is_checked():
-    assert record.evaluation_options({}) == {"samples": 20, "validate_every": 0}
+    nothing = {"whole_tuples": False, "articles": 0, "samples": 20, "validate_every": 0}
+    assert protocol.protocol_options({}) == nothing
     with pytest.raises(ParameterError, match="samples=0: expected 1 or more"):
-        record.evaluation_options({"samples": 0})
+        protocol.protocol_options({"samples": 0})
     with pytest.raises(ParameterError, match="validate_every=-1: expected 0 or more"):
-        record.evaluation_options({"validate_every": -1})
+        protocol.protocol_options({"validate_every": -1})
     with pytest.raises(ParameterError, match="parameter='every' is unknown"):
-        record.evaluation_options({"every": 3})
+        protocol.protocol_options({"every": 3})
 
 
 def test_a_look_gives_the_score_of_each_direction():
     corpus = make_corpus()
     model = model_for(corpus, 4)
     readers: dict[str, tuple[M3L, str]] = {view: (model, view) for view in corpus.views}
-    assert record.looks(readers, None, record.evaluation_options({"validate_every": 2}), 0) == {}
-    assert record.looks(readers, corpus, record.evaluation_options({}), 0) == {}
-    asked = record.looks(readers, corpus, record.evaluation_options({"validate_every": 2}), 0)
+    assert protocol.looks(readers, None, protocol.protocol_options({"validate_every": 2}), 0) == {}
+    assert protocol.looks(readers, corpus, protocol.protocol_options({}), 0) == {}
+    asked = protocol.looks(readers, corpus, protocol.protocol_options({"validate_every": 2}), 0)
     assert asked["validate_every"] == 2
     scores = asked["validate"](model)
     assert set(scores) == {f"{a}>{b}" for a in corpus.views for b in corpus.views if a != b}

@@ -157,9 +157,9 @@ def test_every_profile_can_be_planned_and_shows_something_in_each_chapter_of_gri
     actual = planning.make_plan(yaml.safe_load(path.read_text(encoding="utf-8")))
     assert set(actual.shown) == {
         "main",
-        "09-topic-numbers",
-        "10-batch-sizes",
-        "11-encoder-combinations",
+        "10-topic-numbers",
+        "11-batch-sizes",
+        "12-encoder-combinations",
     }
     for run, values in actual.runs.items():
         if "teacher" in values:

@@ -1,0 +1,203 @@
+"""The rule that decides a claim.
+
+A *case* is one comparison on one corpus in one direction. Its quantity is a weighted sum of models'
+means, positive if the claim is right: A − B for "A above B", A − t·B for "A at least t of B". It is
+estimated over test articles and training seeds (`m3l.metrics.uncertainty`), and the cases of a
+claim on a corpus are corrected for how many they are (Holm 1979). A claim *replicates* on a corpus
+if every case is decided for it, *differs* if any is decided against it, and is *undecided*
+otherwise. Nothing is decided by a model that was trained fewer than three times.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from m3l.metrics.uncertainty import Estimate, holm
+
+from ..measured import Key, Measured, combine, fewest_seeds
+from ..variants import Contender
+from .paper import Lookup, agreement, paper_lookup
+from .reading import CONSTANT, Claim, read_claims, read_numbers
+
+LEVEL = 0.05  # of all the cases of a claim on a corpus together
+SEEDS = 3  # the fewest by which a trained model can decide a case
+OUTCOMES = ("replicates", "differs", "undecided")
+VERDICTS = (*OUTCOMES, "mixed", "not testable", "not counted", "not measured")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison.
+
+    Attributes
+    ----------
+    corpus, pair : str
+    weights : contender -> weight
+        The constant one among them.
+    estimate : Estimate
+        Of their weighted sum.
+    seeds : int
+        Of the least trained contender; 0 if none is trained.
+    p_value : float
+        Corrected for the other cases of the claim on the corpus.
+    low, high : float
+        The interval that the correction leaves: it leaves out zero if and only if the corrected
+        p value is below `LEVEL`.
+    right : str
+        "yes", "no" or "undecided".
+    """
+
+    corpus: str
+    pair: str
+    weights: dict[Contender, float]
+    estimate: Estimate
+    seeds: int
+    p_value: float
+    low: float
+    high: float
+    right: str
+
+    @property
+    def value(self) -> float:
+        """The weighted sum."""
+        return self.estimate.value
+
+    @property
+    def margin(self) -> float:
+        """The sum in half widths of its interval: above 1 decided for the claim, below −1 against.
+
+        Infinite where the interval has no width.
+        """
+        half = (self.high - self.low) / 2
+        return self.value / half if half > 0 else float("inf") * (1 if self.value > 0 else -1)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a claim.
+
+    Attributes
+    ----------
+    claim : Claim
+    verdict : str
+        One of `VERDICTS`: "mixed" if corpora differ, "not counted" of what is no test.
+    by_corpus : corpus -> one of `OUTCOMES`
+        Of the corpora that count.
+    cases : list of Case
+        Of all corpora.
+    means : (corpus, pair, contender) -> float
+    paper_agrees, paper_means
+        Of `m3l_book.claims.paper.agreement`.
+    """
+
+    claim: Claim
+    verdict: str
+    by_corpus: dict[str, str]
+    cases: list[Case]
+    means: dict[tuple[str, str, Contender], float]
+    paper_agrees: str
+    paper_means: dict[tuple[str, Contender], float]
+
+    @property
+    def words(self) -> str:
+        """The verdict in words; of corpora that differ, what each says."""
+        if self.verdict == "mixed":
+            return ", ".join(f"{outcome} on {corpus}" for corpus, outcome in self.by_corpus.items())
+        return self.verdict
+
+
+def judge(
+    claim: Claim, measured: Mapping[Key, Measured], find: Lookup, generated: Sequence[str] = ()
+) -> Verdict:
+    """Decide one claim.
+
+    Parameters
+    ----------
+    claim : Claim
+    measured : Measurements
+        A corpus counts if all the claim's models were measured there on the pair.
+    find : function
+        Of `m3l_book.claims.paper.paper_lookup`.
+    generated : corpora
+        They are compared and do not count: what holds there is a fact about how they were made.
+    """
+    cases: list[Case] = []
+    means: dict[tuple[str, str, Contender], float] = {}
+    for corpus in dict.fromkeys(key[0] for key in measured):
+        own, found = _cases(claim, corpus, measured)
+        cases += own
+        means |= found
+    by_corpus = {
+        corpus: _outcome([case for case in cases if case.corpus == corpus])
+        for corpus in dict.fromkeys(case.corpus for case in cases)
+        if corpus not in generated
+    }
+    return Verdict(
+        claim, _verdict(claim, by_corpus), by_corpus, cases, means, *agreement(claim, find)
+    )
+
+
+def _cases(
+    claim: Claim, corpus: str, measured: Mapping[Key, Measured]
+) -> tuple[list[Case], dict[tuple[str, str, Contender], float]]:
+    """The comparisons of a claim on one corpus, corrected, and the means of what they compare."""
+    raw, means = [], {}
+    for pair in claim.pairs:
+        where = corpus, claim.setting, claim.measure, pair
+        combinations = claim.combinations()
+        named = {who for weights in combinations for who in weights} - {CONSTANT}
+        if not all((*where, who) in measured for who in named):
+            continue
+        there = {who: measured[*where, who] for who in named}
+        if min(m.drawn for m in there.values()) < 2:  # of one article nothing can be told
+            continue
+        means |= {(corpus, pair, who): float(m.values.mean()) for who, m in there.items()}
+        for weights in combinations:
+            terms = {who: weight for who, weight in weights.items() if who != CONSTANT}
+            sums = combine(there, terms, weights.get(CONSTANT, 0.0))
+            raw.append((pair, dict(weights), sums, fewest_seeds([there[who] for who in terms])))
+    corrected = holm([sums.p_value for _, _, sums, _ in raw])
+    return [_decided(corpus, *one, p) for one, p in zip(raw, corrected, strict=True)], means
+
+
+def _decided(
+    corpus: str, pair: str, weights: dict, sums: Estimate, seeds: int, corrected: float
+) -> Case:
+    """One comparison: right or wrong where its interval leaves out zero."""
+    level = LEVEL * (sums.p_value / corrected if corrected > 0 else 1.0)
+    low, high = sums.interval(1 - max(level, 1e-12))
+    decided = corrected <= LEVEL and not 0 < seeds < SEEDS
+    right = "undecided" if not decided else "yes" if sums.value > 0 else "no"
+    return Case(corpus, pair, weights, sums, seeds, corrected, low, high, right)
+
+
+def _outcome(cases: Sequence[Case]) -> str:
+    """What the comparisons on one corpus say together."""
+    if any(case.right == "no" for case in cases):
+        return "differs"
+    return "replicates" if all(case.right == "yes" for case in cases) else "undecided"
+
+
+def _verdict(claim: Claim, by_corpus: Mapping[str, str]) -> str:
+    if claim.standing != "tested":
+        return "not testable" if claim.standing == "not testable" else "not counted"
+    if not by_corpus:
+        return "not measured"
+    outcomes = set(by_corpus.values())
+    return outcomes.pop() if len(outcomes) == 1 else "mixed"
+
+
+def verdicts(
+    folder: str | Path,
+    measured: Mapping[Key, Measured],
+    generated: Sequence[str] = (),
+    chapter: str | None = None,
+) -> list[Verdict]:
+    """What becomes of the claims in a folder of the paper's numbers and claims; of one chapter's.
+
+    ``measured`` and ``generated`` are as in `judge`.
+    """
+    find = paper_lookup(read_numbers(f"{folder}/numbers.csv"))
+    claims = read_claims(f"{folder}/claims.csv")
+    chosen = [claim for claim in claims if chapter in (None, claim.chapter)]
+    return [judge(claim, measured, find, generated) for claim in chosen]

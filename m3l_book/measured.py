@@ -1,0 +1,94 @@
+"""What was measured of models, by what claims and tables ask for; kept in one file and read back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from m3l.errors import DataError, require
+from m3l.files import atomic, read_arrays, read_json, write_json
+from m3l.metrics.uncertainty import Estimate, estimate
+
+from .variants import Contender
+
+# corpus, setting, measure, pair in the paper's terms, contender
+Key = tuple[str, str, str, str, Contender]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One measure of one model.
+
+    Attributes
+    ----------
+    values : (S, N)
+        Of each seed and each query, aligned pair, item or topic.
+    units : (N,) or None
+        Which articles they are of; None where they are no articles' and two models' are not the
+        same, as topics are.
+    trained : bool
+        Whether another seed would give another number: raw embeddings and chance have none.
+    """
+
+    values: np.ndarray
+    units: np.ndarray | None = field(default=None, repr=False)
+    trained: bool = True
+
+    @property
+    def drawn(self) -> int:
+        """How many units there are."""
+        return self.values.shape[1] if self.units is None else len(np.unique(self.units))
+
+
+Measurements = dict[Key, Measured]
+
+
+def combine(
+    measured: Mapping[Contender, Measured], weights: Mapping[Contender, float], constant: float
+) -> Estimate:
+    """The estimate of Σ weight · mean + constant of one measure of several models."""
+    chosen = [measured[who] for who in weights]
+    values, factors = [m.values for m in chosen], list(weights.values())
+    units = chosen[0].units
+    return estimate(values, factors, units, paired=units is not None, constant=constant)
+
+
+def fewest_seeds(measured: Sequence[Measured]) -> int:
+    """How often the least trained of models was trained; 0 if there is nothing to train."""
+    return min((len(m.values) for m in measured if m.trained), default=0)
+
+
+def save_measurements(folder: str | Path, measured: Mapping[Key, Measured]) -> None:
+    """Write measurements: ``values.npz``, single precision, with ``index.json``."""
+    arrays: dict[str, np.ndarray] = {}
+    known: dict[bytes, str] = {}
+    index = []
+    for number, (key, m) in enumerate(measured.items()):
+        arrays[f"values{number}"] = np.asarray(m.values, dtype=np.float32)
+        units = ""
+        if m.units is not None:
+            numbers = np.unique(m.units, return_inverse=True)[1].astype(np.int32)
+            units = known.setdefault(numbers.tobytes(), f"units{len(known)}")
+            arrays[units] = numbers
+        *where, who = key
+        about = {"where": where, "model": who.model, "changes": [list(c) for c in who.changes]}
+        index.append({**about, "values": f"values{number}", "units": units, "trained": m.trained})
+    with atomic(folder, directory=True) as temporary:
+        np.savez_compressed(temporary / "values.npz", **arrays)
+        write_json(temporary / "index.json", index)
+
+
+def load_measurements(folder: str | Path) -> Measurements:
+    """What `save_measurements` wrote; `DataError` if it is not there or broken."""
+    index, arrays = read_json(f"{folder}/index.json"), read_arrays(Path(folder) / "values.npz")
+    measured: Measurements = {}
+    for row in index:
+        for name in filter(None, (row["values"], row["units"])):
+            require(name in arrays, f"{folder}/values.npz: no array {name!r}", DataError)
+        corpus, setting, measure, pair = row["where"]
+        changes = tuple((what, value) for what, value in row["changes"])
+        key = corpus, setting, measure, pair, Contender(row["model"], changes)
+        units = arrays[row["units"]] if row["units"] else None
+        measured[key] = Measured(arrays[row["values"]].astype(np.float64), units, row["trained"])
+    return measured
