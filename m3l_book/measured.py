@@ -1,4 +1,4 @@
-"""What was measured of models, by what claims and tables ask for; kept in one file and read back."""
+"""What was measured of models, as claims and tables ask for it; kept in a folder and read back."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

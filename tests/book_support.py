@@ -51,7 +51,7 @@ def record(
     coherence = {v: npmi if npmi is not None else rng.normal(0.1, 0.02, k) for v in words}
     metrics = {
         **{
-            "scores": evaluate(theta, test.select(views), draws=20),
+            "scores": evaluate(theta, test.select(views)),
             "npmi_of_topics": {v: list(x) for v, x in coherence.items()},
         },
         **{

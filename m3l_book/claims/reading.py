@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from m3l.errors import DataError, choose, require
+from m3l.errors import DataError, ParameterError, choose, require
 
 from ..variants import Contender, read_contender
 
@@ -101,9 +101,12 @@ def _claim(row: dict, where: str) -> Claim:
     try:
         choose("relation", row["relation"], RELATIONS)
         choose("standing", row["standing"], STANDINGS)
-        threshold = float(row["threshold"]) if row["threshold"] else None
-    except ValueError as error:
+    except ParameterError as error:
         raise DataError(f"{where}: {error}") from None
+    try:
+        threshold = float(row["threshold"]) if row["threshold"] else None
+    except ValueError:
+        raise DataError(f"{where}: threshold {row['threshold']!r} is not a number") from None
     claim = Claim(
         **{
             **row,

@@ -2,7 +2,8 @@
 
 ``params.json`` (what was asked), ``metrics.json`` (what came out), ``history.csv`` (loss terms an
 epoch), ``theta_<view>.npy`` (test items' topics), ``values.npz`` (each query's score and each
-aligned pair's divergence, and the articles that they are of), ``topics.json`` (top words by language), ``model.safetensors``.
+aligned pair's divergence, and the articles that they are of), ``topics.json`` (top words by
+language), ``model.safetensors``.
 """
 
 from collections.abc import Mapping

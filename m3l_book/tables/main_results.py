@@ -7,6 +7,7 @@ import numpy as np
 
 from m3l.metrics.uncertainty import estimate
 
+from ..claims.judging import SEEDS
 from ..data.schema import PICTURES
 from ..records.collection import Collection
 from ..records.results import as_in_the_paper, coherences
@@ -144,7 +145,7 @@ def comparisons(table: "DataFrame", models: tuple[str, str] = MAIN) -> "DataFram
     """Who is ahead of two models, for each corpus and direction that both ran.
 
     Their scores and the difference with its 95 % interval, over articles and seeds; a model is
-    ahead when it leaves out zero.
+    ahead when it leaves out zero and both were trained often enough to tell.
     """
     import pandas as pd
 
@@ -158,7 +159,9 @@ def comparisons(table: "DataFrame", models: tuple[str, str] = MAIN) -> "DataFram
         if len(values) < 2:
             continue
         a, b = values[models[0]], values[models[1]]
-        low, high = estimate([a, b], [1.0, -1.0], rows["articles"].iloc[0]).interval()
+        found = estimate([a, b], [1.0, -1.0], rows["articles"].iloc[0])
+        low, high = found.interval()
+        ahead = models[0] if low > 0 else models[1] if high < 0 else "undecided"
         lines.append(
             {
                 "corpus": corpus,
@@ -167,7 +170,7 @@ def comparisons(table: "DataFrame", models: tuple[str, str] = MAIN) -> "DataFram
                 models[0]: a.mean(),
                 models[1]: b.mean(),
                 "difference": f"{a.mean() - b.mean():+.3f} ({low:+.3f} to {high:+.3f})",
-                "ahead": models[0] if low > 0 else models[1] if high < 0 else "undecided",
+                "ahead": ahead if found.seeds >= SEEDS else f"fewer than {SEEDS} seeds",
             }
         )
     return pd.DataFrame(lines)

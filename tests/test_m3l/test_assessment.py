@@ -39,14 +39,14 @@ def test_unrelated_views_score_what_chance_scores():
             v: model.infer(views[v].embeddings, by)
             for v, by in zip(("en", "fr"), network, strict=True)
         }
-        for row in evaluate(theta, corpus, draws=200):
+        for row in evaluate(theta, corpus):
             assert row["score"] < 3 * row["chance"], row["score"]
 
 
 def test_perfect_topics_score_one_in_both_directions():
     corpus = make_corpus(n=30, views=("en", "de"))
     theta = np.random.default_rng(1).dirichlet(np.ones(5), size=30)
-    rows = evaluate({"en": theta, "de": theta}, corpus, draws=50)
+    rows = evaluate({"en": theta, "de": theta}, corpus)
     assert [(r["query"], r["item"], r["score"], r["low"], r["high"], r["jsd"]) for r in rows] == [
         ("en", "de", 1, 1, 1, 0),
         ("de", "en", 1, 1, 1, 0),
@@ -72,13 +72,11 @@ def test_articles_with_several_pictures_are_scored_by_average_precision():
         ["test"] * 6,
     )
     topics = np.eye(3)
-    to_picture, to_text = evaluate(
-        {"en": topics, "image": np.repeat(topics, 2, axis=0)}, corpus, draws=20
-    )
+    to_picture, to_text = evaluate({"en": topics, "image": np.repeat(topics, 2, axis=0)}, corpus)
     assert to_picture["metric"] == to_text["metric"] == "UAP"
     assert to_picture["score"] == to_text["score"] == 1
     worst = evaluate(
-        {"en": topics, "image": np.repeat(np.roll(topics, 1, axis=0), 2, axis=0)}, corpus, draws=20
+        {"en": topics, "image": np.repeat(np.roll(topics, 1, axis=0), 2, axis=0)}, corpus
     )[0]
     # the two right pictures tie with two wrong ones behind two others: positions 3 to 6, in
     # expectation
@@ -147,7 +145,7 @@ def test_every_row_holds_the_values_behind_its_means():
         "de": rng.dirichlet(np.ones(4), 3),
         "image": rng.dirichlet(np.ones(4), 6),
     }
-    rows = {(r["query"], r["item"]): r for r in evaluate(theta, corpus, draws=50)}
+    rows = {(r["query"], r["item"]): r for r in evaluate(theta, corpus)}
     assert list(rows) == [
         ("en", "de"),
         ("en", "image"),
@@ -175,17 +173,15 @@ def test_every_row_holds_the_values_behind_its_means():
     # each direction alone says the same: the second of a pair reuses the distances of the first
     for a, b in (("en", "image"), ("image", "de")):
         for query, item in ((a, b), (b, a)):
-            alone = evaluate({query: theta[query], item: theta[item]}, corpus, draws=50)[0]
+            alone = evaluate({query: theta[query], item: theta[item]}, corpus)[0]
             assert_same_rows([alone], [rows[query, item]])
 
 
 def test_raw_embeddings_are_compared_by_cosine_and_have_no_divergence(corpus):
-    rows = evaluate(
-        {v: view.embeddings for v, view in corpus.views.items()}, corpus, raw=True, draws=50
-    )
+    rows = evaluate({v: view.embeddings for v, view in corpus.views.items()}, corpus, raw=True)
     assert len(rows) == 6 and all(row["jsd"] is None and row["divergences"] is None for row in rows)
     same = {v: corpus.views["en"].embeddings * scale for v, scale in (("en", 1), ("de", 3))}
-    assert [row["score"] for row in evaluate(same, corpus, raw=True, draws=50)] == [1, 1]
+    assert [row["score"] for row in evaluate(same, corpus, raw=True)] == [1, 1]
     wide = make_corpus(dimension=9)
     assert (
         evaluate(
@@ -253,7 +249,7 @@ def test_a_classical_model_is_recorded_as_others_are(tmp_path, corpus):
         for v, words in vocabularies.items()
     }
     metrics = assess(theta, topics, corpus, tokens, {})
-    metrics["validation"] = evaluate(theta, corpus.subset(np.arange(len(corpus))), draws=10)
+    metrics["validation"] = evaluate(theta, corpus.subset(np.arange(len(corpus))))
     for name in ("a", "b"):
         save_run(
             tmp_path / name,
@@ -302,7 +298,7 @@ def run_of(tmp_path, corpus, seed=0, model="M3L-Contrast"):
         "encoders": dict.fromkeys(corpus.views, "x"),
     }
     metrics = {
-        "scores": evaluate(theta, corpus, draws=50),
+        "scores": evaluate(theta, corpus),
         "npmi": {"en": 0.1},
         "diversity": {"en": 0.5},
         "recovery": {},
@@ -330,7 +326,7 @@ def test_a_run_is_read_back_and_its_model_infers_the_same(tmp_path, corpus):
     assert model.vocabularies == {v: list(corpus.views[v].vocabulary) for v in corpus.text_views}
     assert list(run.theta) == list(corpus.views), "views come in the order of the run's encoders"
     assert run.history == [{"epoch": 1.0, "loss": 2.5}]
-    assert_same_rows(run.metrics["scores"], evaluate(run.theta, corpus, draws=50))
+    assert_same_rows(run.metrics["scores"], evaluate(run.theta, corpus))
     assert run.metrics["npmi"] == {"en": 0.1} and run.params["model"] == "M3L-Contrast"
 
 
@@ -404,8 +400,9 @@ def test_comparisons_say_who_is_ahead_and_when_it_is_open(tmp_path, corpus):
                 "seed": s,
                 "direction": "a → b",
                 "values": base + d + 0.01 * rng.standard_normal(200),
+                "articles": np.arange(200),
             }
-            for s in (0, 1)
+            for s in (0, 1, 2)
             for m, d in zip(selection.MAIN, (shift, 0), strict=True)
         ]
         return pd.DataFrame(rows)
@@ -416,6 +413,8 @@ def test_comparisons_say_who_is_ahead_and_when_it_is_open(tmp_path, corpus):
             shift, abs=0.01
         )
     assert len(main_results.comparisons(table(0.1)[:1])) == 0
+    (row,) = main_results.comparisons(table(0.1)[:4]).to_dict("records")
+    assert row["ahead"] == "fewer than 3 seeds"
 
 
 def test_raw_scores_are_a_row_a_corpus_and_direction(corpus):

@@ -98,7 +98,7 @@ def test_a_floor_bounds_the_variance_of_the_prior_and_nothing_else(lesson, floor
         if floor is None
         else teacher_prior(teacher, corpus, "en", floor)
     )
-    least = -4.0 if floor is None else floor
+    least = -2.0 if floor is None else floor
     np.testing.assert_array_equal(actual[0], mean)
     np.testing.assert_array_equal(
         actual[1], np.where(log_variance < least, np.float32(least), log_variance)

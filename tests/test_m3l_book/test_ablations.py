@@ -11,7 +11,7 @@ from book_support import VIEWS, record
 from support import make_corpus
 
 from m3l import DataError, ParameterError
-from m3l_book.claims import read_numbers
+from m3l_book.claims.reading import read_numbers
 from m3l_book.figures import charts, style
 from m3l_book.records import selection
 from m3l_book.tables import ablations, cells
@@ -270,7 +270,6 @@ def test_table_4_shows_recorded_means_and_the_papers_row(test_part, monkeypatch)
         {"en": "en", "fr": "de", "image": "image"},
         "data",
         read_numbers(ROOT / "data/paper/numbers.csv"),
-        20,
     ).to_html()
     values = [
         next(

@@ -155,7 +155,8 @@ def test_two_runs_of_one_name_are_refused():
 )
 def test_every_profile_can_be_planned_and_shows_something_in_each_chapter_of_grids(path):
     actual = planning.make_plan(yaml.safe_load(path.read_text(encoding="utf-8")))
-    assert set(actual.shown) == {
+    trained_longer = {"06-validation"} if path.stem == "full" else set()
+    assert set(actual.shown) == trained_longer | {
         "main",
         "10-topic-numbers",
         "11-batch-sizes",

@@ -1,6 +1,7 @@
 """Tables and verdicts: what is shown is what was recorded."""
 
 import re
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,8 @@ from support import make_corpus
 from m3l import DataError
 from m3l.errors import ParameterError
 from m3l.metrics.assessment import aligned_pairs
-from m3l_book import claims
+from m3l_book.claims import judging, reading
+from m3l_book.claims.paper import paper_lookup
 from m3l_book.records import results, selection
 from m3l_book.records.collection import Collection
 from m3l_book.tables import error_analysis, main_results
@@ -120,22 +122,23 @@ def test_measurements_are_the_values_of_the_records(runs, tests, test_part):
         for r in chosen
     ]
     np.testing.assert_array_equal(
-        actual["small", "multimodal", "UAP", "de-image", Contender("M3L-Contrast")],
+        actual["small", "multimodal", "UAP", "de-image", Contender("M3L-Contrast")].values,
         [s["values"] for s in row],
     )
     np.testing.assert_array_equal(
-        actual["small", "multimodal", "JSD", "de-image", Contender("M3L-Contrast")],
+        actual["small", "multimodal", "JSD", "de-image", Contender("M3L-Contrast")].values,
         [s["divergences"] for s in row],
     )
     a, b = aligned_pairs(test_part, "fr", "image")
     same = [r.theta["fr"].argmax(1)[a] == r.theta["image"].argmax(1)[b] for r in chosen]
     np.testing.assert_array_equal(
-        actual["small", "multimodal", "same top topic", "de-image", Contender("M3L-Contrast")], same
+        actual[
+            "small", "multimodal", "same top topic", "de-image", Contender("M3L-Contrast")
+        ].values,
+        same,
     )
-    assert actual["small", "multilingual", "MRR", "en-de", Contender("raw embeddings")].shape == (
-        1,
-        60,
-    )
+    raw = actual["small", "multilingual", "MRR", "en-de", Contender("raw embeddings")]
+    assert raw.values.shape == (1, 60) and not raw.trained
     assert ("small", "multilingual", "UAP", "en-image", Contender("ZeroshotTM")) not in actual
     # the coherence of a student is that of the language it learnt: the one taught by the other
     student = [
@@ -144,7 +147,7 @@ def test_measurements_are_the_values_of_the_records(runs, tests, test_part):
         if r.params["model"] == "ZeroshotTM-KD" and r.params["train_views"] == ["fr"]
     ]
     np.testing.assert_array_equal(
-        actual["small", "multilingual", "NPMI", "de", Contender("ZeroshotTM-KD")],
+        actual["small", "multilingual", "NPMI", "de", Contender("ZeroshotTM-KD")].values,
         [r.metrics["npmi_of_topics"]["fr"] for r in student],
     )
 
@@ -154,11 +157,11 @@ def numbers_in(html):
 
 
 def test_table_1_shows_the_records_and_the_papers_numbers(runs, tests):
-    numbers = claims.read_numbers("data/paper/numbers.csv")
+    numbers = reading.read_numbers("data/paper/numbers.csv")
     table = results.scores(runs)
     collection = Collection(runs, "data")
     collection.tests = tests
-    frame = main_results.PaperTable(collection, "small", "multilingual", numbers, 200).styled().data
+    frame = main_results.PaperTable(collection, "small", "multilingual", numbers).styled().data
     assert list(frame.index) == [
         "PLTM",
         "ZeroshotTM",
@@ -202,10 +205,10 @@ def test_table_1_shows_the_records_and_the_papers_numbers(runs, tests):
 
 
 def test_table_2_has_pictures_and_both_directions(runs, tests):
-    numbers = claims.read_numbers("data/paper/numbers.csv")
+    numbers = reading.read_numbers("data/paper/numbers.csv")
     collection = Collection(runs, "data")
     collection.tests = tests
-    frame = main_results.PaperTable(collection, "small", "multimodal", numbers, 50).styled().data
+    frame = main_results.PaperTable(collection, "small", "multimodal", numbers).styled().data
     assert list(frame.index)[:3] == ["ZeroshotTM", "ZeroshotTM-KD", "M3L-Contrast"]
     assert {
         "UAP en → image",
@@ -222,34 +225,36 @@ def test_table_2_has_pictures_and_both_directions(runs, tests):
 
 @pytest.fixture(scope="module")
 def verdicts(runs, tests):
-    find = claims.paper_lookup(claims.read_numbers("data/paper/numbers.csv"))
+    find = paper_lookup(reading.read_numbers("data/paper/numbers.csv"))
     return [
-        claims.judge(c, measured(runs, tests), find, draws=200)
-        for c in claims.read_claims("data/paper/claims.csv")
+        judging.judge(c, measured(runs, tests), find)
+        for c in reading.read_claims("data/paper/claims.csv")
     ]
 
 
 def test_every_claim_has_a_row_with_its_rule_and_the_measured_numbers(verdicts, runs, tests):
     names = selection.roles_by_corpus(tests)
     frame = verdict_tables.verdict_table(verdicts, names).data
-    assert len(frame) == len(claims.read_claims("data/paper/claims.csv")) and list(
+    assert len(frame) == len(reading.read_claims("data/paper/claims.csv")) and list(
         frame.columns
-    ) == ["claim", "paper", "measured", "rule", "verdict"]
+    ) == ["claim", "paper", "measured", "rule", "verdict", "would change it"]
     for (_, row), v in zip(frame.iterrows(), verdicts, strict=True):
         assert (
-            v.claim.claim in row["claim"]
-            and row["rule"] == v.claim.rule
-            and f">{v.verdict}<" in row["verdict"]
+            escape(v.claim.claim) in row["claim"]
+            and row["rule"] == escape(v.claim.rule)
+            and escape(v.claim.note) in row["verdict"]
         )
+        words = reading.STANDINGS[v.claim.standing] or v.verdict
+        assert f">{words}<" in row["verdict"]
         shown = numbers_in(row["measured"])
         assert sorted(shown) == sorted(f"{mean:.3f}" for mean in v.means.values()), v.claim.id
         assert sorted(numbers_in(row["paper"])) == sorted(
             f"{x:.3f}" for x in v.paper_means.values()
         )
     by = {v.claim.id: v for v in verdicts}
-    assert by["zeroshot-wins-text"].verdict == "holds", "the generated records were made so"
+    assert by["zeroshot-wins-text"].verdict == "replicates", "the generated records were made so"
     assert (
-        by["m3l-beats-pltm"].verdict == "holds" and by["m3l-wins-image"].verdict == "does not hold"
+        by["m3l-beats-pltm"].verdict == "replicates" and by["m3l-wins-image"].verdict == "differs"
     )
     assert (
         by["topics-25-text"].verdict == "not measured"
@@ -261,10 +266,13 @@ def test_every_claim_has_a_row_with_its_rule_and_the_measured_numbers(verdicts, 
 def test_the_summary_counts_the_verdicts(verdicts, tests):
     text = verdict_tables.summary(verdicts, selection.roles_by_corpus(tests))
     outcomes = [v.verdict for v in verdicts]
-    decided = len(outcomes) - outcomes.count("not measured")
+    aside = outcomes.count("not testable") + outcomes.count("not counted")
+    tested = len(outcomes) - outcomes.count("not measured") - aside
     assert (
-        f"Of {decided} claims" in text
-        and f"<b>{outcomes.count('holds')}</b> hold" in text
+        f"Of {tested} claims" in text
+        and f"<b>{outcomes.count('replicates')}</b> replicate" in text
+        and f"<b>{outcomes.count('differs')}</b> differ" in text
+        and f"{aside} are shown and not counted" in text
         and f"Another {outcomes.count('not measured')} wait" in text
     )
 

@@ -213,10 +213,10 @@ def test_measured_takes_the_models_of_the_paper_and_the_same_items_for_each(test
     } == {"en", "de", "image"}
     assert actual[
         "small", "multimodal", "neighbours of another kind", "image", Contender("M3L-Contrast")
-    ].shape == (2, 30)
+    ].values.shape == (2, 30)
     assert actual[
         "small", "multimodal", "neighbours of another kind", "image", Contender("ZeroshotTM")
-    ].shape == (1, 30)
+    ].values.shape == (1, 30)
 
 
 def test_the_space_of_students_is_their_teachers_and_their_own(test_part):
