@@ -58,7 +58,8 @@ def example_queries(
 def example_pictures(
     run: Run, test: Corpus, n: int, source: str, seed: int = 0, best: int = 3
 ) -> list[dict]:
-    """``n`` articles drawn at random, and the pictures that their topics retrieve.
+    """``n`` articles drawn at random of those that have a picture, and the pictures that their
+    topics retrieve.
 
     Returns
     -------
@@ -66,14 +67,15 @@ def example_pictures(
     by topics, and the ``topic`` of the very first.
     """
     pictures, owners = test.views[PICTURES].item_ids, test.article_of_items(PICTURES)
-    items = len(test.views[source])
+    illustrated, articles_of_texts = set().union(*owners), test.views[source].item_ids
+    items = [i for i, article in enumerate(articles_of_texts) if article in illustrated]
     examples = []
-    for item in np.random.default_rng(seed).choice(items, size=min(n, items), replace=False):
-        article = test.views[source].item_ids[item]
+    for item in np.random.default_rng(seed).choice(items, size=min(n, len(items)), replace=False):
+        article = articles_of_texts[item]
         query = run.theta[source][item][None]
         _, distance = next(jensen_shannon_matrix(query, run.theta[PICTURES]))
         nearest = np.argsort(distance[0], kind="stable")[:best]
-        own = next((pictures[i] for i, articles in enumerate(owners) if article in articles), None)
+        own = next(pictures[i] for i, articles in enumerate(owners) if article in articles)
         topic = int(top_topics(run.theta[PICTURES][nearest[0]][None], 1)[0, 0])
         first = [pictures[i] for i in nearest]
         examples.append({"article": article, "own": own, "first": first, "topic": topic})
