@@ -82,13 +82,13 @@ def convergence(table: "DataFrame", corpus: str) -> Figure:
             axes.plot(means.index, means, label=model, markersize=4, **looks[model])
             sentences.append(f"{direction}, {model}: {means.iloc[0]:.3f} to {means.iloc[-1]:.3f}")
         axes.set(title=direction, xlabel="updates", ylabel=rows["metric"].iloc[0])
-        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
     handles = [
         plt.Line2D([], [], label=model, markersize=4, **look) for model, look in looks.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
     return described(
         figure,
-        f"Scores on the validation part of {corpus} against updates, on a logarithmic axis. From"
-        f" the first look to the last: {'; '.join(sentences)}.",
+        f"Scores on the validation part of {corpus} against updates. From the"
+        f" first look to the last: {'; '.join(sentences)}.",
     )
