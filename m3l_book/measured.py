@@ -47,10 +47,19 @@ Measurements = dict[Key, Measured]
 def combine(
     measured: Mapping[Contender, Measured], weights: Mapping[Contender, float], constant: float
 ) -> Estimate:
-    """The estimate of Σ weight · mean + constant of one measure of several models."""
+    """The estimate of Σ weight · mean + constant of one measure of several models.
+
+    Raises
+    ------
+    DataError
+        Two models were measured on articles in another order, or on others.
+    """
     chosen = [measured[who] for who in weights]
     values, factors = [m.values for m in chosen], list(weights.values())
     units = chosen[0].units
+    numbers = [np.unique(m.units, return_inverse=True)[1] for m in chosen if m.units is not None]
+    same = all(np.array_equal(numbers[0], other) for other in numbers[1:])
+    require(same, f"{', '.join(map(str, weights))}: not measured on the same articles", DataError)
     return estimate(values, factors, units, paired=units is not None, constant=constant)
 
 

@@ -49,6 +49,13 @@ class Run:
     topics: dict[str, list[list[str]]]
 
 
+def updates_an_epoch(run: Run) -> int:
+    """Steps of Adam in an epoch of a run; 0 for a model that is not trained so."""
+    if "batch_size" not in run.params:
+        return 0
+    return -(-run.metrics["training_tuples"] // run.params["batch_size"])
+
+
 class RunPlace:
     """Where a run's record and its checkpoint are kept: ``folder`` and ``checkpoint``.
 

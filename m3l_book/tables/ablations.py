@@ -12,7 +12,7 @@ from m3l.metrics.spaces import modality_gap, neighbour_overlap
 from ..data.schema import PICTURES
 from ..encoders.spaces import reads_pictures_and_texts
 from ..records.results import PAIRS, as_in_the_paper, scores
-from ..records.run import Run
+from ..records.run import Run, updates_an_epoch
 from ..records.selection import PAPER_MODELS, encoders_of, languages_of, spaces_of
 from ..variants import Contender, contender, contender_of
 from .cells import score_cell, spread
@@ -58,17 +58,10 @@ def _columns(run: Run, axes: Sequence[str]) -> dict:
     npmi = list(run.metrics["npmi"].values())
     return {
         **{axis: run.params.get(axis) for axis in axes},
-        "updates": _updates(run),
+        "updates": updates_an_epoch(run) * run.params.get("epochs", 0) or np.nan,
         "NPMI": float(np.mean(npmi)) if npmi else np.nan,
         "seconds": run.metrics["seconds"],
     }
-
-
-def _updates(run: Run) -> float:
-    if "batch_size" not in run.params:
-        return np.nan
-    batches = -(-run.metrics["training_tuples"] // run.params["batch_size"])
-    return float(batches * run.params["epochs"])
 
 
 def mean_table(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..records.run import Run
+from ..records.run import Run, updates_an_epoch
 from ..variants import Contender, contender_of
 from .cells import spread
 
@@ -32,6 +32,40 @@ def choices(runs: Sequence[Run], what: str, usual: str) -> "DataFrame":
     """
     import pandas as pd
 
+    lines = [
+        {"corpus": corpus, "model": model, what: value} | _mean_scores(own)
+        for (corpus, model, value), own in _groups(runs, what, usual).items()
+    ]
+    return pd.DataFrame(lines).fillna("–")
+
+
+def best_choice(runs: Sequence[Run], what: str, usual: str) -> str:
+    """A sentence: which value of ``what`` scores best on the validation part, and whether it is the
+    ``usual`` one. "" if no runs differ in this.
+
+    Every model and direction counts alike; a value counts if all models were trained with it.
+    """
+    groups = _groups(runs, what, usual)
+    means: dict[str, list[float]] = {}
+    for (_, _, value), own in groups.items():
+        scores: dict[str, list[float]] = {}
+        for run in own:
+            for direction, _, score in _validation(run):
+                scores.setdefault(direction, []).append(score)
+        means.setdefault(value, []).extend(float(np.mean(s)) for s in scores.values())
+    if usual not in means:
+        return ""
+    whole = {v: float(np.mean(m)) for v, m in means.items() if len(m) == len(means[usual])}
+    best = max(whole, key=lambda value: whole[value])
+    end = "the one used" if best == usual else f"{usual}, the one used, has {whole[usual]:.3f}"
+    return (
+        f"Over models and directions alike, of {len(whole)} values of {what} the best is {best}"
+        f" ({whole[best]:.3f}), {end}."
+    )
+
+
+def _groups(runs: Sequence[Run], what: str, usual: str) -> dict[tuple[str, str, str], list[Run]]:
+    """The varied models' runs by corpus, model and value of ``what``, the usual value first."""
     groups: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
         who = contender_of(run.params)
@@ -41,12 +75,8 @@ def choices(runs: Sequence[Run], what: str, usual: str) -> "DataFrame":
             model = f"{who.model}, {_taught(run)}{trained}"
             groups.setdefault((run.params["corpus"], model, value), []).append(run)
     varied = {key[:2] for key in groups if key[2] != usual}
-    lines = []
-    for key in sorted(groups, key=lambda key: (key[0], key[1], key[2] != usual)):
-        if key[:2] in varied:
-            line = {"corpus": key[0], "model": key[1], what: key[2]}
-            lines.append(line | _mean_scores(groups[key]))
-    return pd.DataFrame(lines).fillna("–")
+    order = sorted(groups, key=lambda key: (key[0], key[1], key[2] != usual))
+    return {key: groups[key] for key in order if key[:2] in varied}
 
 
 def _taught(run: Run) -> str:
@@ -85,11 +115,8 @@ def curves(runs: Sequence[Run]) -> "DataFrame":
 
     rows = []
     for run in runs:
-        if "batch_size" not in run.params:
-            continue
         who = Contender(run.params["model"])
         name = f"{who.short} {_taught(run)}{' + '.join(run.params['train_views'])}"
-        batches = -(-run.metrics["training_tuples"] // run.params["batch_size"])
         about = {"corpus": run.params["corpus"], "model": name, "seed": run.params["seed"]}
         metrics = {direction: metric for direction, metric, _ in _validation(run)}
         for epoch in run.history:
@@ -97,7 +124,10 @@ def curves(runs: Sequence[Run]) -> "DataFrame":
                 score = epoch.get(direction.replace(" → ", ">"))
                 if isinstance(score, (int, float)) and np.isfinite(score):
                     where = {"direction": direction, "metric": metric}
-                    at = {"updates": batches * int(epoch["epoch"]), "score": float(score)}
+                    at = {
+                        "updates": updates_an_epoch(run) * int(epoch["epoch"]),
+                        "score": float(score),
+                    }
                     rows.append(about | where | at)
     return pd.DataFrame(rows)
 

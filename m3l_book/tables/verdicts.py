@@ -86,35 +86,39 @@ def verdict_table(
     roles: Roles,
     changes: Mapping[str, Sequence[Change]] | None = None,
 ) -> "Styler":
-    """Claim · paper · measured · rule · verdict · what would change it, as HTML cells.
+    """Claim with its rule · paper · measured · verdict · what would change it, as HTML cells.
 
-    ``changes`` are those of `m3l_book.claims.sensitivity.changes`, by the claim's id.
+    The last where anything would; ``changes`` are those of
+    `m3l_book.claims.sensitivity.changes`, by the claim's id.
     """
     own_words = {"yes": "", "no": "<br><b>its own numbers say otherwise</b>", "no number": ""}
     rows = []
     for verdict in verdicts:
         printed = "<br>".join(paper_lines(verdict)) + own_words[verdict.paper_agrees]
         measured = "<br>".join(claim_lines(verdict, roles))
+        rule = f"Rule: {escape(verdict.claim.rule)}"
         note = f"<br><small>{escape(verdict.claim.note)}</small>" if verdict.claim.note else ""
         rows.append(
             {
-                "claim": _with_section(verdict.claim),
+                "claim": f"{_with_section(verdict.claim)}<br><small>{rule}</small>",
                 "paper": printed or "in words only",
                 "measured": measured or f"not in this book: {verdict.claim.chapter}",
-                "rule": escape(verdict.claim.rule),
                 "verdict": _chip(verdict) + note + _why_undecided(verdict),
-                "would change it": _changes((changes or {}).get(verdict.claim.id, ())),
+                **_changes(changes or {}, verdict),
             }
         )
     return _styled(rows)
 
 
-def _changes(changes: Sequence[Change]) -> str:
+def _changes(changes: Mapping[str, Sequence[Change]], verdict: Verdict) -> dict[str, str]:
+    """The last cell of a row; none where no choice would change any verdict."""
+    if not any(changes.values()):
+        return {}
     lines = [
         f"{escape(change.choice)}: {', '.join(f'{o} on {c}' for c, o in change.by_corpus.items())}"
-        for change in changes
+        for change in changes.get(verdict.claim.id, ())
     ]
-    return "<br>".join(lines) or "–"
+    return {"would change it": "<br>".join(lines) or "–"}
 
 
 def _why_undecided(verdict: Verdict) -> str:

@@ -311,6 +311,14 @@ def test_seeds_that_disagree_leave_a_claim_undecided():
     assert judge(claim(), data, nothing).verdict == "undecided"
 
 
+def test_models_measured_on_other_articles_are_not_compared():
+    data = measured(A=0.5, B=0.3)
+    key = "vital", "multilingual", "MRR", "en-de", Contender("B")
+    data[key] = Measured(data[key].values, np.arange(200)[::-1])
+    with pytest.raises(DataError, match="A, B: not measured on the same articles"):
+        judge(claim(), data, nothing)
+
+
 def test_topics_of_two_models_are_not_paired():
     rng = np.random.default_rng(0)
     where = "v", "multilingual", "NPMI", "en"

@@ -14,6 +14,7 @@ from m3l.errors import ParameterError
 from m3l.metrics.assessment import aligned_pairs
 from m3l_book.claims import judging, reading
 from m3l_book.claims.paper import paper_lookup
+from m3l_book.claims.sensitivity import Change
 from m3l_book.records import results, selection
 from m3l_book.records.collection import Collection
 from m3l_book.tables import error_analysis, main_results
@@ -237,11 +238,11 @@ def test_every_claim_has_a_row_with_its_rule_and_the_measured_numbers(verdicts, 
     frame = verdict_tables.verdict_table(verdicts, names).data
     assert len(frame) == len(reading.read_claims("data/paper/claims.csv")) and list(
         frame.columns
-    ) == ["claim", "paper", "measured", "rule", "verdict", "would change it"]
+    ) == ["claim", "paper", "measured", "verdict"]
     for (_, row), v in zip(frame.iterrows(), verdicts, strict=True):
         assert (
             escape(v.claim.claim) in row["claim"]
-            and row["rule"] == escape(v.claim.rule)
+            and f"Rule: {escape(v.claim.rule)}<" in row["claim"]
             and escape(v.claim.note) in row["verdict"]
         )
         words = reading.STANDINGS[v.claim.standing] or v.verdict
@@ -261,6 +262,17 @@ def test_every_claim_has_a_row_with_its_rule_and_the_measured_numbers(verdicts, 
         and "not in this book"
         in frame["measured"].iloc[[v.claim.id for v in verdicts].index("topics-25-text")]
     )
+
+
+def test_what_would_change_a_verdict_stands_in_a_column_of_its_own(verdicts, tests):
+    names = selection.roles_by_corpus(tests)
+    changes = {"m3l-beats-pltm": [Change("floor <-4>", {"small": "differs"})]}
+    frame = verdict_tables.verdict_table(verdicts, names, changes).data
+    shown = dict(zip([v.claim.id for v in verdicts], frame["would change it"], strict=True))
+    assert shown["m3l-beats-pltm"] == "floor &lt;-4&gt;: differs on small"
+    assert set(shown.values()) == {"–", shown["m3l-beats-pltm"]}
+    nothing = {v.claim.id: [] for v in verdicts}
+    assert "would change it" not in verdict_tables.verdict_table(verdicts, names, nothing).data
 
 
 def test_the_summary_counts_the_verdicts(verdicts, tests):
