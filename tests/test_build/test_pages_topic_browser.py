@@ -112,7 +112,12 @@ def test_the_topic_browser_is_found_again_where_it_was_left(book, running):
         page.wait_for_function("() => !location.hash.startsWith('#/topic/')")
         assert page.evaluate("scrollY") == before
         page.locator("#order").select_option("main")
-        page.reload()
+        # another process of the browser may read its storage before the write has arrived there
+        for _ in range(50):
+            page.reload()
+            if page.locator("#order").input_value() == "main":
+                break
+            page.wait_for_timeout(100)
         assert page.locator("#order").input_value() == "main"
         counts = [
             int(n)
