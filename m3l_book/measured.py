@@ -69,20 +69,24 @@ def fewest_seeds(measured: Sequence[Measured]) -> int:
 
 
 def save_measurements(folder: str | Path, measured: Mapping[Key, Measured]) -> None:
-    """Write measurements: ``values.npz``, single precision, with ``index.json``."""
+    """Write measurements: ``values.npz``, in single precision, and ``index.json``."""
     arrays: dict[str, np.ndarray] = {}
-    known: dict[bytes, str] = {}
+    known: dict[tuple, str] = {}
+
+    def kept(array: np.ndarray) -> str:
+        what = array.shape, array.dtype.str, array.tobytes()
+        name = known.setdefault(what, f"array{len(known)}")
+        arrays[name] = array
+        return name
+
     index = []
-    for number, (key, m) in enumerate(measured.items()):
-        arrays[f"values{number}"] = np.asarray(m.values, dtype=np.float32)
+    for (*where, who), m in measured.items():
         units = ""
         if m.units is not None:
-            numbers = np.unique(m.units, return_inverse=True)[1].astype(np.int32)
-            units = known.setdefault(numbers.tobytes(), f"units{len(known)}")
-            arrays[units] = numbers
-        *where, who = key
+            units = kept(np.unique(m.units, return_inverse=True)[1].astype(np.int32))
+        values = kept(np.asarray(m.values, dtype=np.float32))
         about = {"where": where, "model": who.model, "changes": [list(c) for c in who.changes]}
-        index.append({**about, "values": f"values{number}", "units": units, "trained": m.trained})
+        index.append({**about, "values": values, "units": units, "trained": m.trained})
     with atomic(folder, directory=True) as temporary:
         np.savez_compressed(temporary / "values.npz", **arrays)
         write_json(temporary / "index.json", index)

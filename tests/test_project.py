@@ -172,7 +172,7 @@ ROOMS = {
         corpus noise model loss preconditions kernels distillation train pltm gibbs metrics
         inspection estimator""",
     "m3l_book": """variants measured pictures summaries encoders data records claims topic_space
-        tables figures pages chapter execute""",
+        recorded tables figures pages chapter execute""",
 }
 
 

@@ -243,11 +243,32 @@ def parse(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--add", nargs=2, metavar=("CHAPTER", "POINT"), help=add)
     runs = "make the records of these runs alone; others may make other runs at the same time"
     parser.add_argument("--runs", nargs="+", metavar="PATTERN", help=runs)
+    keep = "make nothing; keep what the runs that are there measured, in data/results/PROFILE"
+    parser.add_argument("--record", action="store_true", help=keep)
     parser.add_argument("targets", nargs="*", help="files to make, by default the HTML book")
     options = parser.parse_args(given)
     if options.add and options.dry_run:
         parser.error("--add keeps the point for good: not with --dry-run")
     return options, passed
+
+
+def record(profile: str, plan: planning.Plan, records: Path) -> int:
+    """Keep what the runs of a profile measured with the project; says which are missing."""
+    from m3l_book import recorded
+    from m3l_book.records.collection import Collection
+
+    there = [run for run in plan.runs if (records / run / "metrics.json").is_file()]
+    missing = [run for run in plan.runs if run not in there]
+    variants = {run: v for run, v in plan.every_variant().items() if run in there}
+    if not there:
+        raise Refused(f"{records}: no run of profile {profile} is there; make some with --runs")
+    collection = Collection.load(ROOT / "data" / profile, records, there, variants)
+    folder = ROOT / "data" / "results" / profile
+    about = recorded.record(collection, folder, profile, str(ROOT / "data" / "paper"), missing)
+    print(f"{folder}: {about['runs']} runs, {about['seconds']:,} s of training")
+    if missing:
+        print(f"{len(missing)} runs are not there yet: {', '.join(missing[:8])}, …")
+    return 0
 
 
 def make(options: argparse.Namespace, passed: list[str], elsewhere: bool) -> int:
@@ -256,6 +277,8 @@ def make(options: argparse.Namespace, passed: list[str], elsewhere: bool) -> int
     if options.add:
         planning.add_point(profile, records, options.add[0], yaml.safe_load(options.add[1]))
     plan = planning.make_plan(profile, planning.added_points(records))
+    if options.record:
+        return record(options.profile, plan, records)
     flags = ["--cores", options.cores, *([] if elsewhere else cards()), *passed]
     flags += ["--dry-run"] if options.dry_run else []
     with contextlib.ExitStack() as stack:
@@ -292,7 +315,8 @@ def main(arguments: list[str] | None = None) -> int:
         return getattr(error, "status", 2)
     if code and elsewhere:
         show_failures(options.profile, begun)
-    if code == 0 and not (options.dry_run or options.targets or options.runs):
+    other = options.dry_run or options.targets or options.runs or options.record
+    if code == 0 and not other:
         print(f"the book: build/{options.profile}/html/index.html")
     return code
 

@@ -18,6 +18,7 @@ STAR = {
     "markerfacecolor": "none",
     "markeredgewidth": 1.5,
 }
+RECORDED = {"linestyle": (0, (1, 1)), "linewidth": 1.4, "marker": "x", "markersize": 4}
 
 
 def retrieval_scores(table: "DataFrame", corpus: str, order: Sequence[str] = ()) -> Figure:
@@ -136,43 +137,49 @@ def curves(
     line: str = "model",
     note: str = "",
     order: Sequence[str] = (),
+    recorded: Sequence[Mapping] = (),
 ) -> Figure:
     """Score against a parameter, a panel a direction, a line a model: the mean over seeds, ± their
     standard deviation, a dot a seed.
 
-    ``rows`` is a data frame with columns panel, ``line``, ``x``, score, chance; ``paper`` has
-    ``panel``, ``model``, ``x`` and ``score`` of points that the paper prints, which are of other
-    data and drawn as stars. The axis of ``x`` is logarithmic. ``order`` lists all names that
-    figures beside this one draw, so that each keeps its colour.
+    ``rows`` is a data frame with columns panel, ``line``, ``x``, score, chance. ``paper`` and
+    ``recorded`` have ``panel``, ``line``, ``x`` and ``score`` of points that the paper prints and
+    of those that were recorded. The paper's are of other data: stars on a scale of their own beside
+    the panel. The recorded ones are dotted lines, in order of ``x``. The axis of ``x`` is
+    logarithmic. ``order`` lists all names that figures beside this one draw, so that each keeps its
+    colour.
     """
     panels = list(dict.fromkeys(rows["panel"]))
     looks = looks_of(list(dict.fromkeys(rows[line])), order)
-    columns = min(2, len(panels))
-    paper = [point for point in paper if point["panel"] in panels and point[line] in looks]
-    figure, grid = plt.subplots(
-        -(-len(panels) // columns),
-        columns,
-        figsize=(WIDTH, 0.7 + 2.6 * -(-len(panels) // columns)),
-        squeeze=False,
+    paper, recorded = (
+        [point for point in points if point["panel"] in panels and point[line] in looks]
+        for points in (paper, recorded)
     )
+    columns = min(2, len(panels))
+    height = 0.9 + 2.6 * -(-len(panels) // columns)
+    shape = -(-len(panels) // columns), columns
+    figure, grid = plt.subplots(*shape, figsize=(WIDTH, height), squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.remove()
     described_panels = []
     for axes, panel in zip(grid.flat, panels, strict=False):
+        own = [[p for p in points if p["panel"] == panel] for points in (paper, recorded)]
         part = rows[rows["panel"] == panel]
-        stars = [point for point in paper if point["panel"] == panel]
-        described_panels.append(f"{panel}: {_panel_of_curves(axes, part, x, line, looks, stars)}")
+        words = _panel_of_curves(axes, part, x, line, looks, own[1])
+        described_panels.append(f"{panel}: {words}{_paper_scale(axes, line, looks, own[0])}")
         direction, _, metric = panel.rpartition(", ")
         axes.set(xlabel=label, ylabel=metric, title=direction, ylim=(0, None))
     note = note or "the paper's, on its own data"
     handles = [plt.Line2D([], [], label=name, **look) for name, look in looks.items()]
     handles += [plt.Line2D([], [], color=FAINT, linestyle=":", label="chance")]
+    if recorded:
+        handles.append(plt.Line2D([], [], **RECORDED, color=FAINT, label="recorded"))
     if paper:
         handles.append(plt.Line2D([], [], **STAR, markeredgecolor=FAINT, label=note))
     figure.legend(
         handles=handles, loc="outside lower center", ncols=min(3, len(handles)), frameon=False
     )
-    starred = f" Stars: {note}." if paper else ""
+    starred = f" Stars, on scales of their own: {note}." if paper else ""
     return described(
         figure,
         f"Score against {label}, a panel a direction, a line a model, with standard deviations over"
@@ -180,7 +187,7 @@ def curves(
     )
 
 
-def _panel_of_curves(axes, rows, x: str, line: str, looks: Mapping, stars: Sequence) -> str:
+def _panel_of_curves(axes, rows, x: str, line: str, looks: Mapping, recorded: Sequence) -> str:
     """Draw one panel of `curves`; returns it in words."""
     sentences = []
     for name, look in looks.items():
@@ -192,12 +199,32 @@ def _panel_of_curves(axes, rows, x: str, line: str, looks: Mapping, stars: Seque
             axes.plot(own[x], own["score"], ".", color=look["color"], markersize=3)
             points = ", ".join(f"{score:.3f} at {at:g}" for at, score in mean.items())
             sentences.append(f"{name} {points}")
-        for point in (star for star in stars if star[line] == name):
-            axes.plot(point["x"], point["score"], **STAR, markeredgecolor=look["color"])
+        before = [point for point in recorded if point[line] == name]
+        if before:
+            at, score = ([point[key] for point in before] for key in ("x", "score"))
+            axes.plot(at, score, **RECORDED, color=look["color"])
+            points = ", ".join(f"{s:.3f} at {a:g}" for a, s in zip(at, score, strict=True))
+            sentences.append(f"{name} as recorded {points}")
     chance = rows["chance"].mean()
     axes.axhline(chance, color=FAINT, linestyle=":", linewidth=1.5)
-    ticks = sorted({*rows[x], *(star["x"] for star in stars)})
+    ticks = sorted({*rows[x], *(point["x"] for point in recorded)})
     axes.set_xscale("log", base=2)
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.minorticks_off()
     return f"{'; '.join(sentences)}; chance {chance:.3f}"
+
+
+def _paper_scale(axes, line: str, looks: Mapping, stars: Sequence) -> str:
+    """The paper's points beside a panel, on a scale of their own; returns them in words."""
+    if not stars:
+        return ""
+    beside = axes.inset_axes([1.06, 0, 0.09, 1])
+    for place, star in enumerate(stars):
+        beside.plot(place, star["score"], **STAR, markeredgecolor=looks[star[line]]["color"])
+    beside.set_xlim(-0.8, len(stars) - 0.2)
+    beside.set_ylim(0, 1.15 * max(star["score"] for star in stars))
+    beside.set_xticks([])
+    beside.yaxis.tick_right()
+    beside.set_title("paper", fontsize=9)
+    words = [f"{star[line]} {star['score']:.3f}" for star in stars]
+    return f"; the paper's: {', '.join(words)}"

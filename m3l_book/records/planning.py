@@ -40,6 +40,15 @@ class Plan:
     # parameters as text -> run name
     names: dict[str, str] = field(default_factory=dict, repr=False)
 
+    def every_variant(self) -> dict[str, list[dict]]:
+        """The further variants that each run stands for in any chapter."""
+        every: dict[str, list[dict]] = {}
+        for variants in self.variants.values():
+            for run, further in variants.items():
+                own = every.setdefault(run, [])
+                own += [variant for variant in further if variant not in own]
+        return every
+
 
 def points_file(runs: str | Path) -> Path:
     """Where points that were added from the command line are kept, beside the run records."""

@@ -3,6 +3,7 @@ is looked at on the way.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,14 +26,44 @@ def protocol_options(given: Mapping) -> dict:
 
     ``whole_tuples``: train on tuples that have every view alone. ``articles``: train on so many
     articles, drawn once for all runs; 0 for all. ``samples`` of the posterior at inference.
-    ``validate_every`` so many epochs; 0 for never.
+    ``validate_every`` so many epochs; 0 for never. ``tokens`` is the share of its words that each
+    document keeps, ``vocabulary`` how many of the most frequent words, 0 for all.
     """
     kinds = {"whole_tuples": bool, "articles": int, "samples": int, "validate_every": int}
+    kinds |= {"tokens": float, "vocabulary": int}
     checked = check_values(kinds, dict(given))
-    chosen = {"whole_tuples": False, "articles": 0, "samples": 20, "validate_every": 0, **checked}
-    for name, least in (("articles", 0), ("samples", 1), ("validate_every", 0)):
+    chosen = {"whole_tuples": False, "articles": 0, "samples": 20, "validate_every": 0}
+    chosen |= {"tokens": 1.0, "vocabulary": 0, **checked}
+    least_values = {"articles": 0, "samples": 1, "validate_every": 0, "vocabulary": 0}
+    for name, least in least_values.items():
         require(chosen[name] >= least, f"{name}={chosen[name]}: expected {least} or more")
+    require(0 < chosen["tokens"] <= 1, f"tokens={chosen['tokens']}: expected above 0, at most 1")
     return chosen
+
+
+def words_read(corpus: Corpus, protocol: Mapping) -> Corpus:
+    """The corpus with the words that a run may count; ``protocol`` is `protocol_options`'.
+
+    Tokens are drawn at random, once for all runs. A document that would be left without any keeps
+    one token of its most frequent word.
+    """
+    if protocol["tokens"] == 1 and not protocol["vocabulary"]:
+        return corpus
+    rng, views, train = np.random.default_rng(0), dict(corpus.views), corpus.part("train")
+    for name in corpus.text_views:
+        frequency = np.asarray(train.views[name].bow.sum(axis=0)).ravel()
+        common = np.argsort(np.argsort(-frequency, kind="stable"), kind="stable")
+        bow = views[name].bow.copy()
+        kept = rng.binomial(bow.data, protocol["tokens"]).astype(bow.dtype)
+        kept[common[bow.indices] >= (protocol["vocabulary"] or len(common))] = 0
+        starts = zip(bow.indptr, bow.indptr[1:], strict=False)
+        for begin, end in starts:
+            if not kept[begin:end].any():
+                kept[begin + np.argmin(common[bow.indices[begin:end]])] = 1
+        bow.data = kept
+        bow.eliminate_zeros()
+        views[name] = replace(views[name], bow=bow)
+    return replace(corpus, views=views)
 
 
 def training_part(train: Corpus, protocol: Mapping, views: Sequence[str]) -> Corpus:

@@ -11,6 +11,7 @@ from m3l.metrics.spaces import modality_gap, neighbour_overlap
 
 from ..data.schema import PICTURES
 from ..encoders.spaces import reads_pictures_and_texts
+from ..recorded import Recorded
 from ..records.results import PAIRS, as_in_the_paper, scores
 from ..records.run import Run, updates_an_epoch
 from ..records.selection import PAPER_MODELS, encoders_of, languages_of, spaces_of
@@ -113,6 +114,30 @@ def panels_of(
     return panels
 
 
+def recorded_points(
+    rows: "DataFrame", roles: Mapping[str, Mapping[str, str]], recorded: Recorded, axis: str
+) -> list[dict]:
+    """Recorded means along a parameter for the panels of ``rows``, as `points` has them.
+
+    Each has ``panel``, ``model``, ``contender``, ``x`` and ``score``; the models are those that
+    differ from the main one in ``axis``, and in as many updates at most. In order of ``x``.
+    """
+    found = []
+    places = panels_of(rows, roles)
+    for panel, part in rows.groupby("panel", sort=False):
+        if panel not in places:
+            continue
+        setting, pair = places[panel]
+        where = (part["corpus"].iloc[0], setting, part["metric"].iloc[0], pair)
+        for (*place, who), measured in recorded.measured.items():
+            along = who.value(axis) and {what for what, _ in who.changes} <= {axis, "updates"}
+            if tuple(place) == where and along:
+                about = {"panel": panel, "model": who.model, "contender": who}
+                score = float(measured.values.mean())
+                found.append({**about, "x": float(who.value(axis)), "score": score})
+    return sorted(found, key=lambda point: point["x"])
+
+
 def paper_row(run: Run, data: str) -> tuple[str, str]:
     """The row of Table 4 that a run's encoders play the part of: keys of its encoders' names.
 
@@ -133,11 +158,12 @@ def table4(
     role: Mapping[str, str],
     data: str,
     numbers: Sequence[Mapping],
+    recorded: Recorded | None = None,
 ) -> "Styler":
     """Table 4 on one corpus: a row an encoder combination, cells as in Tables 1 and 2.
 
     ``runs`` are joint models trained with pictures, of all combinations and seeds; ``role`` is
-    `m3l_book.records.selection.roles` of the corpus.
+    `m3l_book.records.selection.roles` of the corpus; ``recorded`` has numbers of the same variants.
     """
     import pandas as pd
 
@@ -154,13 +180,23 @@ def table4(
             pair = f"{role[query]}-{role[item]}"
             values = np.stack([row["values"] for row in rows])
             divergences = np.stack([row["divergences"] for row in rows])
-            score = score_cell(values, printed.get((pair, measure)), rows[0]["articles"])
+            kept = _recorded_cell(same[0], pair, recorded or Recorded())
+            score = score_cell(
+                values, printed.get((pair, measure)), rows[0]["articles"], kept.get(measure)
+            )
             line[f"{measure} {query} → {item}"] = score
             of_pairs = rows[0]["pair_articles"]
-            jsd = score_cell(divergences, printed.get((pair, "JSD")), of_pairs)
+            jsd = score_cell(divergences, printed.get((pair, "JSD")), of_pairs, kept.get("JSD"))
             line[f"JSD {query} – {item}"] = jsd
         lines[name.replace(" + ", "<br>")] = line
     return pd.DataFrame(lines).T.style.set_table_attributes('class="paper-table"')
+
+
+def _recorded_cell(run: Run, pair: str, recorded: Recorded) -> dict[str, float | None]:
+    """The recorded means of a run's variant, by measure."""
+    who, corpus = contender_of(run.params), run.params["corpus"]
+    measures = ("MRR", "UAP", "JSD")
+    return {m: recorded.mean(corpus, "multimodal", m, pair, who) for m in measures}
 
 
 def _printed(numbers: Sequence[Mapping], text: str, image: str) -> dict[tuple[str, str], float]:

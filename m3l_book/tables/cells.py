@@ -23,18 +23,23 @@ def spread(values: np.ndarray, digits: int = 3) -> str:
 
 
 def score_cell(
-    values: np.ndarray, paper: float | None = None, articles: np.ndarray | None = None
+    values: np.ndarray,
+    paper: float | None = None,
+    articles: np.ndarray | None = None,
+    recorded: float | None = None,
 ) -> str:
     """A cell of the paper's tables, as HTML, from each seed's value of each measurement (S, N).
 
     `spread` over seeds; with ``articles`` (N,) that they are of, the 95 % interval over articles
-    and seeds; the paper's number if there is one.
+    and seeds; the recorded number and the paper's, if there are any.
     """
     mean, sign, deviation = spread(values.mean(axis=1)).partition(" ± ")
     lines = [f"<b>{mean}</b>{sign}{deviation}"]
     interval = None if articles is None else interval_of_mean(values, articles)
     if interval is not None:
         lines.append(f"{interval[0]:.3f} – {interval[1]:.3f}")
+    if recorded is not None:
+        lines.append(f"recorded {recorded:.3f}")
     if paper is not None:
         lines.append(f"<i>paper {paper:.3f}</i>")
     return "<br>".join(lines)

@@ -9,6 +9,7 @@ from m3l.metrics.uncertainty import estimate
 
 from ..claims.judging import SEEDS
 from ..data.schema import PICTURES
+from ..recorded import Recorded
 from ..records.collection import Collection
 from ..records.results import as_in_the_paper, coherences
 from ..records.run import Run
@@ -187,6 +188,8 @@ class PaperTable:
     setting : str
     numbers : rows
         Of `m3l_book.claims.read_numbers`.
+    recorded : Recorded, optional
+        Whose numbers stand in the cells too.
     """
 
     def __init__(
@@ -195,7 +198,9 @@ class PaperTable:
         corpus: str,
         setting: str,
         numbers: Sequence[Mapping],
+        recorded: Recorded | None = None,
     ):
+        self.recorded = recorded or Recorded()
         scores, raw = collection.main_scores, collection.raw
         self.scores = as_in_the_paper(scores[scores["corpus"] == corpus], setting)
         self.raw = raw[raw["corpus"] == corpus]
@@ -240,12 +245,20 @@ class PaperTable:
                 return row["value"]
         return None
 
+    def _known(self, model: str, measure: str, pair: str) -> dict[str, float | None]:
+        """What the paper prints and what was recorded, as `score_cell` takes them."""
+        where = self.corpus, self.setting, measure, pair, Contender(model)
+        return {
+            "paper": self._printed(model, measure, pair),
+            "recorded": self.recorded.mean(*where),
+        }
+
     def _cells(self, model: str) -> Iterator[tuple[str, str]]:
         """Column and cell of each measure of a model."""
         for language in self.languages:
             key = self.corpus, self.setting, language, Contender(model)
-            printed = self._printed(model, "NPMI", self.role[language])
-            cell = score_cell(self.coherence[key], printed) if key in self.coherence else "–"
+            known = self._known(model, "NPMI", self.role[language])
+            cell = score_cell(self.coherence[key], **known) if key in self.coherence else "–"
             yield f"NPMI {language}", cell
         for query, item in self.pairs:
             rows, pair = self._rows(model, query, item), f"{self.role[query]}-{self.role[item]}"
@@ -254,17 +267,18 @@ class PaperTable:
                 values = np.stack(rows["values"].tolist())
                 divergences = np.stack(rows["divergences"].tolist())
                 own, of_pairs = rows["articles"].iloc[0], rows["pair_articles"].iloc[0]
-                printed = self._printed(model, metric, pair)
-                yield f"{metric} {query} → {item}", score_cell(values, printed, own)
-                printed = self._printed(model, "JSD", pair)
-                yield f"JSD {query} – {item}", score_cell(divergences, printed, of_pairs)
+                known = self._known(model, metric, pair)
+                yield f"{metric} {query} → {item}", score_cell(values, articles=own, **known)
+                known = self._known(model, "JSD", pair)
+                cell = score_cell(divergences, articles=of_pairs, **known)
+                yield f"JSD {query} – {item}", cell
         for item, query in self.pairs:
             rows = self._rows(model, query, item)
             if len(rows):
                 values = np.stack(rows["values"].tolist())
                 metric = rows["metric"].iloc[0]
                 own = rows["articles"].iloc[0]
-                yield f"{metric} {query} → {item}", score_cell(values, None, own)
+                yield f"{metric} {query} → {item}", score_cell(values, articles=own)
         yield "seconds", f"{self._seconds(model):,.0f}"
 
     def _seconds(self, model: str) -> float:

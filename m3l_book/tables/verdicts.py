@@ -1,6 +1,6 @@
 """Claims and verdicts as tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -51,10 +51,14 @@ def paper_lines(verdict: Verdict) -> list[str]:
     return lines
 
 
-def summary(verdicts: Sequence[Verdict], roles: Roles) -> str:
-    """The verdicts in a few sentences of HTML: how many of each, and what does not count."""
+def summary(verdicts: Iterable[Verdict], roles: Roles, where: str = "here") -> str:
+    """The verdicts in a few sentences of HTML: how many of each, and what does not count.
+
+    ``where`` says where they were put to the test.
+    """
+    verdicts = list(verdicts)
     tested = [v for v in verdicts if v.verdict in PLURALS]
-    text = f"Of {len(tested)} claims that were put to the test here: "
+    text = f"Of {len(tested)} claims that were put to the test {where}: "
     text += f"{_counts([v.verdict for v in tested])}. "
     if len({corpus for v in tested for corpus in v.by_corpus}) > 1:
         for corpus in roles:
@@ -75,9 +79,16 @@ def _counts(outcomes: Sequence[str]) -> str:
     return ", ".join(f"<b>{outcomes.count(word)}</b> {plural}" for word, plural in known)
 
 
-def short_table(verdicts: Sequence[Verdict]) -> "Styler":
-    """Claim and verdict, for the front page."""
-    rows = [{"claim": escape(v.claim.claim), "verdict": _chip(v)} for v in verdicts]
+def short_table(
+    verdicts: Sequence[Verdict], recorded: Mapping[str, Verdict] | None = None
+) -> "Styler":
+    """Claim and verdicts, for the front page."""
+    rows = []
+    for verdict in verdicts:
+        row = {"claim": escape(verdict.claim.claim)}
+        if recorded:
+            row["recorded"] = _chip(recorded[verdict.claim.id])
+        rows.append(row | {"this build": _chip(verdict)})
     return _styled(rows)
 
 
@@ -85,29 +96,56 @@ def verdict_table(
     verdicts: Sequence[Verdict],
     roles: Roles,
     changes: Mapping[str, Sequence[Change]] | None = None,
+    recorded: Mapping[str, Verdict] | None = None,
 ) -> "Styler":
-    """Claim with its rule · paper · measured · verdict · what would change it, as HTML cells.
+    """Claim with its rule · paper · recorded · this build · what would change it, as HTML cells.
 
-    The last where anything would; ``changes`` are those of
+    Each verdict stands above what it rests on. ``recorded`` are `m3l_book.recorded`'s by the
+    claim's id, without which that column is left out; ``roles`` are of the corpora of both. The
+    last column is left out where no choice would change any verdict: ``changes`` are those of
     `m3l_book.claims.sensitivity.changes`, by the claim's id.
     """
     own_words = {"yes": "", "no": "<br><b>its own numbers say otherwise</b>", "no number": ""}
     rows = []
     for verdict in verdicts:
+        claim = verdict.claim
         printed = "<br>".join(paper_lines(verdict)) + own_words[verdict.paper_agrees]
-        measured = "<br>".join(claim_lines(verdict, roles))
-        rule = f"Rule: {escape(verdict.claim.rule)}"
-        note = f"<br><small>{escape(verdict.claim.note)}</small>" if verdict.claim.note else ""
-        rows.append(
-            {
-                "claim": f"{_with_section(verdict.claim)}<br><small>{rule}</small>",
-                "paper": printed or "in words only",
-                "measured": measured or f"not in this book: {verdict.claim.chapter}",
-                "verdict": _chip(verdict) + note + _why_undecided(verdict),
-                **_changes(changes or {}, verdict),
-            }
-        )
+        about = f"<br><small>Rule: {escape(claim.rule)}</small>"
+        about += f"<br><small><b>{escape(claim.note)}</b></small>" if claim.note else ""
+        row = {"claim": _with_section(claim) + about, "paper": printed or "in words only"}
+        if recorded:
+            row["recorded"] = _outcome(recorded[claim.id], roles)
+        row["this build"] = _outcome(verdict, roles)
+        rows.append(row | _changes(changes or {}, verdict))
     return _styled(rows)
+
+
+def _outcome(verdict: Verdict, roles: Roles) -> str:
+    """A verdict above what it rests on, in HTML."""
+    if not verdict.cases:
+        return f"{_chip(verdict)}<br>its runs are not there"
+    lines = "<br>".join(claim_lines(verdict, roles))
+    return f"{_chip(verdict)}{_why_undecided(verdict)}<br>{lines}"
+
+
+def agreement(verdicts: Sequence[Verdict], recorded: Mapping[str, Verdict]) -> str:
+    """How many of the claims that the recorded results and this build both decide come out the
+    same, in a sentence of HTML; "" where there is none.
+    """
+    decided = ("replicates", "differs")
+    both = [
+        (verdict.claim.id, verdict.verdict, recorded[verdict.claim.id].verdict)
+        for verdict in verdicts
+        if verdict.claim.id in recorded and verdict.verdict in decided
+    ]
+    both = [entry for entry in both if entry[2] in decided]
+    if not both:
+        return ""
+    other = [name for name, own, kept in both if own != kept]
+    text = f"This build and the recorded runs both decide {len(both)} claims, and agree on "
+    if not other:
+        return text + "all."
+    return text + f"{len(both) - len(other)}; they do not on {', '.join(other)}."
 
 
 def _changes(changes: Mapping[str, Sequence[Change]], verdict: Verdict) -> dict[str, str]:
@@ -167,7 +205,7 @@ def waiting_table(verdicts: Sequence[Verdict]) -> "Styler":
     return _styled(rows)
 
 
-def case_table(verdicts: Sequence[Verdict], roles: Roles) -> "Styler":
+def case_table(verdicts: Iterable[Verdict], roles: Roles) -> "Styler":
     """Every comparison behind the verdicts: the combination, its value, and how it was decided."""
     import pandas as pd
 

@@ -104,3 +104,29 @@ def test_example_pictures_are_of_articles_that_have_one():
     found = examples.example_pictures(made, test, 10, "en")
     assert {x["article"] for x in found} == {"t0", "t1", "t2", "t3"}
     assert all(x["own"] == f"image-{x['article'][1:]}" for x in found)
+
+
+def test_a_run_may_count_fewer_words_and_every_document_keeps_one():
+    corpus = make_corpus(n=60, views=VIEWS, split=["train"] * 40 + ["test"] * 20)
+    assert protocol.words_read(corpus, protocol.protocol_options({})) is corpus
+    thin = protocol.protocol_options({"tokens": 0.3, "vocabulary": 5})
+    fewer = protocol.words_read(corpus, thin)
+    again = protocol.words_read(corpus, thin)
+    for name in corpus.text_views:
+        before, after = corpus.views[name].bow, fewer.views[name].bow
+        assert (after != again.views[name].bow).nnz == 0
+        assert (after > before).nnz == 0 and after.sum(axis=1).min() == 1
+        frequency = np.asarray(corpus.part("train").views[name].bow.sum(axis=0)).ravel()
+        five = set(np.argsort(-frequency, kind="stable")[:5])
+        alone = np.flatnonzero(np.asarray(after.sum(axis=1)).ravel() > 1)
+        assert set(after[alone].indices) <= five
+    assert fewer.views["image"] is corpus.views["image"]
+    half = protocol.words_read(corpus, protocol.protocol_options({"tokens": 0.5}))
+    share = half.views["en"].bow.sum() / corpus.views["en"].bow.sum()
+    assert 0.4 < share < 0.65
+
+
+@pytest.mark.parametrize("given", [{"tokens": 0.0}, {"tokens": 1.5}, {"vocabulary": -1}])
+def test_a_share_of_words_out_of_range_is_refused(given):
+    with pytest.raises(ParameterError, match=next(iter(given))):
+        protocol.protocol_options(given)

@@ -86,7 +86,8 @@ def grid():
         for _ in range(2)
     ]
     stars = [{"panel": panels[0], "model": "PLTM", "x": 100, "score": 0.5}]
-    return charts.curves(pd.DataFrame(rows), "topics", "number of topics", stars, order=MODELS)
+    how = {"order": MODELS, "recorded": [{**stars[0], "x": 50, "score": 0.3}]}
+    return charts.curves(pd.DataFrame(rows), "topics", "number of topics", stars, **how)
 
 
 def maps():
