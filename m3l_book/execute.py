@@ -7,6 +7,7 @@ its parameters.
 import argparse
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from m3l.errors import ParameterError, check_values, require
 
 from .chapter import project_root
+from .figures import captions
 
 
 def declared_parameters(path: str | Path) -> dict[str, type]:
@@ -59,6 +61,8 @@ def execute(chapter: str | Path, output: str | Path, parameters: dict) -> float:
     os.environ.setdefault(
         "TQDM_DISABLE", "1"
     )  # a bar would stay on the page, as a widget that asks a CDN for its script
+    place = re.match(r"(\d+)-", Path(chapter).stem)  # captions begin with the chapter's number
+    os.environ[captions.CHAPTER] = str(int(place[1])) if place else ""
     failed = output.with_suffix(".failed.ipynb")
     with atomic(output) as temporary:
         scratch = temporary.with_suffix(".ipynb")

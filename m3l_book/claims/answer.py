@@ -71,16 +71,17 @@ def _competitive(verdict: Verdict, corpus: str) -> str:
 
 def _pictures(verdict: Verdict, corpus: str) -> str:
     ends = {
-        "replicates": "joint training retrieves best of all models, as the paper says",
-        "differs": "joint training does not retrieve best of all models, where the paper says so",
-        "undecided": "whether joint training retrieves best, as the paper says, cannot be told",
+        "replicates": "Joint training retrieves pictures best of all models, as the paper says",
+        "differs": "Joint training does not retrieve pictures best, where the paper says so",
+        "undecided": "Whether joint training retrieves pictures best, as the paper says, cannot "
+        "be told",
     }
     # the direction in which the claim is farthest from right
     nearest = min((c for c in verdict.cases if c.corpus == corpus), key=lambda c: c.margin)
     numbers = _listed(_means(verdict, corpus, nearest.pair))
     outcome = ends[verdict.by_corpus[corpus]]
     where = _language(nearest.pair)
-    return f"From texts to pictures {outcome} (UAP from the {where} language: {numbers})."
+    return f"{outcome} (UAP from the {where} language: {numbers})."
 
 
 def _language(pair: str) -> str:

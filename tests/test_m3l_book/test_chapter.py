@@ -147,3 +147,28 @@ def test_source_options_are_checked_before_anything_is_read(options, message):
 
     with pytest.raises(ParameterError, match=f"options of corpus 'table': .*{message}"):
         load_source("table", path="none.csv", **options)
+
+
+def test_captions_are_counted_by_kind_with_the_chapters_number(monkeypatch, capsys):
+    import matplotlib.pyplot as plt
+    import pandas as pd
+    from IPython import display as ipython
+
+    from m3l_book.figures import captions, style
+
+    shown = []
+    monkeypatch.setattr(ipython, "display", shown.append)
+    monkeypatch.setattr(captions, "_numbers", {})
+    monkeypatch.setenv(captions.CHAPTER, "7")
+    assert captions.numbered("Table", "One.") == "Table 7.1. One."
+    assert captions.numbered("Figure", "One.") == "Figure 7.1. One."
+    assert captions.numbered("Table", "Two.") == "Table 7.2. Two."
+    assert captions.numbered("Table", "One.") == "Table 7.1. One.", "a cell may be run again"
+    monkeypatch.setenv(captions.CHAPTER, "")
+    assert captions.numbered("Table", "Three.") == "Table 3. Three."
+    figure = plt.figure()
+    captions.figure(style.described(figure, "an empty figure"), "Of <b>somebody</b>.")
+    captions.table(pd.DataFrame({"a": [1]}), "Of <b>somebody</b>.")
+    html = [getattr(x, "_repr_html_", lambda: None)() or x.data for x in shown]
+    text = " ".join(html)
+    assert text.count("Of &lt;b&gt;somebody&lt;/b&gt;.") == 2 and "<b>somebody" not in text
