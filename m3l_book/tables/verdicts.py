@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 MARKS = {"yes": "✔", "no": "✘", "undecided": "?"}
 PLURALS = {"replicates": "replicate", "differs": "differ", "undecided": "undecided"}
 PLURALS |= {"mixed": "come out one way on one corpus and another on another"}
+IN_WORDS = {
+    "replicates": "As the paper says:",
+    "differs": "Otherwise than the paper says:",
+    "mixed": "One way on one corpus and another on another:",
+    "undecided": "Cannot be told:",
+}
 # corpus -> view -> the part it plays in the paper
 Roles = Mapping[str, Mapping[str, str]]
 
@@ -77,6 +83,25 @@ def summary(verdicts: Iterable[Verdict], roles: Roles, where: str = "here") -> s
 def _counts(outcomes: Sequence[str]) -> str:
     known = [(word, plural) for word, plural in PLURALS.items() if word in outcomes]
     return ", ".join(f"<b>{outcomes.count(word)}</b> {plural}" for word, plural in known)
+
+
+def came_out(verdicts: Iterable[Verdict], recorded: Mapping[str, Verdict] | None = None) -> str:
+    """What became of claims, a list in HTML an outcome: by what was recorded where it was put to
+    the test there, by this build otherwise; then how the two agree.
+    """
+    verdicts, kept = list(verdicts), recorded or {}
+    best = [kept[v.claim.id] if _tested(kept.get(v.claim.id)) else v for v in verdicts]
+    parts = []
+    for outcome, words in IN_WORDS.items():
+        lines = [f"<li>{_with_section(v.claim)}</li>" for v in best if v.verdict == outcome]
+        if lines:
+            parts.append(f"<p><b>{words}</b></p><ul>{''.join(lines)}</ul>")
+    agreed = agreement(verdicts, kept)
+    return "".join(parts) + (f"<p>{agreed}</p>" if agreed else "")
+
+
+def _tested(verdict: Verdict | None) -> bool:
+    return verdict is not None and verdict.verdict in PLURALS
 
 
 def short_table(
@@ -191,6 +216,19 @@ def contradictions_table(verdicts: Sequence[Verdict]) -> "Styler":
         }
         for verdict in verdicts
         if verdict.paper_agrees == "no"
+    ]
+    return _styled(rows)
+
+
+def reasons_table(verdicts: Iterable[Verdict]) -> "Styler":
+    """Claims that are not counted, each with what it is to this book and why."""
+    rows = [
+        {
+            "claim": _with_section(verdict.claim),
+            "standing": STANDINGS[verdict.claim.standing],
+            "why": escape(verdict.claim.note),
+        }
+        for verdict in verdicts
     ]
     return _styled(rows)
 

@@ -1,6 +1,7 @@
 """Recorded results: whole, read back as written, and their verdicts follow from their values."""
 
 import re
+from html import unescape
 from itertools import pairwise
 from pathlib import Path
 
@@ -186,6 +187,28 @@ def test_agreement_counts_what_both_decide():
     other = tables.agreement([first], verdicts[1])
     assert "agree on 0; they do not on zeroshot-wins-text" in other
     assert tables.agreement([third], verdicts[0]) == tables.agreement([second], {}) == ""
+
+
+def test_a_claim_that_is_not_counted_stands_with_its_reason():
+    claims = [c for c in read_claims(PAPER / "claims.csv") if c.standing != "tested"]
+    verdicts = [judge(claim, {}, lambda *_: None) for claim in claims]
+    frame = tables.reasons_table(verdicts).data
+    assert len(frame) == len(claims) >= 4 and set(frame["standing"]) >= {"future work"}
+    for claim, (_, row) in zip(claims, frame.iterrows(), strict=True):
+        assert claim.claim in unescape(row["claim"]) and claim.note in unescape(row["why"])
+
+
+def test_what_came_out_is_listed_by_outcome_recorded_first():
+    verdicts = [judged("zeroshot-wins-text", measured("en-de", **LANGUAGES[o])) for o in OUTCOMES]
+    own = list(verdicts[0].values())
+    alone = tables.came_out(own)
+    assert "As the paper says:" in alone and own[0].claim.claim in alone
+    beside = tables.came_out(own, verdicts[1])
+    assert "Otherwise than the paper says:" in beside and "As the paper" not in beside
+    assert "agree on 0" in beside
+    nothing = judged("zeroshot-wins-text", {})
+    assert "As the paper says:" in tables.came_out(own, nothing), "where nothing was recorded"
+    assert tables.came_out(nothing.values()) == ""
 
 
 def test_the_recorded_column_has_the_recorded_numbers():
