@@ -197,6 +197,8 @@ def _card(world: World, topic_of: np.ndarray, languages: list[str], options: dic
         ],
         "grouping": digest(topic_of.astype(np.int64)),
         "biases": (
+            "Its topics are groups of emoji by what use-multilingual says of their names: a model "
+            "that reads that encoder's vectors finds topics which that encoder has drawn. "
             "A world without syntax, in which languages differ in nothing but names and pictures "
             "are drawings: easier than real articles. Unicode's emoji lean towards the cultures "
             "that proposed them."
