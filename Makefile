@@ -22,6 +22,7 @@ lab: $(VENV)/ready
 bench: $(VENV)/ready .venv.ctm/ready
 	$(RUN) benchmarks/bench.py
 	$(RUN) benchmarks/weigh.py build/$(PROFILE)/html
+	$(RUN) benchmarks/again.py
 
 lint: $(VENV)/ready
 	$(RUN) -m ruff check .

@@ -133,22 +133,25 @@ def roles_by_corpus(tests: Mapping[tuple, Corpus]) -> dict[str, dict[str, str]]:
     return {corpus: roles(test) for corpus, test in widest(tests).items()}
 
 
-def first_run(runs: Sequence[Run], corpus: str, model: str, language: str = "") -> Run:
-    """The first run of a model on a corpus as the main tables have it: of texts alone, or trained
-    on ``language``.
+def runs_of_texts(runs: Sequence[Run], corpus: str, model: str, language: str = "") -> list[Run]:
+    """The runs of a model on a corpus as the main tables have it: of texts alone, or trained on
+    ``language``.
 
     Raises
     ------
     DataError
         There is none.
     """
+    chosen = []
     for run in runs:
         about, trained = run.params, run.params["train_views"]
         wanted = [language] if language else [v for v in about["encoders"] if v != PICTURES]
         same = (about["corpus"], about["model"], trained) == (corpus, model, wanted)
         if same and not about.get("variant"):
-            return run
-    raise DataError(f"corpus {corpus}: no run of {model} of {language or 'texts alone'} is there")
+            chosen.append(run)
+    nothing = f"corpus {corpus}: no run of {model} of {language or 'texts alone'} is there"
+    require(len(chosen) > 0, nothing, DataError)
+    return chosen
 
 
 def comparable(

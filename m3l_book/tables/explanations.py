@@ -145,14 +145,16 @@ def retrieved(part: Corpus, theta: Mapping[str, np.ndarray]) -> float:
     return next(row["score"] for row in rows if (row["query"], row["item"]) == (query, item))
 
 
-def budgets(scores: Mapping[str, Mapping[str, float]]) -> "DataFrame":
-    """Scores by way of inference, a row each: model -> way -> score."""
+def budgets(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> "DataFrame":
+    """Mean ± standard deviation over seeds by way of inference, a row each: model -> way -> a score
+    a seed.
+    """
     import pandas as pd
 
     lines = [
-        {"model": model, "inference": way, "score": score}
+        {"model": model, "inference": way, "score": spread(np.array(found))}
         for model, ways in scores.items()
-        for way, score in ways.items()
+        for way, found in ways.items()
     ]
     return pd.DataFrame(lines)
 
@@ -185,10 +187,15 @@ def when_the_order_appears(table: "DataFrame") -> str:
     return f"{text}{': ' + '; '.join(ahead) if ahead else ''}."
 
 
-def findings(rows: "DataFrame", read_off: Mapping[str, float]) -> str:
+def findings(
+    rows: "DataFrame",
+    of_zeroshot: Mapping[str, Sequence[float]],
+    of_pltm: Mapping[str, Sequence[float]],
+) -> str:
     """What the chapter found, as a list in Markdown that follows the numbers.
 
-    ``rows`` are `between_languages`'; ``read_off`` maps ways of inference to ZeroshotTM's score.
+    ``rows`` are `between_languages`'; ``of_zeroshot`` and ``of_pltm`` map ways of inference to the
+    two models' scores, one a seed.
     """
     lines = []
     own = _means(rows, "PLTM")
@@ -212,12 +219,22 @@ def findings(rows: "DataFrame", read_off: Mapping[str, float]) -> str:
         best = max(tried, key=lambda variant: tried[variant])
         name = best or "as in the main tables"
         lines.append(f"Of {len(tried)} ZeroshotTMs the best is {name}, {tried[best]:.3f}.")
-    usual = "20 samples"
+    usual, read_off = "20 samples", {way: np.mean(s) for way, s in of_zeroshot.items()}
     if usual in read_off:
         best = max(read_off, key=lambda way: read_off[way])
         lines.append(
             f"Read off by {best}, the best of {len(read_off)} ways, a ZeroshotTM scores"
             f" {read_off[best]:.3f}; by {usual}, {read_off[usual]:.3f}."
+        )
+    others = [_means(rows, model).get("") for model in PAPER_ORDER[:-1]]
+    if "one state" in of_pltm and None not in others:
+        state = float(np.mean(of_pltm["one state"]))
+        ranked = [*others, state]
+        end = "" if ranked == sorted(ranked, reverse=True) else "not "
+        lines.append(
+            f"Read off one state, PLTM scores {state:.3f}; beside"
+            f" {' and '.join(f'{s:.3f}' for s in others)} of {' and '.join(PAPER_ORDER[:-1])} the"
+            f" order is {end}the paper's."
         )
     return "\n".join(f"- {line}" for line in lines)
 

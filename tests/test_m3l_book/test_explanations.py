@@ -9,7 +9,7 @@ from support import make_corpus
 from m3l import DataError
 from m3l.metrics.assessment import evaluate
 from m3l_book.recorded import Recorded
-from m3l_book.records.selection import first_run
+from m3l_book.records.selection import runs_of_texts
 from m3l_book.tables import explanations
 
 
@@ -100,13 +100,24 @@ def test_a_curve_has_the_model_as_it_is_at_its_end(rows, runs):
 
 
 def test_findings_follow_the_numbers(rows, runs):
-    text = explanations.findings(rows, {"20 samples": 0.41, "the mean of z": 0.43})
+    ways = {"20 samples": [0.41], "the mean of z": [0.43]}
+    text = explanations.findings(rows, ways, {"one state": [0.02, 0.04]})
     of_sampler = [score(r) for r in runs[5:8]]
     assert f"between {min(of_sampler):.3f} and {max(of_sampler):.3f}" in text
     assert f"articles 500 instead of all: ZeroshotTM from {score(runs[0]):.3f}" in text
     assert f"PLTM from {score(runs[5]):.3f} to {score(runs[8]):.3f}" in text
     assert "the best of 2 ways, a ZeroshotTM scores 0.430; by 20 samples, 0.410" in text
-    assert explanations.findings(rows.iloc[:0], {}) == ""
+    assert "Read off one state, PLTM scores 0.030" in text
+    assert "the order is the paper's" in text
+    better = explanations.findings(rows, {}, {"one state": [2.0]})
+    assert "not the paper's" in better
+    assert explanations.findings(rows.iloc[:0], {}, {}) == ""
+
+
+def test_ways_of_inference_stand_with_their_spread():
+    table = explanations.budgets({"PLTM": {"one state": [0.1, 0.3], "100 sweeps": [0.5]}})
+    assert table["score"].tolist() == ["0.200 ± 0.141", "0.500"]
+    assert table["inference"].tolist() == ["one state", "100 sweeps"]
 
 
 def test_a_score_of_one_direction_is_that_of_the_whole_evaluation(part, runs):
@@ -114,8 +125,8 @@ def test_a_score_of_one_direction_is_that_of_the_whole_evaluation(part, runs):
     assert explanations.retrieved(part, theta) == pytest.approx(score(runs[0]))
 
 
-def test_the_first_run_is_that_of_the_main_tables_and_its_absence_is_said(runs):
-    assert first_run(runs, "small", "PLTM") is runs[5]
-    assert first_run(runs, "small", "ZeroshotTM", "fr") is runs[1]
+def test_the_runs_are_those_of_the_main_tables_and_its_absence_is_said(runs):
+    assert runs_of_texts(runs, "small", "PLTM") == [runs[5]]
+    assert runs_of_texts(runs, "small", "ZeroshotTM", "fr") == [runs[1]]
     with pytest.raises(DataError, match="no run of PLTM of texts alone is there"):
-        first_run(runs[:2], "small", "PLTM")
+        runs_of_texts(runs[:2], "small", "PLTM")
