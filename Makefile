@@ -19,10 +19,11 @@ test-fast: $(VENV)/ready
 lab: $(VENV)/ready
 	$(RUN) -m jupyterlab book
 
-bench: $(VENV)/ready .venv.ctm/ready
+bench: $(VENV)/ready .venv.ctm/ready .venv.lda/ready
 	$(RUN) benchmarks/bench.py
 	$(RUN) benchmarks/weigh.py build/$(PROFILE)/html
 	$(RUN) benchmarks/again.py
+	$(RUN) benchmarks/independent.py
 
 lint: $(VENV)/ready
 	$(RUN) -m ruff check .
@@ -49,4 +50,9 @@ $(VENV)/ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv.ctm
 	.venv.ctm/bin/pip install --quiet --requirement requirements-ctm.txt
 	.venv.ctm/bin/pip install --quiet --no-deps contextualized-topic-models==2.6.1
+	touch $@
+
+.venv.lda/ready: requirements-lda.txt
+	$(PYTHON) -m venv .venv.lda
+	.venv.lda/bin/pip install --quiet --requirement requirements-lda.txt
 	touch $@

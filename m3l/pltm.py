@@ -107,6 +107,7 @@ class PLTM:
         burn_in: int = 20,
         seed: int = 0,
         progress: bool = False,
+        one_state: bool = False,
     ) -> np.ndarray:
         """Document–topic distributions of documents in one language, φ held fixed.
 
@@ -119,6 +120,9 @@ class PLTM:
         bow : sparse (M, V)
         view : str
             The language.
+        one_state : bool
+            θ from the topics that the tokens have after the last sweep, and no mean: the simplest
+            way to read a sampler off, and the noisiest.
 
         Returns
         -------
@@ -154,7 +158,7 @@ class PLTM:
             rows = slice(first, first + step)
             chunk = starts[first : first + step + 1]
             own = np.ascontiguousarray(keys[rows])
-            theta[rows] = fold_in(words, chunk, phi, self.alpha, sweeps, burn_in, own)
+            theta[rows] = fold_in(words, chunk, phi, self.alpha, sweeps, burn_in, own, one_state)
         return theta
 
     def top_words(self, view: str, n: int = 10) -> list[list[str]]:

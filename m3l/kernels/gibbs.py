@@ -224,7 +224,7 @@ def next_random(state):
 
 # reassociated sums are what lets the loops over topics use vector instructions
 @njit(cache=True, fastmath=True)
-def fold_in(words, starts, phi, alpha, sweeps, burn_in, keys):
+def fold_in(words, starts, phi, alpha, sweeps, burn_in, keys, one_state):
     """θ (M, K) of documents given φ (V, K) and a key each: see `PLTM.infer`."""
     topics = len(alpha)
     theta = np.empty((len(starts) - 1, topics))
@@ -265,6 +265,6 @@ def fold_in(words, starts, phi, alpha, sweeps, burn_in, keys):
                 z[i] = new
                 counts[new] += 1.0
         for k in range(topics):
-            theta[d, k] = alpha[k] * (sweeps - burn_in) + sums[k]
+            theta[d, k] = counts[k] if one_state else alpha[k] * (sweeps - burn_in) + sums[k]
         theta[d] /= theta[d].sum()
     return theta

@@ -19,6 +19,7 @@ CHOICES = (
     "epochs",
     "texts",
     "priors",
+    "reading",
     "tuples",
 )
 

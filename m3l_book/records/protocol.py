@@ -27,13 +27,14 @@ def protocol_options(given: Mapping) -> dict:
     ``whole_tuples``: train on tuples that have every view alone. ``articles``: train on so many
     articles, drawn once for all runs; 0 for all. ``samples`` of the posterior at inference.
     ``validate_every`` so many epochs; 0 for never. ``tokens`` is the share of its words that each
-    document keeps, ``vocabulary`` how many of the most frequent words, 0 for all.
+    document keeps, ``vocabulary`` how many of the most frequent words, 0 for all. ``one_state``
+    reads PLTM off one state of its sampler; others take no notice.
     """
     kinds = {"whole_tuples": bool, "articles": int, "samples": int, "validate_every": int}
-    kinds |= {"tokens": float, "vocabulary": int}
+    kinds |= {"tokens": float, "vocabulary": int, "one_state": bool}
     checked = check_values(kinds, dict(given))
     chosen = {"whole_tuples": False, "articles": 0, "samples": 20, "validate_every": 0}
-    chosen |= {"tokens": 1.0, "vocabulary": 0, **checked}
+    chosen |= {"tokens": 1.0, "vocabulary": 0, "one_state": False, **checked}
     least_values = {"articles": 0, "samples": 1, "validate_every": 0, "vocabulary": 0}
     for name, least in least_values.items():
         require(chosen[name] >= least, f"{name}={chosen[name]}: expected {least} or more")

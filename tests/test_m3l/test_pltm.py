@@ -967,3 +967,15 @@ def test_a_documents_topics_do_not_depend_on_its_companions(small):
     some = np.array([9, 0, 4])
     np.testing.assert_array_equal(model.infer(bow[some], "en", seed=2), whole[some])
     assert np.abs(model.infer(bow, "en", seed=3) - whole).max() > 1e-4
+
+
+def test_one_state_is_a_count_of_tokens_and_many_of_them_average_to_the_mean():
+    phi = np.array([[0.7, 0.1, 0.1, 0.1], [0.1, 0.1, 0.2, 0.6]])
+    model = known({"en": phi}, [0.5, 0.5])
+    bow = bags([0, 0, 3, 2], [1, 2, 2], size=4)
+    states = np.stack([model.infer(bow, "en", seed=s, one_state=True) for s in range(800)])
+    counts = states * np.array([5.0, 4.0])[:, None] - 0.5  # 4 and 3 tokens, and the prior's 1
+    np.testing.assert_allclose(counts, counts.round(), atol=1e-4)
+    mean = model.infer(bow, "en", sweeps=50_000, burn_in=100)
+    np.testing.assert_allclose(states.mean(axis=0), mean, atol=0.02)
+    np.testing.assert_allclose(states.sum(axis=2), 1, atol=1e-6)

@@ -76,7 +76,7 @@ def test_near_duplicates_are_counted_and_titles_shown_as_they_are(tmp_path):
 
 def test_how_a_model_is_looked_at_is_checked():
     nothing = {"whole_tuples": False, "articles": 0, "samples": 20, "validate_every": 0}
-    nothing |= {"tokens": 1.0, "vocabulary": 0}
+    nothing |= {"tokens": 1.0, "vocabulary": 0, "one_state": False}
     assert protocol.protocol_options({}) == nothing
     with pytest.raises(ParameterError, match="samples=0: expected 1 or more"):
         protocol.protocol_options({"samples": 0})
