@@ -68,6 +68,26 @@ def between_languages(runs: Sequence[Run], recorded: Recorded, corpus: str) -> "
     return pd.concat(chosen).drop(columns=["views", "query", "item"])
 
 
+def as_they_are(rows: "DataFrame", numbers: Sequence[Mapping]) -> "DataFrame":
+    """Each model of the main tables, best first in the paper: the paper's number, what was recorded
+    and this build's, the two with ± standard deviation over seeds.
+
+    ``numbers`` are `m3l_book.claims.reading.read_numbers`'.
+    """
+    import pandas as pd
+
+    lines = []
+    for model in PAPER_ORDER:
+        about = "1", model, "MRR"
+        printed = [n["value"] for n in numbers if (n["table"], n["model"], n["measure"]) == about]
+        own = rows[(rows["model"] == model) & (rows["variant"] == "")]
+        line = {"model": model, "paper": f"{printed[0]:.3f}"}
+        for source in (RECORDED, BUILD):
+            line[source] = spread(own[own["source"] == source]["score"].to_numpy())
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
 def by_variant(rows: "DataFrame", model: str, whats: Sequence[str]) -> "DataFrame":
     """Mean ± standard deviation over seeds of a model and of its variants in each of ``whats``.
 

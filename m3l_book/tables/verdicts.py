@@ -76,7 +76,7 @@ def summary(verdicts: Iterable[Verdict], roles: Roles, where: str = "here") -> s
         text += f"{len(aside)} are shown and not counted, each with its reason. "
     waiting = sum(v.verdict == "not measured" for v in verdicts)
     if waiting:
-        text += f"Another {waiting} wait for runs that this build does not have."
+        text += f"Another {waiting} wait for runs that were not made."
     return text.strip()
 
 

@@ -8,6 +8,7 @@ from support import make_corpus
 
 from m3l import DataError
 from m3l.metrics.assessment import evaluate
+from m3l_book.claims.reading import read_numbers
 from m3l_book.recorded import Recorded
 from m3l_book.records.selection import runs_of_texts
 from m3l_book.tables import explanations
@@ -72,6 +73,13 @@ def test_recorded_scores_stand_beside_those_of_this_build(runs, tmp_path):
     table = explanations.by_variant(both, "PLTM", ["sweeps"])
     assert table["recorded"].tolist() == ["0.125", "–", "–"]
     assert table["this build"].tolist()[0] == f"{score(runs[5]):.3f}"
+
+
+def test_models_as_they_are_stand_beside_the_papers_numbers(rows, runs):
+    table = explanations.as_they_are(rows, read_numbers("data/paper/numbers.csv"))
+    assert table["paper"].tolist() == ["0.997", "0.684", "0.333"]
+    assert table["model"].tolist() == list(explanations.PAPER_ORDER)
+    assert table["this build"].tolist()[2] == f"{score(runs[5]):.3f}"
 
 
 def test_variants_stand_in_the_order_of_their_values(rows):
