@@ -136,11 +136,12 @@ def verdict_table(
         claim = verdict.claim
         printed = "<br>".join(paper_lines(verdict)) + own_words[verdict.paper_agrees]
         about = f"<br><small>Rule: {escape(claim.rule)}</small>"
-        about += f"<br><small><b>{escape(claim.note)}</b></small>" if claim.note else ""
+        # a caveat stands where the verdict stands, once
+        note = f"<br><small><i>{escape(claim.note)}</i></small>" if claim.note else ""
         row = {"claim": _with_section(claim) + about, "paper": printed or "in words only"}
         if recorded:
-            row["recorded"] = _outcome(recorded[claim.id], roles)
-        row["this build"] = _outcome(verdict, roles)
+            row["recorded"], note = _outcome(recorded[claim.id], roles) + note, ""
+        row["this build"] = _outcome(verdict, roles) + note
         rows.append(row | _changes(changes or {}, verdict))
     return _styled(rows)
 
