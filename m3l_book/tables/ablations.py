@@ -160,7 +160,7 @@ def table4(
     numbers: Sequence[Mapping],
     recorded: Recorded | None = None,
 ) -> "Styler":
-    """Table 4 on one corpus: a row an encoder combination, cells as in Tables 1 and 2.
+    """Table 4 on one corpus: a column an encoder combination, cells as in Tables 1 and 2.
 
     ``runs`` are joint models trained with pictures, of all combinations and seeds; ``role`` is
     `m3l_book.records.selection.roles` of the corpus; ``recorded`` has numbers of the same variants.
@@ -174,7 +174,8 @@ def table4(
         same = [run for run in runs if encoders_of(run) == name]
         text, image = paper_row(same[0], data)
         printed = _printed(numbers, text, image)
-        line = {"paper's row": f"{TEXT_ENCODERS[text]} + {IMAGE_ENCODERS[image]}"}
+        names = TEXT_ENCODERS[text].replace(" ", "<br>"), IMAGE_ENCODERS[image]
+        line = {"paper's row": "<br>".join(names)}
         for query, item, measure in pairs:
             rows = [_direction(run, query, item) for run in same]
             pair = f"{role[query]}-{role[item]}"
@@ -189,7 +190,7 @@ def table4(
             jsd = score_cell(divergences, printed.get((pair, "JSD")), of_pairs, kept.get("JSD"))
             line[f"JSD {query} – {item}"] = jsd
         lines[name.replace(" + ", "<br>")] = line
-    return pd.DataFrame(lines).T.style.set_table_attributes('class="paper-table"')
+    return pd.DataFrame(lines).style.set_table_attributes('class="paper-table"')
 
 
 def _recorded_cell(run: Run, pair: str, recorded: Recorded) -> dict[str, float | None]:

@@ -214,7 +214,9 @@ class PaperTable:
         self.pairs = [(a, b)] if setting == "multilingual" else pictured
 
     def styled(self) -> "Styler":
-        """The table; each cell has the paper's number where it prints one."""
+        """The table, a column a model and a row a measure, so that it fits a page; each cell has the
+        paper's number where it prints one.
+        """
         import pandas as pd
 
         lines = {}
@@ -222,13 +224,13 @@ class PaperTable:
             if len(self._rows(model, *self.pairs[0])):
                 lines[model] = dict(self._cells(model))
         for name, column in (("raw embeddings", "score"), ("chance", "chance")):
-            lines[name] = {
+            lines[name.replace(" ", "<br>")] = {
                 f"{row['metric']} {row['query']} → {row['item']}": f"{row[column]:.3f}"
                 for _, row in self.raw.iterrows()
             }
-        # the columns of a model that answers every direction
+        # the measures of a model that answers every direction
         columns = max((list(line) for line in lines.values()), key=len)
-        frame = pd.DataFrame(lines).T.reindex(columns=columns).fillna("–")
+        frame = pd.DataFrame(lines).reindex(index=columns).fillna("–")
         return frame.style.set_table_attributes('class="paper-table"')
 
     def _rows(self, model: str, query: str, item: str) -> "DataFrame":

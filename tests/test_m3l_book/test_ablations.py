@@ -286,7 +286,7 @@ def test_table_4_shows_recorded_means_and_the_papers_row(test_part, monkeypatch)
         f"<b>{np.mean(values):.3f}</b> ± {np.std(values, ddof=1):.3f}" in html
         and "paper 0.613" in html
         and "paper 0.125" in html
-        and "CLIP + CLIP" in html
+        and "CLIP<br>CLIP" in html
     )
     texts, other, hybrid = (
         replace(runs[0], params={**runs[0].params, **change})

@@ -162,13 +162,13 @@ def test_table_1_shows_the_records_and_the_papers_numbers(runs, tests):
     table = results.scores(runs)
     collection = Collection(runs, "data")
     collection.tests = tests
-    frame = main_results.PaperTable(collection, "small", "multilingual", numbers).styled().data
+    frame = main_results.PaperTable(collection, "small", "multilingual", numbers).styled().data.T
     assert list(frame.index) == [
         "PLTM",
         "ZeroshotTM",
         "ZeroshotTM-KD",
         "M3L-Contrast",
-        "raw embeddings",
+        "raw<br>embeddings",
         "chance",
     ]
     assert list(frame.columns) == [
@@ -209,7 +209,7 @@ def test_table_2_has_pictures_and_both_directions(runs, tests):
     numbers = reading.read_numbers("data/paper/numbers.csv")
     collection = Collection(runs, "data")
     collection.tests = tests
-    frame = main_results.PaperTable(collection, "small", "multimodal", numbers).styled().data
+    frame = main_results.PaperTable(collection, "small", "multimodal", numbers).styled().data.T
     assert list(frame.index)[:3] == ["ZeroshotTM", "ZeroshotTM-KD", "M3L-Contrast"]
     assert {
         "UAP en → image",
