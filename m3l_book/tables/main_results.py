@@ -214,8 +214,8 @@ class PaperTable:
         self.pairs = [(a, b)] if setting == "multilingual" else pictured
 
     def styled(self) -> "Styler":
-        """The table, a column a model and a row a measure, so that it fits a page; each cell has the
-        paper's number where it prints one.
+        """The table, a column a model, a row a measure; each cell has the paper's number where it
+        prints one.
         """
         import pandas as pd
 
