@@ -2,10 +2,12 @@
 is shown beside what a build measures itself.
 
 A folder holds ``about.json`` (machine, versions, commit, seconds), ``runs.csv`` (a row a run),
-``scores.csv`` (a row a run, part and direction), ``measurements/`` (each query's value of every
+``scores.csv`` (a row a run, part and direction), ``curves.csv`` (scores on the validation part
+against updates), ``measurements/`` (each query's value of every
 model) and ``verdicts.json`` (what became of each claim).
 """
 
+import json
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -22,6 +24,7 @@ from . import topic_space
 from .claims.judging import Verdict, verdicts
 from .measured import Measurements, load_measurements, save_measurements
 from .records.collection import Collection
+from .records.learning import curves, longest, trained_on
 from .records.run import PARTS, Run, updates_an_epoch
 from .variants import Contender, contender_of
 
@@ -77,6 +80,13 @@ class Recorded:
         numbers = ["score", "jsd", "chance"]
         scores[numbers] = scores[numbers].apply(pd.to_numeric)
         return scores.merge(runs, on="run", validate="many_to_one")
+
+    @cached_property
+    def curves(self) -> "DataFrame":
+        """Scores on the validation part against updates, `m3l_book.records.learning.curves`'."""
+        import pandas as pd
+
+        return pd.DataFrame() if self.folder is None else pd.read_csv(self.folder / "curves.csv")
 
     def mean(
         self, corpus: str, setting: str, measure: str, pair: str, who: Contender
@@ -154,6 +164,7 @@ def record(
         write_json(temporary / "about.json", about)
         write_csv(temporary / "runs.csv", [_run_row(run) for run in records])
         write_csv(temporary / "scores.csv", [row for run in records for row in _score_rows(run)])
+        curves(longest(records)).to_csv(temporary / "curves.csv", index=False)
         kept = Recorded(None, about, load_measurements(temporary / "measurements"))
         write_json(temporary / "verdicts.json", outcomes(kept.verdicts(paper)))
     return about
@@ -202,7 +213,10 @@ def _run_row(run: Run) -> dict:
         "corpus": params["corpus"],
         "model": who.model,
         "variant": who.variant,
+        "changes": json.dumps(dict(who.changes)),
         "views": " ".join(params["train_views"]),
+        "reads": " ".join(params["encoders"]),
+        "trained": trained_on(run),
         "seed": params["seed"],
         "topics": params["topics"],
         "passes": params.get("epochs", params.get("sweeps")),

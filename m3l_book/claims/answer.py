@@ -115,7 +115,7 @@ def _unaligned_pictures(verdict: Verdict, corpus: str) -> str:
     starts = {
         "replicates": "From texts to pictures it does almost as well on unaligned encoders",
         "differs": "From texts to pictures it does clearly worse on some unaligned encoders",
-        "undecided": "From texts to pictures the loss on unaligned encoders cannot be told",
+        "undecided": "Whether it does almost as well from texts to pictures cannot be told",
     }
     return f"{starts[verdict.by_corpus[corpus]]}, with {kept} of the score on aligned ones."
 

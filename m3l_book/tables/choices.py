@@ -1,29 +1,65 @@
 """What was chosen on the validation part, and who had converged there."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..records.run import Run, updates_an_epoch
-from ..variants import Contender, contender_of
+from ..recorded import Recorded
+from ..records.learning import trained_on, validation_scores
+from ..records.run import Run
+from ..variants import Contender, contender, contender_of
 from .cells import spread
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-def _validation(run: Run) -> Iterator[tuple[str, str, float]]:
-    """Direction, metric and score on the validation part of the directions a run is judged by."""
-    rows = {(row["query"], row["item"]): row for row in run.metrics.get("validation", [])}
-    for query, item in combinations(run.params["encoders"], 2):
-        if (query, item) in rows:
-            row = rows[query, item]
-            yield f"{query} → {item}", row["metric"], row["score"]
+@dataclass(frozen=True)
+class Looked:
+    """What the validation part says of one run.
+
+    ``trained`` is what it learnt from, in words; ``scores`` maps a direction to metric and score.
+    """
+
+    corpus: str
+    who: Contender
+    trained: str
+    scores: dict[str, tuple[str, float]]
 
 
-def choices(runs: Sequence[Run], what: str, usual: str) -> "DataFrame":
+def looked(runs: Sequence[Run]) -> list[Looked]:
+    """Of this build's runs."""
+    found = []
+    for run in runs:
+        scores = {direction: (metric, score) for direction, metric, score in validation_scores(run)}
+        who = contender_of(run.params)
+        found.append(Looked(run.params["corpus"], who, trained_on(run), scores))
+    return found
+
+
+def looked_before(recorded: Recorded) -> list[Looked]:
+    """Of recorded runs."""
+    found, table = [], recorded.scores
+    if not len(table):
+        return found
+    for _, rows in table[table["part"] == "validation"].groupby("run", sort=False):
+        first = rows.iloc[0]
+        judged = set(combinations(first["reads"].split(), 2))
+        scores = {
+            f"{row.query} → {row.item}": (row.metric, row.score)
+            for row in rows.itertuples()
+            if (row.query, row.item) in judged
+        }
+        who = contender(first["model"], json.loads(first["changes"]))
+        found.append(Looked(first["corpus"], who, first["trained"], scores))
+    return found
+
+
+def choices(looks: Sequence[Looked], what: str, usual: str) -> "DataFrame":
     """Scores on the validation part of runs that differ in one respect.
 
     A row a corpus, a model with its training views and a value of ``what``; ``usual`` is what the
@@ -34,23 +70,23 @@ def choices(runs: Sequence[Run], what: str, usual: str) -> "DataFrame":
 
     lines = [
         {"corpus": corpus, "model": model, what: value} | _mean_scores(own)
-        for (corpus, model, value), own in _groups(runs, what, usual).items()
+        for (corpus, model, value), own in _groups(looks, what, usual).items()
     ]
     return pd.DataFrame(lines).fillna("–")
 
 
-def best_choice(runs: Sequence[Run], what: str, usual: str) -> str:
+def best_choice(looks: Sequence[Looked], what: str, usual: str) -> str:
     """A sentence: which value of ``what`` scores best on the validation part, and whether it is the
     ``usual`` one. "" if no runs differ in this.
 
     Every model and direction counts alike; a value counts if all models were trained with it.
     """
-    groups = _groups(runs, what, usual)
+    groups = _groups(looks, what, usual)
     means: dict[str, list[float]] = {}
     for (_, _, value), own in groups.items():
         scores: dict[str, list[float]] = {}
-        for run in own:
-            for direction, _, score in _validation(run):
+        for look in own:
+            for direction, (_, score) in look.scores.items():
                 scores.setdefault(direction, []).append(score)
         means.setdefault(value, []).extend(float(np.mean(s)) for s in scores.values())
     if usual not in means:
@@ -64,72 +100,29 @@ def best_choice(runs: Sequence[Run], what: str, usual: str) -> str:
     )
 
 
-def _groups(runs: Sequence[Run], what: str, usual: str) -> dict[tuple[str, str, str], list[Run]]:
+def _groups(
+    looks: Sequence[Looked], what: str, usual: str
+) -> dict[tuple[str, str, str], list[Looked]]:
     """The varied models' runs by corpus, model and value of ``what``, the usual value first."""
-    groups: dict[tuple[str, str, str], list[Run]] = {}
-    for run in runs:
-        who = contender_of(run.params)
-        value = who.value(what) if len(who.changes) == 1 else "" if who.changes else usual
+    groups: dict[tuple[str, str, str], list[Looked]] = {}
+    for look in looks:
+        changes = look.who.changes
+        value = look.who.value(what) if len(changes) == 1 else "" if changes else usual
         if value:
-            trained = " + ".join(run.params["train_views"])
-            model = f"{who.model}, {_taught(run)}{trained}"
-            groups.setdefault((run.params["corpus"], model, value), []).append(run)
+            key = look.corpus, f"{look.who.model}, {look.trained}", value
+            groups.setdefault(key, []).append(look)
     varied = {key[:2] for key in groups if key[2] != usual}
     order = sorted(groups, key=lambda key: (key[0], key[1], key[2] != usual))
     return {key: groups[key] for key in order if key[:2] in varied}
 
 
-def _taught(run: Run) -> str:
-    teacher = run.params.get("teacher", "")
-    home = [view for view in run.params["encoders"] if view not in run.params["train_views"]]
-    return f"{home[0]} to " if teacher and home else ""
-
-
-def _mean_scores(runs: Sequence[Run]) -> dict:
+def _mean_scores(looks: Sequence[Looked]) -> dict:
     found: dict[str, list[float]] = {}
-    for run in runs:
-        for direction, metric, score in _validation(run):
+    for look in looks:
+        for direction, (metric, score) in look.scores.items():
             found.setdefault(f"{metric} {direction}", []).append(score)
     line = {direction: spread(np.array(scores)) for direction, scores in found.items()}
-    return {"seeds": len(runs), **line}
-
-
-def longest(runs: Sequence[Run]) -> list[Run]:
-    """The models of the main tables; of each, the runs that were trained for most epochs."""
-    groups: dict[tuple, list[Run]] = {}
-    for run in runs:
-        who = contender_of(run.params)
-        if {what for what, _ in who.changes} <= {"epochs"} and "epochs" in run.params:
-            key = run.params["corpus"], who.model, _taught(run), tuple(run.params["train_views"])
-            groups.setdefault(key, []).append(run)
-    most = {key: max(run.params["epochs"] for run in own) for key, own in groups.items()}
-    return [run for key, own in groups.items() for run in own if run.params["epochs"] == most[key]]
-
-
-def curves(runs: Sequence[Run]) -> "DataFrame":
-    """Scores on the validation part against updates, of the runs that were looked at on the way.
-
-    Columns corpus, model (with its training views), direction, metric, seed, updates, score.
-    """
-    import pandas as pd
-
-    rows = []
-    for run in runs:
-        who = Contender(run.params["model"])
-        name = f"{who.short} {_taught(run)}{' + '.join(run.params['train_views'])}"
-        about = {"corpus": run.params["corpus"], "model": name, "seed": run.params["seed"]}
-        metrics = {direction: metric for direction, metric, _ in _validation(run)}
-        for epoch in run.history:
-            for direction, metric in metrics.items():
-                score = epoch.get(direction.replace(" → ", ">"))
-                if isinstance(score, (int, float)) and np.isfinite(score):
-                    where = {"direction": direction, "metric": metric}
-                    at = {
-                        "updates": updates_an_epoch(run) * int(epoch["epoch"]),
-                        "score": float(score),
-                    }
-                    rows.append(about | where | at)
-    return pd.DataFrame(rows)
+    return {"seeds": len(looks), **line}
 
 
 def still_moving(table: "DataFrame", roles: Mapping[str, Mapping[str, str]]) -> list[str]:

@@ -1,13 +1,17 @@
 """What was chosen on the validation part, and what a run trains on."""
 
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
 from book_support import VIEWS, record
 from support import make_corpus
 
 from m3l import ParameterError
 from m3l.metrics.assessment import evaluate
-from m3l_book.records import protocol
+from m3l_book.recorded import Recorded
+from m3l_book.records import learning, protocol
 from m3l_book.tables import choices, examples
 
 
@@ -32,7 +36,7 @@ def test_a_choice_is_shown_with_its_validation_scores_the_usual_value_first(part
     runs = [run(part, seed=s) for s in (0, 1)]
     runs += [run(part, seed=s, quality=0.5, variant={"floor": "-4"}) for s in (0, 1)]
     runs += [run(part, variant={"floor": "-4", "topics": 25}), run(part, trained=["en"])]
-    table = choices.choices(runs, "floor", "-2")
+    table = choices.choices(choices.looked(runs), "floor", "-2")
     assert table["floor"].tolist() == ["-2", "-4"] and table["seeds"].tolist() == [2, 2]
     assert table["model"].tolist() == ["M3L-Contrast, en + fr + image"] * 2, "what does not vary"
     scores = [
@@ -41,27 +45,29 @@ def test_a_choice_is_shown_with_its_validation_scores_the_usual_value_first(part
     ]
     expected = f"{np.mean(scores):.3f} ± {np.std(scores, ddof=1):.3f}"
     assert table["MRR en → fr"][0] == expected
-    assert len(choices.choices(runs, "objective", "book")) == 0
+    assert len(choices.choices(choices.looked(runs), "objective", "book")) == 0
 
 
 def test_the_best_value_is_said_and_whether_it_is_the_one_used(part):
     good, bad = run(part), run(part, quality=0.2, variant={"floor": "-4"})
-    sentence = choices.best_choice([good, bad], "floor", "-2")
+    sentence = choices.best_choice(choices.looked([good, bad]), "floor", "-2")
     assert "of 2 values of floor the best is -2 (" in sentence and "the one used." in sentence
     better = run(part, quality=9.0, variant={"floor": "0"})
-    sentence = choices.best_choice([good, bad, better], "floor", "-2")
+    sentence = choices.best_choice(choices.looked([good, bad, better]), "floor", "-2")
     assert "the best is 0 (" in sentence and "-2, the one used, has 0." in sentence
-    assert choices.best_choice([good], "floor", "-2") == ""
+    assert choices.best_choice(choices.looked([good]), "floor", "-2") == ""
     # a value that not all varied models were trained with is not compared by its mean
     alone = [run(part, trained=["en"]), run(part, trained=["en"], variant={"floor": "-4"})]
-    assert "of 2 values" in choices.best_choice([good, bad, better, *alone], "floor", "-2")
+    assert "of 2 values" in choices.best_choice(
+        choices.looked([good, bad, better, *alone]), "floor", "-2"
+    )
 
 
 def test_curves_are_of_the_longest_runs_of_the_main_models(part):
     short, long = run(part), run(part, epochs=4, variant={"epochs": "4"})
     other = run(part, epochs=9, variant={"floor": "-4"})
-    assert choices.longest([short, long, other]) == [long]
-    table = choices.curves([long])
+    assert learning.longest([short, long, other]) == [long]
+    table = learning.curves([long])
     assert sorted(set(table["updates"])) == [3, 6, 9, 12], "40 tuples are three batches of 16"
     own = table[table["direction"] == "en → fr"]
     last = next(r for r in long.metrics["validation"] if (r["query"], r["item"]) == ("en", "fr"))
@@ -73,7 +79,7 @@ def test_curves_are_of_the_longest_runs_of_the_main_models(part):
         line.startswith("small, M3L en + fr + image, en → fr") and f"{moved:+.3f}" in line
         for line in lines
     )
-    assert choices.still_moving(choices.curves([]), {"small": {}}) == []
+    assert choices.still_moving(learning.curves([]), {"small": {}}) == []
 
 
 def test_a_run_trains_on_whole_tuples_alone_or_on_fewer_articles_if_asked():
@@ -130,3 +136,25 @@ def test_a_run_may_count_fewer_words_and_every_document_keeps_one():
 def test_a_share_of_words_out_of_range_is_refused(given):
     with pytest.raises(ParameterError, match=next(iter(given))):
         protocol.protocol_options(given)
+
+
+def test_recorded_choices_are_read_as_those_of_this_build(part, tmp_path):
+    runs = [run(part), run(part, quality=0.2, variant={"floor": "-4"})]
+    keys = ("query", "item", "metric", "score")
+    rows, scores = [], []
+    for number, one in enumerate(runs):
+        about = {"run": number, "corpus": "small", "model": "M3L-Contrast", "variant": ""}
+        changes = json.dumps(one.params["variant"] or {})
+        more = {"changes": changes, "reads": " ".join(VIEWS), "trained": "en + fr + image"}
+        rows.append({**about, **more})
+        for row in one.metrics["validation"]:
+            own = {key: row[key] for key in keys}
+            scores.append({"run": number, "part": "validation", **own, "jsd": 0.1, "chance": 0.1})
+    pd.DataFrame(rows).to_csv(tmp_path / "runs.csv", index=False)
+    pd.DataFrame(scores).to_csv(tmp_path / "scores.csv", index=False)
+    before = choices.looked_before(Recorded(tmp_path, {}, {}))
+    now = choices.looked(runs)
+    assert choices.best_choice(before, "floor", "-2") == choices.best_choice(now, "floor", "-2")
+    same = choices.choices(before, "floor", "-2"), choices.choices(now, "floor", "-2")
+    pd.testing.assert_frame_equal(*same)
+    assert choices.looked_before(Recorded()) == []
