@@ -26,8 +26,14 @@ def build(folder, *arguments, **options):
 def copy_of_the_project(folder):
     """The project's files, and the encoders' outputs that are there, in a folder of their own."""
     names = [".git", ".venv*", "build", "runs", ".snakemake", "look", "__pycache__"]
-    names += ["smoke", "laptop", "full", "cache"]
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*names))
+    anywhere, generated = shutil.ignore_patterns(*names), {"smoke", "laptop", "full", "cache"}
+
+    def left_out(of, entries):
+        # what is recorded of a profile is called as what is generated of it
+        own = generated & set(entries) if Path(of) == ROOT / "data" else set()
+        return anywhere(of, entries) | own
+
+    shutil.copytree(ROOT, folder, ignore=left_out)
     # keyed by content: it spares minutes and changes nothing
     if (ROOT / "data" / "cache").is_dir():
         shutil.copytree(ROOT / "data" / "cache", folder / "data" / "cache")
