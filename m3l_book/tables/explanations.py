@@ -28,8 +28,8 @@ def between_languages(runs: Sequence[Run], recorded: Recorded, corpus: str) -> "
     """Scores on the validation part from a corpus's first language to its second.
 
     A row a run of PLTM, of the query's own ZeroshotTM and of M3L-Contrast without pictures: columns
-    ``source`` (`RECORDED` or `BUILD`), ``model``, ``variant`` (in words), ``seed``, ``score`` and
-    ``chance``.
+    ``source`` (`RECORDED` or `BUILD`), ``model``, ``variant`` (in words), ``seed``, ``tuples`` (it
+    learnt from), ``score`` and ``chance``.
     """
     import pandas as pd
 
@@ -40,6 +40,7 @@ def between_languages(runs: Sequence[Run], recorded: Recorded, corpus: str) -> "
             "variant": contender_of(run.params).variant,
             "views": " ".join(run.params["train_views"]),
             "seed": run.params["seed"],
+            "tuples": run.metrics["training_tuples"],
             "first": list(run.params["encoders"])[:2] == [row["query"], row["item"]],
             **{key: row[key] for key in ("query", "item", "score", "chance")},
         }
@@ -47,7 +48,8 @@ def between_languages(runs: Sequence[Run], recorded: Recorded, corpus: str) -> "
         if run.params["corpus"] == corpus
         for row in run.metrics.get("validation", [])
     ]
-    columns = ["source", "model", "variant", "views", "seed", "query", "item", "score", "chance"]
+    columns = ["source", "model", "variant", "views", "seed", "tuples"]
+    columns += ["query", "item", "score", "chance"]
     own = pd.DataFrame([row for row in rows if row["first"]], columns=columns)
     parts = [own]
     kept = recorded.scores
@@ -113,15 +115,15 @@ def orders(rows: "DataFrame") -> "DataFrame":
     """Each setting that several models were trained in, with their scores and their order.
 
     A setting is a variant in one respect; a model that was not trained so is left out of its row.
-    Recorded scores where there are any.
+    Recorded scores if there are any, and no others beside them.
     """
     import pandas as pd
 
-    lines = []
+    rows, lines = best_known(rows), []
     for variant in sorted(dict.fromkeys(rows["variant"]), key=_in_order):
         found = {}
         for model in PAPER_ORDER:
-            own = best_known(rows[(rows["model"] == model) & (rows["variant"] == variant)])
+            own = rows[(rows["model"] == model) & (rows["variant"] == variant)]
             if len(own):
                 found[model] = float(own["score"].mean())
         if len(found) < 2:
@@ -135,25 +137,26 @@ def orders(rows: "DataFrame") -> "DataFrame":
 
 
 def best_known(rows: "DataFrame") -> "DataFrame":
-    """The recorded rows, or this build's where there are none."""
+    """The recorded rows, or this build's if there are none: the two are never mixed."""
     kept = rows[rows["source"] == RECORDED]
     return kept if len(kept) else rows
 
 
-def along(rows: "DataFrame", what: str, whole: float, panel: str) -> "DataFrame":
+def along(rows: "DataFrame", what: str, panel: str, whole: float | None = None) -> "DataFrame":
     """Rows along a numeric variant, as `m3l_book.figures.charts.curves` takes them.
 
-    ``whole`` is the value of a model as it is; models without a variant in ``what`` are left out.
+    ``whole`` is the value of a model as it is, by default the tuples that it learnt from; models
+    without a variant in ``what`` are left out.
     """
     import pandas as pd
 
     parts = []
-    for _, own in rows.groupby("model", sort=False):
-        own = best_known(own)
+    for _, own in best_known(rows).groupby("model", sort=False):
         names = own["variant"].map(lambda v: _about(v) == {what})
         if names.any():
             values = own["variant"].where(names).str.removeprefix(f"{what} ").astype(float)
-            own = own.assign(x=values.where(own["variant"] != "", whole), panel=panel)
+            at = own["tuples"].astype(float) if whole is None else whole
+            own = own.assign(x=values.where(own["variant"] != "", at), panel=panel)
             parts.append(own[own["x"].notna()])
     return pd.concat(parts) if parts else rows.iloc[:0]
 
@@ -217,7 +220,7 @@ def findings(
     ``rows`` are `between_languages`'; ``of_zeroshot`` and ``of_pltm`` map ways of inference to the
     two models' scores, one a seed.
     """
-    lines = []
+    here, rows, lines = rows[rows["source"] == BUILD], best_known(rows), []
     own = _means(rows, "PLTM")
     sampler = {v: s for v, s in own.items() if _about(v) <= {"sweeps", "alpha", "beta", "priors"}}
     if len(sampler) > 1:
@@ -246,7 +249,7 @@ def findings(
             f"Read off by {best}, the best of {len(read_off)} ways, a ZeroshotTM scores"
             f" {read_off[best]:.3f}; by {usual}, {read_off[usual]:.3f}."
         )
-    others = [_means(rows, model).get("") for model in PAPER_ORDER[:-1]]
+    others = [_means(here, model).get("") for model in PAPER_ORDER[:-1]]
     if "one state" in of_pltm and None not in others:
         state = float(np.mean(of_pltm["one state"]))
         ranked = [*others, state]
@@ -260,10 +263,9 @@ def findings(
 
 
 def _means(rows: "DataFrame", model: str) -> dict[str, float]:
-    """A model's mean score by variant, of the recorded rows where there are any."""
+    """A model's mean score by variant."""
     own = rows[rows["model"] == model]
-    groups = {variant: best_known(part) for variant, part in own.groupby("variant", sort=False)}
-    return {variant: float(part["score"].mean()) for variant, part in groups.items()}
+    return own.groupby("variant", sort=False)["score"].mean().to_dict()
 
 
 def _fewest(rows: "DataFrame", model: str, what: str) -> tuple[str, float, float, str] | None:

@@ -296,7 +296,9 @@ def test_table_4_shows_recorded_means_and_the_papers_row(test_part, monkeypatch)
             {"network": {"share_text_network": True}},
         )
     )
-    assert selection.trained_with_pictures([*runs, texts, other, hybrid], "small") == runs
+    loss = replace(runs[0], params={**runs[0].params, "variant": {"objective": "paper"}})
+    others = [texts, other, hybrid, loss]
+    assert selection.trained_with_pictures([*runs, *others], "small") == runs
 
 
 def test_overlap_of_too_few_items_is_refused(test_part):

@@ -23,6 +23,7 @@ def run(part, model, trained, encoders=VIEWS, variant=None, seed=0, quality=3.0)
     made = record(part, model, list(trained), list(encoders), seed, quality=quality)
     made.params |= {"variant": variant or {}}
     made.metrics["validation"] = evaluate(made.theta, part)
+    made.metrics["training_tuples"] = 5000
     return made
 
 
@@ -60,6 +61,7 @@ def test_only_the_models_of_table_1_are_compared_from_the_first_language_to_the_
 
 def test_recorded_scores_stand_beside_those_of_this_build(runs, tmp_path):
     about = {"run": ["p"], "corpus": ["small"], "model": ["PLTM"], "variant": [""], "seed": [1]}
+    about["tuples"] = [6000]
     pd.DataFrame({**about, "views": ["en fr"]}).to_csv(tmp_path / "runs.csv", index=False)
     where = {"run": ["p"] * 2, "part": ["validation", "test"], "query": ["en"] * 2}
     where |= {"item": ["fr"] * 2, "metric": ["MRR"] * 2, "score": [0.125, 0.9]}
@@ -100,11 +102,11 @@ def test_orders_compare_what_was_trained_in_the_same_setting(rows, runs):
 
 
 def test_a_curve_has_the_model_as_it_is_at_its_end(rows, runs):
-    table = explanations.along(rows, "articles", 5000, "a panel")
+    table = explanations.along(rows, "articles", "a panel")
     assert set(table["model"]) == {"ZeroshotTM", "PLTM"}
     points = {(r.model, r.x): r.score for r in table.itertuples()}
     assert points["PLTM", 5000] == score(runs[5]) and points["PLTM", 500] == score(runs[8])
-    assert len(points) == 4 and not len(explanations.along(rows, "words", 1.0, "a panel"))
+    assert len(points) == 4 and not len(explanations.along(rows, "words", "a panel", 1.0))
 
 
 def test_findings_follow_the_numbers(rows, runs):
