@@ -88,36 +88,31 @@ def _language(pair: str) -> str:
     return "first" if pair.startswith("en") else "second"
 
 
-def _unaligned(verdict: Verdict, corpus: str) -> str:
-    """The smallest share of the aligned score that the unaligned encoders keep, in words."""
+def _unaligned(verdict: Verdict, corpus: str, where: str) -> str:
+    """What unaligned encoders keep of the score on aligned ones."""
     shares = []
     for pair in verdict.claim.pairs:
         means = _means(verdict, corpus, pair)
         for subject in verdict.claim.subject:
             shares += [means[subject] / means[other] for other in verdict.claim.others]
     low, high = f"{min(shares):.2f}", f"{max(shares):.2f}"
-    return low if low == high else f"{low} to {high}"
-
-
-def _unaligned_texts(verdict: Verdict, corpus: str) -> str:
-    kept = _unaligned(verdict, corpus)
+    kept = low if low == high else f"{low} to {high}"
     starts = {
         "replicates": "On encoders that were never aligned it does almost as well",
         "differs": "On encoders that were never aligned it does clearly worse",
-        "undecided": "How well it does on encoders that were never aligned is not clear",
+        "undecided": "Whether it does almost as well on encoders that were never aligned cannot be "
+        "told",
     }
-    start = f"{starts[verdict.by_corpus[corpus]]} between languages"
+    start = f"{starts[verdict.by_corpus[corpus]]} {where}"
     return f"{start}, with {kept} of the score on aligned ones."
 
 
+def _unaligned_texts(verdict: Verdict, corpus: str) -> str:
+    return _unaligned(verdict, corpus, "between languages")
+
+
 def _unaligned_pictures(verdict: Verdict, corpus: str) -> str:
-    kept = _unaligned(verdict, corpus)
-    starts = {
-        "replicates": "From texts to pictures it does almost as well on unaligned encoders",
-        "differs": "From texts to pictures it does clearly worse on some unaligned encoders",
-        "undecided": "Whether it does almost as well from texts to pictures cannot be told",
-    }
-    return f"{starts[verdict.by_corpus[corpus]]}, with {kept} of the score on aligned ones."
+    return _unaligned(verdict, corpus, "from texts to pictures")
 
 
 def _more_topics(verdict: Verdict, corpus: str) -> str:
