@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from .errors import DataError, require
-from .text import bag_of_words, learn_vocabulary, stopwords, tokenize
+from .text import bag_of_words, learn_vocabulary
 from .view import View
+from .words import stopwords, tokenize
 
 Parts = tuple[dict[str, View], list[str], list[str], list[str]]
 
@@ -33,11 +34,13 @@ def corpus_parts(
     for name, vectors in embeddings.items():
         if name in texts:
             rows = _document_rows(texts[name], articles, name)
-            training = [tokenize(texts[name][i]) for i in rows.values() if parts[i] == "train"]
+            training = [
+                tokenize(texts[name][i], name) for i in rows.values() if parts[i] == "train"
+            ]
             given = None if stop is None else stop.get(name)
             words = stopwords(name) if given is None else frozenset(given)
             vocabulary = learn_vocabulary(training, vocabulary_size, words, name)
-            bow = bag_of_words([tokenize(texts[name][i]) for i in rows.values()], vocabulary)
+            bow = bag_of_words([tokenize(texts[name][i], name) for i in rows.values()], vocabulary)
             enough = np.asarray(bow.sum(axis=1)).ravel() >= min_words
             kept = {key: row for (key, row), ok in zip(rows.items(), enough, strict=True) if ok}
             place = {article: item for item, article in enumerate(kept)}

@@ -1,45 +1,10 @@
 """From raw text to bags of words (Appendix, "Data preprocessing")."""
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 
-import regex
 import scipy.sparse as sp
 
 from .errors import DataError, require
-
-# letters of any script with the marks that belong to them; two or more, as the paper's released
-# preprocessing asks
-WORD = regex.compile(r"\p{L}\p{M}*(?:\p{L}\p{M}*)+")
-
-
-def tokenize(text: str) -> list[str]:
-    """Lower-case words of two or more letters, in their order; ä, ß, é, Cyrillic and the like are
-    letters.
-
-    The text is normalised to NFC first, so that é is one word character however it was typed.
-    """
-    return WORD.findall(unicodedata.normalize("NFC", text).lower())
-
-
-def stopwords(language: str) -> frozenset[str]:
-    """The stopwords of an ISO 639-1 language, from stopwords-iso, tokenised like the text.
-
-    Raises
-    ------
-    DataError
-        There is no list for the language; the message says what to pass instead.
-    """
-    import stopwordsiso
-
-    require(
-        stopwordsiso.has_lang(language),
-        f"no stopword list for language {language!r}; give your own as stopwords={{{language!r}:"
-        " [...]} (an empty list keeps every word). Languages with one:"
-        f" {', '.join(sorted(stopwordsiso.langs()))}",
-        DataError,
-    )
-    return frozenset(word for entry in stopwordsiso.stopwords(language) for word in tokenize(entry))
 
 
 def learn_vocabulary(

@@ -82,7 +82,7 @@ def _thumbnail(path: Path) -> np.ndarray:
     """The colours of a picture, small: (3 · side²,) of 0 to 255."""
     from ..pictures.reading import load_image
 
-    small = load_image(path).resize((THUMBNAIL, THUMBNAIL))
+    small = load_image(path, 20 * THUMBNAIL).resize((THUMBNAIL, THUMBNAIL))
     return np.asarray(small, dtype=np.float32).reshape(-1)
 
 
@@ -101,8 +101,8 @@ def near_duplicates(
     Returns
     -------
     A dictionary a pair of items: ``view``, ``split`` (of the second), ``train`` and ``other``
-    (their articles), ``likeness`` (Jaccard, or the mean difference of two thumbnails). Pairs within
-    one article are none.
+    (their articles), ``item`` (the first: its article, or its picture), ``likeness`` (Jaccard, or
+    the mean difference of two thumbnails). Pairs within one article are none.
     """
     pairs = []
     for view in [*languages, *([PICTURES] if pictures else [])]:
@@ -114,12 +114,14 @@ def near_duplicates(
                 if view == PICTURES
                 else rows[f"{view}_text"].tolist()
             )
-            parts[split] = rows["article_id"].tolist(), content
-        training = parts.pop("train", ([], []))
+            keys = rows["image_id" if view == PICTURES else "article_id"].tolist()
+            parts[split] = rows["article_id"].tolist(), content, keys
+        training = parts.pop("train", ([], [], []))
         alike = near_pictures if view == PICTURES else near_texts
-        for split, (articles, content) in parts.items():
+        for split, (articles, content, _) in parts.items():
             for i, j, likeness in alike(training[1], content):
                 if training[0][i] != articles[j]:
                     pair = {"view": view, "split": split, "likeness": likeness}
-                    pairs.append({**pair, "train": training[0][i], "other": articles[j]})
+                    pair |= {"train": training[0][i], "other": articles[j]}
+                    pairs.append({**pair, "item": training[2][i]})
     return pairs

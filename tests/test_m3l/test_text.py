@@ -1,87 +1,13 @@
 import os
 import subprocess
 import sys
-import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from m3l.errors import DataError, ParameterError
-from m3l.text import bag_of_words, keep_vocabulary, learn_vocabulary, stopwords, tokenize
-
-WHOLE = [
-    "äpfel",
-    "schön",
-    "übung",
-    "straße",
-    "été",
-    "москва",
-    "йод",
-    "ωκεανός",
-    "كِتَاب",
-    "हिन्दी",
-    "नमस्ते",
-    "việt",
-]
-
-
-@pytest.mark.parametrize("word", WHOLE)
-def test_word_of_any_script_stays_whole(word):
-    assert tokenize(f"({word}), {word}!") == [unicodedata.normalize("NFC", word)] * 2
-
-
-@pytest.mark.parametrize("word", WHOLE)
-def test_typed_composed_or_decomposed_gives_the_same_tokens(word):
-    assert tokenize(unicodedata.normalize("NFC", word)) == tokenize(
-        unicodedata.normalize("NFD", word)
-    )
-
-
-def test_tokens_are_lower_case_in_their_order_with_repeats():
-    assert tokenize("Zebra ÄPFEL zebra МОСКВА") == ["zebra", "äpfel", "zebra", "москва"]
-
-
-def test_digits_and_underscores_are_no_letters():
-    assert tokenize("ab12cd __under_score__ 1984 ٣٤٥ h2o") == ["ab", "cd", "under", "score"]
-
-
-def test_single_letters_are_no_words_even_with_marks():
-    assert tokenize("a ä e\u0301 x́ и of") == ["of"]
-
-
-def test_apostrophe_and_hyphen_split():
-    assert tokenize("l'été d’hier Nord-Süd") == ["été", "hier", "nord", "süd"]
-
-
-def test_text_without_letters_has_no_token():
-    assert tokenize("") == tokenize("12 € — 😀\n") == []
-
-
-@pytest.mark.parametrize(
-    ("language", "inside", "outside"),
-    [
-        ("de", {"und", "für", "über"}, "wald"),
-        ("fr", {"les", "été", "même"}, "forêt"),
-        ("en", {"the", "and"}, "forest"),
-    ],
-)
-def test_stopwords_of_a_language(language, inside, outside):
-    words = stopwords(language)
-    assert inside <= words
-    assert outside not in words
-
-
-def test_stopwords_are_tokenised_like_the_text():
-    assert "don" in stopwords("en")  # of don't
-    assert all(
-        tokenize(word) == [word] for language in ("de", "fr", "en") for word in stopwords(language)
-    )
-
-
-def test_language_without_stopwords_is_named_with_the_way_out():
-    with pytest.raises(DataError, match=r"language 'tlh'.*stopwords=\{'tlh': \[\.\.\.\]\}.*\bde\b"):
-        stopwords("tlh")
+from m3l.text import bag_of_words, keep_vocabulary, learn_vocabulary
 
 
 def test_vocabulary_is_the_most_frequent_words_and_ties_go_by_code_point():
@@ -101,7 +27,8 @@ def test_vocabulary_counts_tokens_and_not_documents():
 
 def test_vocabulary_is_the_same_under_any_hash_seed():
     code = (
-        "from m3l.text import *; print(learn_vocabulary([tokenize('dd cc bb aa ee ff gg bb cc')],"
+        "from m3l.text import *; from m3l.words import tokenize;"
+        " print(learn_vocabulary([tokenize('dd cc bb aa ee ff gg bb cc')],"
         " 5, frozenset({'aa', 'gg'})))"
     )
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}

@@ -135,8 +135,10 @@ def test_folder_is_no_table(tmp_path):
 
 
 def test_other_suffix_is_named(tmp_path):
-    (tmp_path / "table.xlsx").write_bytes(b"x")
-    refuses(tmp_path / "table.xlsx", r"expected a \.csv or \.parquet")
+    for name, cure in (("table.json", ""), ("table.xls", "save the workbook as .xlsx")):
+        (tmp_path / name).write_bytes(b"x")
+        expected = r"expected a file that ends in \.csv, \.tsv, \.txt, \.xlsx or \.parquet"
+        refuses(tmp_path / name, expected + ".*" + cure)
 
 
 def test_missing_column_is_named_with_those_there_are(tmp_path):
@@ -295,9 +297,8 @@ def test_bad_picture_names_row_and_column(tmp_path, name, message):
 
 def test_rows_of_one_article_with_different_text_are_named(tmp_path):
     table = rows(article="a")
-    with pytest.raises(
-        DataError, match=r"table\.csv: rows 1 and 2 share article 'a' and differ in en_text"
-    ):
+    message = r"table\.csv: 22 problems:\s+rows 1 and 2 share article 'a' and differ in en_text"
+    with pytest.raises(DataError, match=message):
         loaded(tmp_path, table, article_column="article", split_column="")
 
 
@@ -408,7 +409,7 @@ def test_article_with_several_pictures_counts_once_for_the_vocabulary(tmp_path):
 
 def test_stopwords_of_the_caller_replace_the_list(tmp_path):
     card, _ = prepared(
-        tmp_path, rows(), vocabulary_size=7, stop={"en": ["River"], "de": ["brücke"]}
+        tmp_path, rows(), vocabulary_size=7, stopwords={"en": ["River"], "de": ["brücke"]}
     )
     assert sorted(vocabulary(tmp_path / "out", "en")) == sorted(set(WORDS["en"]) - {"river"})
     assert "brücke" not in vocabulary(tmp_path / "out", "de")

@@ -195,7 +195,6 @@ def test_texture_of_unknown_format_is_named(tmp_path):
         b"this is no picture\n",
         b"",
         b"\x89PNG\r\n\x1a\n",
-        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
     ],
 )
 def test_other_file_called_png_is_named(tmp_path, content):
@@ -274,3 +273,40 @@ def test_name_that_no_file_can_have_is_a_data_error(tmp_path, name):
     os.symlink("loop.png", tmp_path / "loop.png")
     with pytest.raises(DataError, match="picture"):
         inside(tmp_path, name)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "not a whole picture: it is empty"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG; draw it as PNG"),
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "HEIC; convert it"),
+        (b"<!DOCTYPE html><html><body>404</body></html>", "a web page, not the picture"),
+        (b"%PDF-1.7 ...", "PDF; save its picture"),
+    ],
+)
+def test_a_whole_file_of_another_kind_is_said_to_be_what_it_is(tmp_path, content, what):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=named(path) + ".*" + what):
+        load_image(path)
+    with pytest.raises(DataError, match="the picture: .*" + what):
+        load_image(content)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_photograph_is_scaled_as_it_is_read_and_looks_the_same(tmp_path, kind):
+    x, y = np.meshgrid(np.linspace(0, 1, 2400), np.linspace(0, 1, 1600))
+    pixels = np.stack([x, y, (np.sin(12 * x) * np.cos(9 * y) + 1) / 2], axis=-1) * 255
+    path = tmp_path / f"a.{kind.lower()}"
+    Image.fromarray(pixels.astype(np.uint8)).save(path, kind)
+    whole, scaled = load_image(path), load_image(path, 224)
+    assert whole.size == (2400, 1600)
+    assert 224 <= min(scaled.size) < 448
+    a, b = (np.asarray(i.resize((96, 64)), dtype=float) for i in (whole, scaled))
+    assert np.abs(a - b).mean() < 1.5
+
+
+def test_a_small_picture_is_read_as_it_is(tmp_path):
+    path = saved(tmp_path, noise(size=(300, 280)), "a.png")
+    assert np.array_equal(np.asarray(load_image(path, 224)), np.asarray(load_image(path)))

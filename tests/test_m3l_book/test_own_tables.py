@@ -1,0 +1,424 @@
+"""Tables as people have them: each is read, or refused with the cure."""
+
+import io
+import re
+import unicodedata
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from m3l.errors import DataError
+from m3l_book.data.prepare import prepare
+from m3l_book.data.prepared import read_tuples, vocabulary
+from m3l_book.data.sources.table import load
+from m3l_book.data.tables import read_table, several
+
+from .test_data import WORDS, pictures, rows, written
+
+TEXTS = [row["en_text"] for row in rows()]
+
+
+def refused(folder, message, name="table.csv", **options):
+    with pytest.raises(DataError, match=message) as error:
+        load(str(folder / name), **options)
+    assert str(folder / name) in str(error.value)
+    assert all(len(line) < 400 for line in str(error.value).splitlines())
+    return str(error.value)
+
+
+def lines(folder, *texts, name="table.csv", encoding="utf-8"):
+    (folder / name).write_bytes("\r\n".join(texts).encode(encoding))
+    return str(folder / name)
+
+
+# files
+
+
+@pytest.mark.parametrize(("sign", "name"), [(",", "t.csv"), (";", "t.csv"), ("\t", "t.tsv")])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_delimiter_and_byte_order_mark_are_found(tmp_path, sign, name, encoding):
+    table = [sign.join(["en_text", "de_text"])]
+    table += [sign.join([f'"river{sign} castle {i}"', "fluss"]) for i in range(6)]
+    frame = load(lines(tmp_path, *table, name=name, encoding=encoding)).frame
+    assert frame["en_text"].tolist() == [f"river{sign} castle {i}" for i in range(6)]
+
+
+def test_tabs_and_bars_divide_cells_of_any_text_file(tmp_path):
+    for sign in ("\t", "|"):
+        table = [sign.join(cells) for cells in (("en_text", "de_text"), ("a b, c; d", "e"))]
+        assert load(lines(tmp_path, *table * 1, name="t.txt")).frame["de_text"].tolist() == ["e"]
+
+
+def test_line_with_which_excel_names_the_delimiter_is_no_header(tmp_path):
+    path = lines(tmp_path, "sep=;", "en_text;de_text", "river;fluss", "castle;schloss")
+    assert load(path).frame["de_text"].tolist() == ["fluss", "schloss"]
+
+
+def test_other_encoding_is_guessed_in_the_message_and_read_when_said(tmp_path):
+    table = ["en_text,de_text", *["the bridge,die schöne Brücke über den Fluß"] * 9]
+    path = lines(tmp_path, *table, encoding="cp1252")
+    message = refused(tmp_path, "not UTF-8 near line 2.*save it as UTF-8, or say encoding=")
+    assert "cp125" in message or "latin" in message
+    assert load(path, encoding="cp1252").frame["de_text"][0] == "die schöne Brücke über den Fluß"
+    refused(tmp_path, "encoding 'klingon' is not known", encoding="klingon")
+
+
+def test_blanks_around_names_of_columns_are_passed_over(tmp_path):
+    path = lines(tmp_path, " en_text , de_text", "river,fluss")
+    assert load(path).frame["en_text"].tolist() == ["river"]
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.parquet"])
+def test_doubled_header_is_named_with_its_places(tmp_path, name):
+    if name.endswith("csv"):
+        lines(tmp_path, "en_text,de_text,en_text", "draft,fluss,river")
+    else:
+        cells = [pa.array(["draft"]), pa.array(["fluss"]), pa.array(["river"])]
+        pq.write_table(
+            pa.Table.from_arrays(cells, names=["en_text", "de_text", "en_text"]), tmp_path / name
+        )
+    refused(tmp_path, r"column 'en_text' stands twice \(1 and 3\); rename one", name)
+
+
+def test_rows_of_other_lengths_are_all_named_with_their_lines(tmp_path):
+    bad = [f"river, wide {i},fluss" for i in range(12)]
+    path = lines(tmp_path, "en_text,de_text", '"castle\nold",schloss', "", *bad, "bridge")
+    message = refused(tmp_path, r"13 problems:\s+row 2 \(line 5\): 3 cells, and the header has 2")
+    assert "row 11 (line 14): 3 cells" in message
+    assert "row 12" not in message
+    assert "and 3 more" in message
+    assert "put quotes around" in message
+    (tmp_path / "table.csv").write_text("en_text,de_text\nriver,fluss,,\n", encoding="utf-8")
+    assert load(path).frame["de_text"].tolist() == ["fluss"]
+
+
+def test_quote_that_is_never_closed_is_named_with_its_line(tmp_path):
+    lines(tmp_path, "en_text,de_text", "river,fluss", 'castle,"schloss', *["bridge,brücke"] * 40)
+    refused(tmp_path, "not a whole csv file .near line 3: a quote that opens there is never closed")
+
+
+def test_workbook_is_read_as_it_is_shown(tmp_path):
+    table = pd.DataFrame(rows()).assign(id=range(12), year=2024.0)
+    table.to_excel(tmp_path / "my table.xlsx", index=False)
+    frame = load(str(tmp_path / "my table.xlsx"), id_column="id", split_column="split").frame
+    assert frame["en_text"].tolist() == TEXTS
+    assert frame["tuple_id"].tolist() == [str(i) for i in range(12)]
+    (tmp_path / "table.xlsx").write_bytes(b"PK\x03\x04 and no more")
+    refused(tmp_path, "not a whole xlsx file", "table.xlsx")
+
+
+def test_table_is_read_again_each_time(tmp_path):
+    table = read_table(written(tmp_path, rows()))
+    assert list(table.rows()) == list(table.rows())
+    assert table.columns == ["id", "split", "en_text", "de_text"]
+
+
+# cells
+
+
+def parquet(folder, **columns):
+    pq.write_table(pa.table(columns), folder / "table.parquet")
+    return str(folder / "table.parquet")
+
+
+def test_bytes_are_decoded_and_counted_or_refused(tmp_path):
+    german = [row["de_text"] for row in rows()]
+    path = parquet(tmp_path, en_text=TEXTS, de_text=[text.encode() for text in german])
+    tuples = load(path)
+    assert tuples.frame["de_text"].tolist() == german
+    assert "cells of bytes, decoded as UTF-8: 12" in tuples.card["notes"]
+    parquet(tmp_path, en_text=TEXTS, de_text=["brücke".encode("latin-1")] * 12)
+    refused(
+        tmp_path,
+        "12 problems:\n  row 1, column 'de_text': bytes that are not UTF-8",
+        "table.parquet",
+    )
+
+
+def test_lists_of_words_are_joined_and_records_refused(tmp_path):
+    path = parquet(tmp_path, en_text=[text.split() for text in TEXTS], de_text=TEXTS)
+    assert load(path).frame["en_text"].tolist() == TEXTS
+    parquet(tmp_path, en_text=[{"text": text} for text in TEXTS], de_text=TEXTS)
+    refused(tmp_path, "column 'en_text': a record of text, expected a text", "table.parquet")
+
+
+def test_numbers_are_written_as_people_write_them(tmp_path):
+    path = parquet(tmp_path, id=[1.0, 2.0], en_text=["one", "two"], de_text=["eins", "zwei"])
+    assert load(path, id_column="id").frame["tuple_id"].tolist() == ["1", "2"]
+
+
+def test_words_for_nothing_are_nothing_when_said_and_counted_otherwise(tmp_path):
+    table = rows()
+    table[2]["en_text"], table[3]["de_text"] = "NULL", "\\N"
+    path = str(written(tmp_path, table))
+    notes = load(path, id_column="id", split_column="split").card["notes"]
+    assert "en texts that are only 'NULL': 1" in notes
+    options = {"id_column": "id", "split_column": "split", "missing": ["NULL", "\\N"]}
+    tuples = load(path, allow_missing=True, **options)
+    assert tuples.frame["en_text"].isna().sum() == tuples.frame["de_text"].isna().sum() == 1
+    assert "cells that say that there is nothing: 2" in tuples.card["notes"]
+    with pytest.raises(DataError, match="row 3, column 'en_text' is empty"):
+        load(path, **options)
+
+
+HTML = '<p class="lead">The river &amp; the <b>castle</b>&nbsp;&hellip;</p>\\n<!-- x --> 1 < 2'
+
+
+def test_markup_is_kept_and_counted_or_taken_out(tmp_path):
+    table = rows()
+    table[0]["en_text"] = HTML
+    path = str(written(tmp_path, table))
+    kept, stripped = load(path), load(path, markup="strip")
+    assert kept.frame["en_text"][0] == HTML
+    assert stripped.frame["en_text"][0].split() == [
+        "The",
+        "river",
+        "&",
+        "the",
+        "castle",
+        "…",
+        "1",
+        "<",
+        "2",
+    ]
+    for tuples in (kept, stripped):
+        assert "en texts that hold HTML: 1" in tuples.card["notes"]
+
+
+def test_words_of_markup_are_warned_of_on_the_card(tmp_path):
+    table = [row | {"en_text": f"{row['en_text']} &amp; &quot; &nbsp;"} for row in rows()]
+    tuples = load(str(written(tmp_path, table)), id_column="id", split_column="split")
+    (warning,) = prepare(tuples, tmp_path / "out", min_words=2)["warnings"]
+    assert warning.startswith("en: among the commonest words are amp, nbsp, quot; ")
+    assert "markup: strip" in warning
+
+
+def test_category_is_taken_as_a_label(tmp_path):
+    path = str(written(tmp_path, rows(kind="water")))
+    assert set(load(path, category_column="kind").frame["category"]) == {"water"}
+    assert "category" not in load(path).frame
+
+
+# pictures
+
+
+def illustrated(folder, names, files=None, **options):
+    pictures(folder / "p", files or names)
+    table = [row | {"image": names[i % len(names)]} for i, row in enumerate(rows())]
+    return load(
+        str(written(folder, table)),
+        **{"image_column": "image", "image_folder": str(folder / "p"), **options},
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("Bru\u0308cke.png", "Br\u00fccke.png"),
+        ("Br\u00fccke.png", "Bru\u0308cke.png"),
+        ("lied.png", "LIED.PNG"),
+        ("apfel.png ", "apfel.png"),
+        (".\\apfel.png", "apfel.png"),
+    ],
+)
+def test_picture_is_found_under_another_spelling_which_is_counted(tmp_path, name, file):
+    tuples = illustrated(tmp_path, [name], [file])
+    (tmp_path / "out").mkdir()
+    assert list(tuples.write_images(tmp_path / "out")) == [name]
+    if name not in (".\\apfel.png",):
+        assert any("under another spelling: 1, such as" in note for note in tuples.card["notes"])
+
+
+def test_picture_in_a_folder_named_with_a_backslash(tmp_path):
+    pictures(tmp_path / "p" / "zug", ["wagen.png"])
+    tuples = illustrated(tmp_path, ["zug\\wagen.png"], ["other.png"])
+    assert tuples.frame["image_id"].notna().all()
+
+
+def test_two_files_near_a_name_are_named(tmp_path):
+    with pytest.raises(
+        DataError, match=r"'a\.png', and several are near it: '[aA]\.PNG', '[aA]\.PNG'"
+    ):
+        illustrated(tmp_path, ["a.png"], ["A.PNG", "a.PNG"])
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("https://example.org/a.png", "an address; pictures are not fetched"),
+        ("data:image/png;base64,iVBOR", "an address; pictures are not fetched"),
+        ("aa.png; bb.png", "say picture_separator=';'"),
+        ("aa.pgn", "there is 'aa.png'"),
+        ("elsewhere/aa.png", "there is 'aa.png'"),
+        ("NULL", r"if 'NULL' means nothing, say missing: \['NULL'\]"),
+    ],
+)
+def test_name_that_fits_no_file_comes_with_the_cure(tmp_path, name, cure):
+    with pytest.raises(DataError, match="row 1, column 'image'.*no such picture.*" + cure):
+        illustrated(tmp_path, [name], ["aa.png", "bb.png"])
+
+
+def test_all_bad_pictures_are_named_at_once_or_left_out_and_counted(tmp_path):
+    names = [f"{i}.png" for i in range(12)]
+    pictures(tmp_path / "p", names)
+    for i, content in enumerate([b"", b"<html>", b"\x89PNG\r\n\x1a\n"]):
+        (tmp_path / "p" / f"{i}.png").write_bytes(content)
+    table = [row | {"image": names[i]} for i, row in enumerate(rows())]
+    path = str(written(tmp_path, table))
+    options = {"image_column": "image", "image_folder": str(tmp_path / "p")}
+    message = refused(tmp_path, "3 problems:\n  row 1, column 'image': .*it is empty", **options)
+    assert "a web page" in message
+    assert "row 3, column 'image': " in message
+    tuples = load(path, bad_pictures="missing", allow_missing=True, **options)
+    assert tuples.frame["image_id"].isna().tolist() == [True] * 3 + [False] * 9
+    assert "pictures left out as unreadable: 3" in tuples.card["notes"]
+
+
+def test_missing_folder_of_pictures_is_said_once(tmp_path):
+    refused_by = pytest.raises(DataError, match="nowhere: no such folder of pictures")
+    written(tmp_path, rows(image="a.png"))
+    with refused_by:
+        load(
+            str(tmp_path / "table.csv"),
+            image_column="image",
+            image_folder=str(tmp_path / "nowhere"),
+        )
+
+
+def png(shade):
+    file = io.BytesIO()
+    Image.new("RGB", (9, 9), (shade, 10, 200)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("wrapped", [True, False], ids=["record", "bytes"])
+def test_pictures_in_the_cells_of_a_parquet_file(tmp_path, wrapped):
+    cells = [png(20 * i) for i in range(12)]
+    column = [{"bytes": data, "path": None} for data in cells] if wrapped else cells
+    path = parquet(tmp_path, en_text=TEXTS, de_text=TEXTS[::-1], image=column)
+    tuples = load(path, image_column="image")
+    (tmp_path / "out").mkdir()
+    files = tuples.write_images(tmp_path / "out")
+    for i, image in enumerate(tuples.frame["image_id"]):
+        assert (tmp_path / "out" / files[image]).read_bytes() == cells[i]
+    parquet(tmp_path, en_text=TEXTS, de_text=TEXTS, image=[b"x" * 100_000] * 12)
+    refused(tmp_path, "12 problems", "table.parquet", image_column="image")
+
+
+def test_several_pictures_of_a_row_are_several_tuples_of_its_article(tmp_path):
+    pictures(tmp_path, ["a.png", "b.png"])
+    table = [
+        row | {"image": "a.png | b.png" if i == 0 else "a.png"} for i, row in enumerate(rows())
+    ]
+    frame = load(
+        str(written(tmp_path, table)), image_column="image", id_column="id", picture_separator="|"
+    ).frame
+    assert frame["tuple_id"].tolist()[:3] == ["r0", "r0#2", "r1"]
+    assert frame["article_id"].tolist()[:3] == ["r0", "r0", "r1"]
+    assert len(frame) == 13
+
+
+# what stands in two parts
+
+
+def prepared(folder, table, options=None, **more):
+    tuples = load(
+        str(written(folder, table)), id_column="id", split_column="split", **(options or {})
+    )
+    more = {"vocabulary_size": 8, "min_words": 2, **more}
+    return prepare(tuples, folder / "out", **more)
+
+
+def test_copy_of_a_picture_under_another_name_is_a_leak(tmp_path):
+    names = [f"{i}.png" for i in range(12)]
+    pictures(tmp_path, names)
+    (tmp_path / "0.png").write_bytes((tmp_path / "11.png").read_bytes())
+    table = [row | {"image": names[i]} for i, row in enumerate(rows())]
+    said = (
+        r"image_id of training tuple 'r0' is that of test tuple 'r11' under another name "
+        r"\('0\.png', '11\.png'\)"
+    )
+    with pytest.raises(DataError, match=said):
+        prepared(tmp_path, table, {"image_column": "image"})
+    card = prepared(tmp_path, table, {"image_column": "image"}, leakage="drop")
+    assert card["counts"]["leaking_tuples"] == 1
+    assert "r0" not in set(read_tuples(tmp_path / "out")["tuple_id"])
+    assert sorted(path.name for path in (tmp_path / "out" / "images").iterdir()) == sorted(
+        f"{i:06d}.png" for i in range(1, 12)
+    )
+
+
+@pytest.mark.parametrize("change", ["  {} ", "{}\n", "NFD", "\ufeff{}"])
+def test_text_in_another_spelling_is_a_leak(tmp_path, change):
+    table = rows()
+    text = table[11]["de_text"] + " brücke"
+    table[11]["de_text"] = text
+    table[3]["de_text"] = (
+        unicodedata.normalize("NFD", text) if change == "NFD" else change.format(text)
+    )
+    with pytest.raises(DataError, match=r"de_text of training tuple 'r3'.*in another spelling"):
+        prepared(tmp_path, table)
+
+
+def test_near_copies_are_reported_or_dropped(tmp_path):
+    rng = np.random.default_rng(1)
+    table = rows()
+    long = " ".join(rng.choice(WORDS["de"], 60))
+    table[11]["de_text"], table[3]["de_text"] = long, f"{long} garten"
+    (pair,) = prepared(tmp_path, table)["near_duplicates"]
+    assert (pair["train"], pair["other"], pair["view"]) == ("r3", "r11", "de")
+    card = prepared(tmp_path, table, near_duplicates="drop")
+    assert card["near_duplicates"] == []
+    assert card["counts"]["near_tuples"] == 1
+
+
+# words
+
+
+def test_default_vocabulary_shrinks_to_the_corpus_and_the_card_says_so(tmp_path):
+    card = prepared(tmp_path, rows(), vocabulary_size=None)
+    assert card["vocabularies"] == {"en": 8, "de": 8}
+    assert card["vocabulary_size"] == 2000
+
+
+def test_clauses_are_refused_and_not_taken_for_words(tmp_path):
+    rng = np.random.default_rng(0)
+    letters = list("abcdefghijklmnop")
+    table = [
+        row | {"de_text": " ".join("".join(rng.choice(letters, 14)) for _ in range(9))}
+        for row in rows(40)
+    ]
+    with pytest.raises(DataError, match=r"language 'de': 100% of its words occur once.*14 letters"):
+        prepared(tmp_path, table)
+
+
+def test_stopwords_may_stand_in_a_file(tmp_path):
+    (tmp_path / "mine.txt").write_text("River\nforest\n", encoding="utf-8")
+    given = {"en": str(tmp_path / "mine.txt")}
+    card = prepared(tmp_path, rows(), vocabulary_size=None, stopwords=given)
+    assert sorted(vocabulary(tmp_path / "out", "en")) == sorted(
+        set(WORDS["en"]) - {"river", "forest"}
+    )
+    assert card["stopwords"] == "stopwords-iso, and of en by the caller"
+    with pytest.raises(DataError, match=r"stopwords of 'en': .*nowhere\.txt"):
+        prepared(tmp_path, rows(), stopwords={"en": str(tmp_path / "nowhere.txt")})
+
+
+def test_chinese_words_are_words(tmp_path):
+    words = ["河流", "湖泊", "桥梁", "小船", "雨水", "波浪", "港口", "岛屿", "溪流", "面包"]
+    rng = np.random.default_rng(0)
+    table = [row | {"zh-TW_text": "的".join(rng.choice(words, 12)) + "。"} for row in rows(40)]
+    tuples = load(str(written(tmp_path, table)), languages="en,zh-TW")
+    prepare(tuples, tmp_path / "out", min_words=3, leakage="drop")
+    assert set(vocabulary(tmp_path / "out", "zh-TW")) <= set(words) | set("河湖桥船")
+    assert len(vocabulary(tmp_path / "out", "zh-TW")) >= 8
+
+
+def test_one_problem_is_said_alone_and_many_are_counted():
+    assert several(["a"]) == "a"
+    assert several(list("ab")) == "2 problems:\n  a\n  b"
+    assert re.fullmatch(r"1,200 problems:(\n  x){10}\n  and 1,190 more", several(["x"] * 1200))
