@@ -5,17 +5,25 @@ its parameters.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from m3l.errors import ParameterError, check_values, require
+from m3l.errors import M3LError, ParameterError, check_values, require
 
 from .chapter import project_root
 from .figures import captions
+from .values import NotYAML, read_value
+
+
+class KernelEnded(M3LError, RuntimeError):
+    """The process that ran a chapter's cells ended before they did."""
 
 
 def declared_parameters(path: str | Path) -> dict[str, type]:
@@ -41,6 +49,32 @@ def declared_parameters(path: str | Path) -> dict[str, type]:
     return kinds
 
 
+@contextlib.contextmanager
+def this_python() -> Iterator[None]:
+    """Run notebooks in the Python that runs this, whatever kernels the machine lists.
+
+    A kernel called python3 that stands in ``JUPYTER_PATH`` goes before an environment's own. A
+    build (``M3L_WARM``) has put its kernel there itself.
+    """
+    if os.environ.get("M3L_WARM"):
+        yield
+        return
+    before = os.environ.get("JUPYTER_PATH")
+    start = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel = {"argv": start, "display_name": "Python 3", "language": "python"}
+    with tempfile.TemporaryDirectory(prefix="m3l-") as folder:
+        place = Path(folder, "kernels", "python3")
+        place.mkdir(parents=True)
+        (place / "kernel.json").write_text(json.dumps(kernel), encoding="utf-8")
+        os.environ["JUPYTER_PATH"] = folder + (os.pathsep + before if before else "")
+        try:
+            yield
+        finally:
+            os.environ.pop("JUPYTER_PATH")
+            if before is not None:
+                os.environ["JUPYTER_PATH"] = before
+
+
 def execute(chapter: str | Path, output: str | Path, parameters: dict) -> float:
     """Execute a chapter with papermill; the seconds it took.
 
@@ -51,8 +85,11 @@ def execute(chapter: str | Path, output: str | Path, parameters: dict) -> float:
     papermill.PapermillExecutionError
         A cell failed; the output up to there is kept beside ``output`` with ``.failed`` in its
         name.
+    KernelEnded
+        The process that ran the cells was killed, or could not start; the same is kept.
     """
     import papermill
+    from nbclient.exceptions import DeadKernelError
 
     from m3l.files import atomic
 
@@ -67,20 +104,31 @@ def execute(chapter: str | Path, output: str | Path, parameters: dict) -> float:
     with atomic(output) as temporary:
         scratch = temporary.with_suffix(".ipynb")
         try:
-            papermill.execute_notebook(
-                str(chapter),
-                str(scratch),
-                parameters,
-                progress_bar=False,
-                log_output=False,
-                cwd=root,
-                extra_arguments=["--IPKernelApp.log_level=50"],
-            )
+            with this_python():
+                papermill.execute_notebook(
+                    str(chapter),
+                    str(scratch),
+                    parameters,
+                    kernel_name="python3",
+                    progress_bar=False,
+                    log_output=False,
+                    cwd=root,
+                    extra_arguments=["--IPKernelApp.log_level=50"],
+                )
             os.replace(scratch, temporary)
             failed.unlink(missing_ok=True)
         except papermill.PapermillExecutionError:
             os.replace(scratch, failed)
             raise
+        except (DeadKernelError, RuntimeError) as error:
+            if not isinstance(error, DeadKernelError) and "Kernel died" not in str(error):
+                raise
+            if scratch.is_file():
+                os.replace(scratch, failed)
+            raise KernelEnded(
+                "the process that ran its cells ended: it was killed, often for want of memory, or"
+                f" could not start ({sys.executable})"
+            ) from None
         finally:
             scratch.unlink(missing_ok=True)
     return time.perf_counter() - begun
@@ -89,7 +137,6 @@ def execute(chapter: str | Path, output: str | Path, parameters: dict) -> float:
 def main(arguments: list[str] | None = None) -> int:
     """Command line: execute one chapter; 1 and a plain message if it fails."""
     import papermill
-    import yaml
 
     parser = argparse.ArgumentParser(
         prog="python -m m3l_book.execute",
@@ -104,23 +151,19 @@ def main(arguments: list[str] | None = None) -> int:
         action="append",
         default=[],
         metavar=("NAME", "VALUE"),
-        help="a value in YAML",
+        help="a value in YAML 1.2",
     )
     parser.add_argument("--parameters", default="{}", metavar="JSON", help="all values at once")
     options = parser.parse_args(arguments)
-    values = {}
-    for name, text in [(None, options.parameters), *options.parameter]:
-        try:
-            values |= json.loads(text) if name is None else {name: yaml.safe_load(text)}
-        except (yaml.YAMLError, json.JSONDecodeError) as error:
-            print(
-                f"\n{f'-p {name}' if name else '--parameters'} {text!r} is not"
-                f" {'YAML' if name else 'JSON'}: {' '.join(str(error).split())}",
-                file=sys.stderr,
-            )
-            return 1
     try:
+        kinds = declared_parameters(options.chapter) if options.parameter else {}
+        values = json.loads(options.parameters)
+        for name, text in options.parameter:
+            values[name] = _value(name, text, kinds.get(name))
         seconds = execute(options.chapter, options.output, values)
+    except json.JSONDecodeError as error:
+        print(f"\n--parameters {options.parameters!r} is not JSON: {error}", file=sys.stderr)
+        return 1
     except papermill.PapermillExecutionError as error:
         print(
             f"\n{options.chapter} failed in cell {error.exec_count}: {error.ename}:"
@@ -128,11 +171,18 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    except (ParameterError, FileNotFoundError) as error:
+    except (ParameterError, KernelEnded, FileNotFoundError) as error:
         print(f"\n{options.chapter}: {error}", file=sys.stderr)
         return 1
     print(f"{options.chapter.name} -> {options.output} in {seconds:.0f} s")
     return 0
+
+
+def _value(name: str, text: str, kind: type | None) -> object:
+    try:
+        return read_value(text, kind)
+    except NotYAML as error:
+        raise ParameterError(f"-p {name} {text!r} is not YAML: {error}") from None
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ readers, and no code reads them.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import yaml
-
 from m3l.errors import DataError
+
+from .values import NotYAML, read_yaml
 
 SHORT = {"ZeroshotTM-KD": "KD", "ZeroshotTM": "Zeroshot", "M3L-Contrast": "M3L"}
 SHORT |= {"raw embeddings": "raw"}
@@ -64,8 +64,8 @@ def read_contender(text: str) -> Contender:
     if not brace:
         return Contender(text.strip())
     try:
-        variant = yaml.safe_load(brace + rest)
-    except yaml.YAMLError as error:
+        variant = read_yaml(brace + rest)
+    except NotYAML as error:
         raise DataError(f"{text!r}: what stands in braces is no mapping ({error})") from None
     if not isinstance(variant, dict):
         raise DataError(f"{text!r}: what stands in braces is no mapping")

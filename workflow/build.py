@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import fcntl
 import fnmatch
+import json
 import os
 import shutil
 import signal
@@ -19,7 +20,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import yaml
 from jsonschema import ValidationError
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
@@ -32,8 +32,9 @@ sys.path.insert(0, str(ROOT / "workflow"))
 import warm  # noqa: E402
 
 from m3l.errors import M3LError  # noqa: E402
-from m3l.files import TEMPORARY  # noqa: E402
+from m3l.files import TEMPORARY, atomic  # noqa: E402
 from m3l_book.records import planning  # noqa: E402
+from m3l_book.values import NotYAML, read_yaml  # noqa: E402
 
 
 class Refused(Exception):
@@ -65,7 +66,10 @@ def read_profile(name: str) -> dict:
     if name not in profiles():
         raise Refused(f"PROFILE={name!r} is unknown; valid: {', '.join(profiles())}")
     place = f"workflow/profiles/{name}.yaml"
-    profile = yaml.safe_load((ROOT / place).read_text(encoding="utf-8"))
+    try:
+        profile = read_yaml((ROOT / place).read_text(encoding="utf-8"))
+    except (NotYAML, UnicodeDecodeError) as error:
+        raise Refused(f"{place} is not YAML: {error}") from None
     try:
         validate(profile, str(SCHEMA), set_default=False)
     except WorkflowError as error:
@@ -157,8 +161,18 @@ def cards() -> list[str]:
     return ["--resources", "gpu=1"] if any(GPUS.glob("*")) and not hidden else []
 
 
-def snakemake(profile: str, targets: list[str], options: list[str], more: dict[str, str]) -> int:
-    """Run Snakemake for targets; its exit status."""
+def configuration(profile: dict) -> str:
+    """The file from which Snakemake takes a profile: as JSON, since in the YAML that it reads the
+    language ``no`` is false.
+    """
+    path = ROOT / "build" / profile["profile"] / "profile.json"
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(profile, ensure_ascii=False, indent=1), encoding="utf-8")
+    return str(path.relative_to(ROOT))
+
+
+def snakemake(config: str, targets: list[str], options: list[str], more: dict[str, str]) -> int:
+    """Run Snakemake for targets with a configuration; its exit status."""
     command = [
         *(
             sys.executable,
@@ -168,7 +182,7 @@ def snakemake(profile: str, targets: list[str], options: list[str], more: dict[s
             "--snakefile",
             "workflow/Snakefile",
             "--configfile",
-            f"workflow/profiles/{profile}.yaml",
+            config,
         ),
         *("--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules", *options),
     ]
@@ -275,7 +289,7 @@ def make(options: argparse.Namespace, passed: list[str], elsewhere: bool) -> int
     """Make what is asked for, under the locks that it needs; the exit status."""
     profile, records = read_profile(options.profile), ROOT / "runs" / options.profile
     if options.add:
-        planning.add_point(profile, records, options.add[0], yaml.safe_load(options.add[1]))
+        planning.add_point(profile, records, options.add[0], read_yaml(options.add[1]))
     plan = planning.make_plan(profile, planning.added_points(records))
     if options.record:
         return record(options.profile, plan, records)
@@ -287,19 +301,19 @@ def make(options: argparse.Namespace, passed: list[str], elsewhere: bool) -> int
         except BlockingIOError as holder:
             message = f"another build ({holder}) is running in {ROOT}; wait for it to end"
             raise Busy(message) from None
-        more = {}
+        more, config = {}, configuration(profile)
         if not options.dry_run:
             sweep(options.profile)
             more = {} if elsewhere else stack.enter_context(server())
         if not options.runs:
-            return snakemake(options.profile, options.targets, flags, more)
+            return snakemake(config, options.targets, flags, more)
         mine = claim(stack, options.profile, plan, options.runs)
         with locked(records / "locks" / "data", wait=True):
-            code = snakemake(options.profile, ["embeddings"], flags, more)
+            code = snakemake(config, ["embeddings"], flags, more)
         targets = [f"runs/{options.profile}/{run}/metrics.json" for run in mine]
         if code == 0 and targets:
             rules = ["--allowed-rules", "train", "speed"]
-            code = snakemake(options.profile, targets, [*rules, *flags], more)
+            code = snakemake(config, targets, [*rules, *flags], more)
         return code
 
 
@@ -310,7 +324,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         code = make(options, passed, elsewhere)
-    except (Refused, M3LError, yaml.YAMLError) as error:
+    except (Refused, M3LError, NotYAML) as error:
         print(error, file=sys.stderr)
         return getattr(error, "status", 2)
     if code and elsewhere:

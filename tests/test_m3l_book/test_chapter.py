@@ -1,8 +1,13 @@
+import json
+import os
+import sys
+
 import nbformat
 import pytest
 
 from m3l.errors import ParameterError, check_values
 from m3l_book import chapter, execute
+from m3l_book.values import NotYAML, read_value, read_yaml
 
 
 def written(path, *cells):
@@ -172,3 +177,81 @@ def test_captions_are_counted_by_kind_with_the_chapters_number(monkeypatch, caps
     html = [getattr(x, "_repr_html_", lambda: None)() or x.data for x in shown]
     text = " ".join(html)
     assert text.count("Of &lt;b&gt;somebody&lt;/b&gt;.") == 2 and "<b>somebody" not in text
+
+
+# values from the command line
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (float, "1e-2", 0.01),
+        (float, "3", 3.0),
+        (str, "2024", "2024"),
+        (str, "2024-05-01", "2024-05-01"),
+        (str, "010", "010"),
+        (str, "no", "no"),
+        (str, "'quoted'", "quoted"),
+        (int, "010", 10),
+        (bool, "true", True),
+        (list, "[en, no, zh-TW]", ["en", "no", "zh-TW"]),
+        (
+            dict,
+            "{no: [use-multilingual], on: 2024-05-01}",
+            {"no": ["use-multilingual"], "on": "2024-05-01"},
+        ),
+        (dict, "{learning_rate: 1e-3}", {"learning_rate": 0.001}),
+        (None, "{yes: 1}", {"yes": 1}),
+    ],
+)
+def test_values_are_what_people_mean(kind, text, value):
+    read = read_value(text, kind)
+    assert read == value
+    assert type(read) is type(value)
+
+
+@pytest.mark.parametrize("text", ["a: b: c", "{a: 1, a: 2}", "[1, 2", "@x"])
+def test_what_is_no_yaml_is_said_in_a_line(text):
+    with pytest.raises(NotYAML) as error:
+        read_yaml(text)
+    assert "\n" not in str(error.value)
+
+
+def test_number_of_the_wrong_type_is_still_refused(tmp_path, capsys):
+    path = written(tmp_path / "a.ipynb", "topics: int = 3  # number\nrate: float = 1.0  # a rate")
+    for name, text in (("topics", "1e-2"), ("topics", "3.5"), ("rate", "fast")):
+        assert execute.main([str(path), str(tmp_path / "o.ipynb"), "-p", name, text]) == 1
+        assert f"{name}=" in capsys.readouterr().err
+
+
+# the Python that runs a chapter
+
+
+def test_a_chapter_runs_in_the_python_that_was_called(tmp_path, monkeypatch):
+    place = tmp_path / "kernels" / "python3"
+    place.mkdir(parents=True)
+    spec = {"argv": ["/nowhere/python", "-f", "{connection_file}"], "display_name": "other"}
+    (place / "kernel.json").write_text(json.dumps(spec | {"language": "python"}))
+    monkeypatch.setenv("PYTHONPATH", str(chapter.project_root()))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    monkeypatch.delenv("M3L_WARM", raising=False)
+    path = written(
+        tmp_path / "a.ipynb", "n: int = 3  # number", START, "import sys; print(sys.executable)"
+    )
+    execute.execute(path, tmp_path / "out.ipynb", {})
+    assert sys.executable in str(nbformat.read(tmp_path / "out.ipynb", 4).cells[-1].outputs)
+    assert os.environ["JUPYTER_PATH"] == str(tmp_path)
+
+
+def test_a_killed_kernel_is_one_line_and_keeps_the_old_output(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PYTHONPATH", str(chapter.project_root()))
+    path = written(
+        tmp_path / "a.ipynb",
+        "n: int = 3  # number",
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    )
+    (tmp_path / "out.ipynb").write_text("old")
+    assert execute.main([str(path), str(tmp_path / "out.ipynb")]) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "a.ipynb: " in line]
+    assert "the process that ran its cells ended" in line
+    assert (tmp_path / "out.ipynb").read_text() == "old"

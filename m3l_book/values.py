@@ -1,0 +1,50 @@
+"""Values as people write them: YAML 1.2, in which ``no`` is Norwegian and ``1e-3`` a number."""
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ruamel.yaml import YAML
+
+
+class NotYAML(ValueError):
+    """A text is not YAML: the message says why, in a line."""
+
+
+@cache
+def _reader() -> "YAML":
+    from ruamel.yaml import YAML, constructor
+
+    class Plain(constructor.SafeConstructor):
+        """What looks like a date is the text that stands there."""
+
+    Plain.add_constructor("tag:yaml.org,2002:timestamp", Plain.construct_yaml_str)
+    reader = YAML(typ="safe", pure=True)
+    reader.Constructor = Plain
+    return reader
+
+
+def read_yaml(text: str) -> object:
+    """What a text in YAML 1.2 says; `NotYAML` if it is none."""
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return _reader().load(text)
+    except (YAMLError, ValueError) as error:
+        raise NotYAML(" ".join(str(error).split())) from None
+
+
+def read_value(text: str, kind: type | None = None) -> object:
+    """The value that a text stands for where one of a type is expected.
+
+    What is expected to be a text is taken as it stands, so that ``010`` and ``2024-05-01`` are no
+    numbers, unless it is in quotes.
+    """
+    if kind is str and text.strip()[:1] not in ("'", '"'):
+        return text
+    if kind is float:
+        try:
+            return float(text)
+        except ValueError:
+            return read_yaml(text)
+    return read_yaml(text)
