@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -75,7 +76,7 @@ def provenance_text(params: dict, data: dict, versions: dict, seconds: float) ->
             text = json.dumps(value, ensure_ascii=False)
             fits = len(text) <= LONGEST or not isinstance(value, (list, dict))
             (short if fits else long)[name] = text
-    listed = [f"`{name}={text}`" for name, text in short.items()]
+    listed = [_code(f"{name}={text}") for name, text in short.items()]
     listed += [f"`{name}`: {len(params[name])} entries, below" for name in long]
     hashes = [f"{name} `{str(value)[:16]}`" for name, value in data.items()]
     if len(hashes) > FEWEST:
@@ -91,11 +92,19 @@ def provenance_text(params: dict, data: dict, versions: dict, seconds: float) ->
     lines = "\n".join(f"- **{name}**: {value}" for name, value in rows.items())
     folds = "".join(
         f"\n::::{{admonition}} {name}\n:class: dropdown provenance\n\n"
-        f"{text if name == 'data' else f'`{text}`'}\n::::\n"
+        f"{text if name == 'data' else _code(text)}\n::::\n"
         for name, text in long.items()
     )
     head = ":::::{admonition} How this page was made\n:class: dropdown provenance\n"
     return f"{head}\n{lines}\n{folds}:::::\n"
+
+
+def _code(text: str) -> str:
+    """A text as code in Markdown, whatever signs it has."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    blank = " " if longest else ""
+    return f"{fence}{blank}{text}{blank}{fence}"
 
 
 def source(function: Callable) -> None:

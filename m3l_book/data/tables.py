@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from m3l.errors import DataError, require
+from m3l.files import digest
 
 DELIMITERS = (",", ";", "\t", "|")
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -68,6 +69,16 @@ def read_table(path: str | Path, delimiter: str = "", encoding: str = "") -> Tab
     if kinds[kind] is _text:
         return _text(path, delimiter, encoding)
     return kinds[kind](path)
+
+
+def fingerprint(path: str | Path) -> str:
+    """What changes if a file, or any file below a folder, is another: a digest of names, sizes and
+    times.
+    """
+    path = Path(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    there = [(file, file.stat()) for file in files if file.exists()]
+    return digest(*(f"{file} {about.st_size} {about.st_mtime_ns}" for file, about in there))
 
 
 def shown(value: object, longest: int = 60) -> str:

@@ -1,11 +1,12 @@
 """Figures and tables with a caption and a number, counted down a page."""
 
 import os
-from html import escape
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
+from ..shown import as_html
+from ..tables.cells import styled
 from . import style
 
 if TYPE_CHECKING:
@@ -32,15 +33,34 @@ def figure(drawn: Figure, text: str) -> None:
     from IPython.display import HTML, display
 
     style.show(drawn)
-    caption = escape(numbered("Figure", text), quote=False)
+    caption = as_html(numbered("Figure", text))
     display(HTML(f'<p class="figure-caption">{caption}</p>'))
 
 
-def table(shown: "DataFrame | Styler", text: str) -> None:
-    """Put a table on the page with its caption, in plain text, above it; a frame without its
-    index.
+def table(
+    shown: "DataFrame | Styler",
+    text: str,
+    left: bool = False,
+    index: bool = False,
+    **formatting: object,
+) -> None:
+    """Put a table on the page with its caption, in plain text, above it.
+
+    Parameters
+    ----------
+    shown : pandas.DataFrame, or Styler
+        A frame of plain texts and numbers, or what `m3l_book.tables.cells.styled` made.
+    text : str
+        The caption.
+    left, index : bool
+        Of a frame: whether its cells are set from the left, and its index is shown.
+    formatting
+        Of a frame's numbers: what `Styler.format` takes.
     """
     from IPython.display import display
 
-    styled = shown if hasattr(shown, "set_caption") else shown.style.hide(axis="index")
-    display(styled.set_caption(escape(numbered("Table", text), quote=False)))
+    if not hasattr(shown, "set_caption"):
+        shown = styled(shown, index=index)
+        shown = shown.format(**formatting) if formatting else shown
+        shown = shown.set_properties(**{"text-align": "left"}) if left else shown
+    display(shown.set_caption(as_html(numbered("Table", text))))

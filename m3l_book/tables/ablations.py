@@ -15,8 +15,9 @@ from ..recorded import Recorded
 from ..records.results import PAIRS, as_in_the_paper, scores
 from ..records.run import Run, updates_an_epoch
 from ..records.selection import PAPER_MODELS, encoders_of, languages_of, spaces_of
+from ..shown import as_html
 from ..variants import Contender, contender, contender_of
-from .cells import score_cell, spread
+from .cells import score_cell, spread, styled
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -189,8 +190,9 @@ def table4(
             of_pairs = rows[0]["pair_articles"]
             jsd = score_cell(divergences, printed.get((pair, "JSD")), of_pairs, kept.get("JSD"))
             line[f"JSD {query} – {item}"] = jsd
-        lines[name.replace(" + ", "<br>")] = line
-    return pd.DataFrame(lines).style.set_table_attributes('class="paper-table"')
+        lines[as_html(name).replace(" + ", "<br>")] = line
+    shown = styled(pd.DataFrame(lines), markup=True, index=True)
+    return shown.set_table_attributes('class="paper-table"')
 
 
 def _recorded_cell(run: Run, pair: str, recorded: Recorded) -> dict[str, float | None]:

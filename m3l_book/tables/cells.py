@@ -1,16 +1,59 @@
 """What the cells of tables hold."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from m3l.metrics.uncertainty import interval_of_mean
+
+from ..shown import as_html
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from pandas.io.formats.style import Styler
+
+
+def styled(
+    frame: "DataFrame", markup: bool | Collection[str] = (), index: bool = False
+) -> "Styler":
+    """A frame ready to be shown, its texts as themselves.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+    markup : bool or names of columns
+        The columns whose cells, and with True whose heads and the index too, are HTML made here.
+        Whatever of a corpus is in them must have gone through `m3l_book.shown.as_html`.
+    index : bool
+        Whether the index is shown.
+    """
+    shown = frame.copy()
+    if markup is not True:
+        for place, column in enumerate(frame.columns):
+            if column not in markup:
+                cells = frame.iloc[:, place]
+                texts = [as_html(v) if isinstance(v, str) else v for v in cells]
+                if any(isinstance(v, str) for v in cells):
+                    shown.isetitem(place, texts)
+        shown.columns = [as_html(c) if isinstance(c, str) else c for c in frame.columns]
+        if index and frame.index.nlevels == 1:
+            shown.index = [as_html(i) if isinstance(i, str) else i for i in frame.index]
+    return shown.style if index else shown.style.hide(axis="index")
 
 
 def shorten(text: str | None, n: int = 60) -> str:
     """The text cut at a word to about ``n`` characters, with an ellipsis if anything went."""
     text = text or ""
     return text if len(text) <= n else text[:n].rsplit(" ", 1)[0] + " …"
+
+
+def names_of(rows: "DataFrame", language: str) -> list[str]:
+    """What each row's article is called: its title in a language, or in another, or its id."""
+    own = f"{language}_title"
+    columns = [own, *(c for c in rows if c.endswith("_title") and c != own), "article_id"]
+    found = rows[[c for c in columns if c in rows]].astype(object)
+    return [next(str(v) for v in row if v is not None and v == v) for row in found.to_numpy()]
 
 
 def spread(values: np.ndarray, digits: int = 3) -> str:

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..data.prepared import read_tuples, views_of
 from ..data.splits import SPLITS
-from .cells import shorten
+from ..shown import as_html, as_markdown
+from .cells import names_of, shorten, styled
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -31,7 +32,7 @@ def counts_table(cards: Mapping[str, Mapping], data: str) -> "Styler":
                 row |= {"part": split, "tuples": counts["tuples"], "articles": counts["articles"]}
                 row |= {"with a picture": counts["illustrated"], "pictures": counts["pictures"]}
                 rows.append(row)
-    return pd.DataFrame(rows).style.hide(axis="index").format("{:,}", subset=NUMBERS)
+    return styled(pd.DataFrame(rows)).format("{:,}", subset=NUMBERS)
 
 
 def left_out_line(name: str, card: Mapping) -> str:
@@ -91,8 +92,8 @@ def near_duplicates_table(card: Mapping, folder: str, n: int = 5) -> "Styler":
     import pandas as pd
 
     pairs = card["near_duplicates"]
-    title = read_tuples(folder).drop_duplicates("article_id").set_index("article_id")
-    title = title[f"{card['languages'][0]}_title"]
+    rows = read_tuples(folder).drop_duplicates("article_id")
+    title = dict(zip(rows["article_id"], names_of(rows, card["languages"][0]), strict=True))
     chosen = np.unique(np.linspace(0, len(pairs) - 1, n).astype(int))
     rows = [
         {
@@ -102,16 +103,15 @@ def near_duplicates_table(card: Mapping, folder: str, n: int = 5) -> "Styler":
         }
         for i in chosen
     ]
-    table = pd.DataFrame(rows).style.hide(axis="index")
-    return table.format(escape="html", na_rep="").set_properties(**LEFT)
+    return styled(pd.DataFrame(rows)).format(na_rep="").set_properties(**LEFT)
 
 
 def options_line(name: str, card: Mapping) -> str:
     """A corpus's options in a sentence of Markdown."""
     parts = [f"least words a document: {card['min_words']}"]
     for key, value in card["options"].items():
-        if value not in ("", 0, False):
-            parts.append(f"{key.replace('_', ' ')}: {value}")
+        if value not in ("", 0, False, []):
+            parts.append(f"{key.replace('_', ' ')}: {as_markdown(value)}")
     if "true_topics" in card:
         topics = len(card["true_topics"])
         how = "by k-means over their names, category and Unicode order"
@@ -153,18 +153,30 @@ def sample_table(folder: str, languages: Sequence[str], n: int) -> "Styler":
 
     sample, columns = sample_of(folder, n), {}
     for language in languages:
-        titles, texts = sample[f"{language}_title"], sample[f"{language}_text"]
-        pairs = zip(titles, texts, strict=True)
-        columns[language] = [f"{title or ''}: {shorten(text, 220)}" for title, text in pairs]
-    return pd.DataFrame(columns).style.hide(axis="index").set_properties(**LEFT)
+        names, texts = names_of(sample, language), sample[f"{language}_text"]
+        pairs = zip(names, texts, strict=True)
+        columns[language] = [f"{n}: {shorten(t, 220)}" if t else "–" for n, t in pairs]
+    return styled(pd.DataFrame(columns)).set_properties(**LEFT)
+
+
+def card_lines(name: str, card: Mapping) -> str:
+    """A data card as Markdown: what it is, and what became of it on the way."""
+    shown = ("source", "licence", "stopwords", "biases")
+    lines = [f"**{key}**: {as_markdown(card[key])}" for key in shown]
+    lines += [f"**as read**: {as_markdown(note)}" for note in card.get("notes", [])]
+    lines += [f"**to look at**: {as_markdown(warning)}" for warning in card.get("warnings", [])]
+    listed = "\n".join(f"- {line}" for line in lines)
+    return f"**{name}**\n\n{listed}"
 
 
 def words_marked(words: Iterable[str], kept: Iterable[str], stop: Iterable[str]) -> str:
-    """Words as Markdown: those of the vocabulary bold, stopwords struck."""
+    """Words as HTML: those of the vocabulary bold, stopwords struck."""
     kept, stop = set(kept), set(stop)
     marked = []
     for word in words:
-        marked.append(f"**{word}**" if word in kept else f"<s>{word}</s>" if word in stop else word)
+        shown = f"<bdi>{as_html(word)}</bdi>"
+        kind = "b" if word in kept else "s" if word in stop else ""
+        marked.append(f"<{kind}>{shown}</{kind}>" if kind else shown)
     return " ".join(marked)
 
 
@@ -197,4 +209,4 @@ def raw_table(rows: Sequence[Mapping]) -> "Styler":
         }
         for row in rows
     ]
-    return pd.DataFrame(lines).style.hide(axis="index").format(precision=3)
+    return styled(pd.DataFrame(lines)).format(precision=3)

@@ -12,6 +12,7 @@ import numpy as np
 from m3l.errors import DataError, require
 
 from ..records.run import Run
+from .cells import styled
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -86,7 +87,7 @@ def speed_table(speed: Mapping) -> "DataFrame":
 
 def styled_speed(speed: Mapping) -> "Styler":
     """`speed_table`, ready to be shown."""
-    table = speed_table(speed).style.hide(axis="index")
+    table = styled(speed_table(speed))
     return table.format({"tuples a second": "{:,.0f}", "ratio": "{:.1f}"})
 
 

@@ -18,8 +18,9 @@ from ..data.schema import PICTURES
 from ..measured import Measurements
 from ..records.run import Run
 from ..records.selection import corpus_of, has_pictures, home_of
+from ..shown import as_html
 from ..variants import Contender, contender_of
-from .cells import own_direction
+from .cells import own_direction, styled
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -148,14 +149,14 @@ def reading(runs: Sequence[Run], test: Corpus, tuple_row: int, words: int = 5) -
 
     rows = []
     for run in runs:
-        model, home = str(contender_of(run.params)), home_of(run)
+        model, home = as_html(contender_of(run.params)), home_of(run)
         if home:
             trained = ", ".join(run.params["train_views"])
-            students = f" to {trained}" if run.params.get("teacher") else ""
-            model += f"<br><small>from {home}{students}</small>"
+            students = f" to {as_html(trained)}" if run.params.get("teacher") else ""
+            model += f"<br><small>from {as_html(home)}{students}</small>"
         cells = {view: _top_topic(run, test, view, tuple_row, words) for view in test.views}
         rows.append({"model": model, **cells})
-    frame = pd.DataFrame(rows).style.hide(axis="index")
+    frame = styled(pd.DataFrame(rows), markup=True)
     return frame.set_table_attributes('class="reading-table"')
 
 
@@ -166,7 +167,7 @@ def _top_topic(run: Run, test: Corpus, view: str, tuple_row: int, words: int) ->
         return "–"
     k = int(run.theta[view][item].argmax())
     lines = [
-        f"{', '.join(topics[k][:words])} <small>({language})</small>"
+        f"{as_html(', '.join(topics[k][:words]))} <small>({as_html(language)})</small>"
         for language, topics in run.topics.items()
     ]
     return f"<b>{k}</b> {'<br>'.join(lines)}"
@@ -190,7 +191,7 @@ def top_topic_table(
             where = f"{corpus} {own_direction(pair, roles[corpus]).replace('→', '–')}"
             rows.setdefault(where, {})[who.model] = f"{mean.mean():.1f}%{deviation}"
     columns = [model for model in models if any(model in row for row in rows.values())]
-    return pd.DataFrame(rows).T.reindex(columns=columns).fillna("–").style
+    return styled(pd.DataFrame(rows).T.reindex(columns=columns).fillna("–"), index=True)
 
 
 def category_table(runs: Sequence[Run], tests: Mapping[tuple, Corpus], data: str) -> "Styler":
@@ -215,8 +216,7 @@ def category_table(runs: Sequence[Run], tests: Mapping[tuple, Corpus], data: str
     require(len(rows) > 0, "no record's corpus has known labels", DataError)
     means = pd.DataFrame(rows).groupby(["corpus", "view", "model"], sort=False).mean()
     table = means.sort_index(level=[0, 1], sort_remaining=False).reset_index()
-    styled = table.rename(columns={"nmi": "NMI"}).style.hide(axis="index")
-    return styled.format(precision=3, na_rep="–")
+    return styled(table.rename(columns={"nmi": "NMI"})).format(precision=3, na_rep="–")
 
 
 def _reader(run: Run, pictures: bool) -> str:
@@ -266,7 +266,7 @@ def junk_table(quality: "DataFrame") -> "Styler":
     once = quality.drop_duplicates(["corpus", "name", "setting", "seed"])
     once = once.assign(model=once["name"] + once["setting"].map(lambda s: f" {s}" if s else ""))
     means = once.groupby(["corpus", "model"], sort=False)["junk"].agg(list(columns))
-    table = means.reset_index().rename(columns=columns).style.hide(axis="index")
+    table = styled(means.reset_index().rename(columns=columns))
     return table.format("{:.1%}", subset=list(columns.values()), na_rep="–")
 
 
@@ -280,6 +280,6 @@ def junk_topics(run: Run, n: int = 8) -> "tuple[int, Styler | None]":
             row[language] = ", ".join(words[row["topic"]][:6])
     if not rows:
         return 0, None
-    table = pd.DataFrame(rows[:n]).style.hide(axis="index").format(precision=3)
+    table = styled(pd.DataFrame(rows[:n])).format(precision=3)
     table = table.format("{:.2%}", subset=["share"])
     return len(rows), table.set_properties(**{"text-align": "left"})

@@ -13,17 +13,18 @@ from m3l.model import top_topics
 from ..data.prepared import read_tuples
 from ..data.schema import PICTURES
 from ..records.run import Run
+from .cells import names_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 
 def titles(folder: str | Path, test: Corpus) -> dict[str, dict[str, str]]:
-    """The title of each article, by language."""
+    """What each article is called, by language: its title there, or in another, or its id."""
     frame = read_tuples(folder)
     articles = frame["article_id"].astype(str)
     return {
-        language: dict(zip(articles, frame[f"{language}_title"], strict=True))
+        language: dict(zip(articles, names_of(frame, language), strict=True))
         for language in test.text_views
     }
 

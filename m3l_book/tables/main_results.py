@@ -15,7 +15,7 @@ from ..records.results import as_in_the_paper, coherences
 from ..records.run import Run
 from ..records.selection import MAIN, PAPER_MODELS, languages_of
 from ..variants import Contender
-from .cells import score_cell
+from .cells import score_cell, styled
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -37,7 +37,7 @@ def score_table(rows: Sequence[Mapping]) -> "Styler":
         }
         for row in rows
     ]
-    return pd.DataFrame(lines).style.hide(axis="index").format(precision=3)
+    return styled(pd.DataFrame(lines)).format(precision=3)
 
 
 def quality_line(measured: Mapping) -> str:
@@ -69,7 +69,7 @@ def topic_table(
     for view, topics in words.items():
         columns[view] = [", ".join(topics[k][:8]) for k in largest]
     left = {"text-align": "left"}
-    return pd.DataFrame(columns).style.hide(axis="index").set_properties(**left)
+    return styled(pd.DataFrame(columns)).set_properties(**left)
 
 
 def settings_lines(runs: Sequence[Run]) -> list[str]:
@@ -231,7 +231,8 @@ class PaperTable:
         # the measures of a model that answers every direction
         columns = max((list(line) for line in lines.values()), key=len)
         frame = pd.DataFrame(lines).reindex(index=columns).fillna("–")
-        return frame.style.set_table_attributes('class="paper-table"')
+        shown = styled(frame, markup=True, index=True)
+        return shown.set_table_attributes('class="paper-table"')
 
     def _rows(self, model: str, query: str, item: str) -> "DataFrame":
         scores = self.scores

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..claims.judging import OUTCOMES, SEEDS, Case, Verdict
 from ..claims.reading import CONSTANT, STANDINGS, Claim
 from ..claims.sensitivity import Change
-from .cells import own_direction
+from .cells import own_direction, styled
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -264,7 +264,7 @@ def case_table(verdicts: Iterable[Verdict], roles: Roles) -> "Styler":
                     "right": case.right,
                 }
             )
-    return pd.DataFrame(rows).style.hide(axis="index")
+    return styled(pd.DataFrame(rows))
 
 
 def numbers_table(rows: Sequence[Mapping]) -> "Styler":
@@ -283,7 +283,7 @@ def numbers_table(rows: Sequence[Mapping]) -> "Styler":
         }
         for row in rows
     ]
-    return pd.DataFrame(lines).style.hide(axis="index").format(precision=3)
+    return styled(pd.DataFrame(lines)).format(precision=3)
 
 
 def _combination(case: Case) -> str:
@@ -314,5 +314,5 @@ def _chip(verdict: Verdict) -> str:
 def _styled(rows: Sequence[Mapping]) -> "Styler":
     import pandas as pd
 
-    frame = pd.DataFrame(list(rows)).style.hide(axis="index")
+    frame = styled(pd.DataFrame(list(rows)), markup=True)
     return frame.set_table_attributes('class="verdict-table"')

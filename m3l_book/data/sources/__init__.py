@@ -24,7 +24,7 @@ def load_source(name: str, cache: str | Path = "data/cache", **options) -> Tuple
     Parameters
     ----------
     name : str
-        A key of `SOURCES`.
+        What the corpus is called: a key of `SOURCES`, unless the option ``from`` names one.
     cache : path
         Folder of encoder outputs, for sources that need an encoder.
     options
@@ -35,8 +35,10 @@ def load_source(name: str, cache: str | Path = "data/cache", **options) -> Tuple
     ParameterError
         The name or an option is unknown; the message lists the valid ones.
     """
-    choose("corpus", name, SOURCES)
-    function = import_module(SOURCES[name]).load
-    if "cache" in signature(function).parameters:
-        options = {"cache": cache, **options}
-    return function(**check_options(f"options of corpus {name!r}", function, options))
+    kind = options.pop("from", name)
+    choose("corpus", kind, SOURCES)
+    function = import_module(SOURCES[kind]).load
+    given = {"cache": cache} if "cache" in signature(function).parameters else {}
+    tuples = function(**check_options(f"options of corpus {name!r}", function, given | options))
+    tuples.name = name
+    return tuples

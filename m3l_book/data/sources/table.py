@@ -35,7 +35,6 @@ def load(
     delimiter: str = "",
     encoding: str = "",
     seed: int = 0,
-    name: str = "table",
     licence: str = "not stated",
 ) -> Tuples:
     """Read the corpus.
@@ -69,7 +68,7 @@ def load(
         Divides the names of several pictures in a cell.
     delimiter, encoding : str
         Of a text file: by default found in it, and UTF-8.
-    name, licence : str
+    licence : str
         For the data card.
 
     Raises
@@ -122,7 +121,7 @@ def load(
         "notes": _notes(reader),
         "biases": "Not described: the corpus is the user's own.",
     }
-    return Tuples(name, frame, chosen, reader.write_images if reader.pictures else None, card)
+    return Tuples("table", frame, chosen, reader.write_images if reader.pictures else None, card)
 
 
 def _frame(reader: Reader, languages: Sequence[str], named: Mapping[str, str]):

@@ -1,0 +1,35 @@
+"""Texts of a corpus as pages show them: every sign as itself, run and parsed by nobody.
+
+A corpus is somebody else's data. A title may be ``</table><script>``, a word ``*``, a price $5.
+"""
+
+import html
+import re
+
+DOLLAR = '<span class="tex2jax_ignore mathjax_ignore">&#36;</span>'
+"""A dollar that begins no formula, neither for MyST, nor for JupyterLab, nor for MathJax."""
+
+PUNCTUATION = re.compile(r"[!#%'()*+,\-./:;=?@\[\\\]^_`{|}~]")
+
+
+def as_html(text: object) -> str:
+    """A text as HTML that shows it."""
+    return html.escape(str(text)).replace("$", DOLLAR)
+
+
+def as_markdown(text: object) -> str:
+    """A text as Markdown that shows it, on one line.
+
+    Signs that mean something are written as character references, which Markdown reads as the sign
+    and never as markup.
+    """
+    line = " ".join(str(text).split())
+    return "".join(_reference(sign) for sign in line)
+
+
+def _reference(sign: str) -> str:
+    if sign == "$":
+        return DOLLAR
+    if sign in '<>&"' or PUNCTUATION.match(sign):
+        return f"&#{ord(sign)};"
+    return sign
