@@ -184,7 +184,10 @@ def snakemake(config: str, targets: list[str], options: list[str], more: dict[st
             "--configfile",
             config,
         ),
-        *("--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules", *options),
+        *("--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules"),
+        # its scheduler looks again once a timespan for every job that has ended: at the 1 s that is
+        # its default, a third of a core after a hundred jobs
+        *("--max-jobs-per-timespan", "500/5s", *options),
     ]
     process = subprocess.Popen(command, cwd=ROOT, env=environment() | more)
     try:
