@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import nbformat
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from m3l.files import atomic, digest_file
+from m3l.files import atomic, digest_file, read_json
 from m3l_book.chapter import provenance_text
 from m3l_book.pages.explorer import bokeh_scripts
 from m3l_book.records.environment import environment
@@ -35,10 +36,18 @@ def page_tags(cell) -> list[str]:
     return [*tags, "support"] if supports and "support" not in tags else tags
 
 
+def told(cell, corpora: Collection[str]) -> bool:
+    """Whether a page says what a cell says: not if the cell is about a corpus of another build."""
+    tags = cell.metadata.get("tags", [])
+    about = [tag.removeprefix("only-") for tag in tags if tag.startswith("only-")]
+    return not about or any(corpus in corpora for corpus in about)
+
+
 def stage(profile: str, pages: Path, source: Path) -> None:
     """Copy prose, static files and executed chapters into ``source``; prose gets the provenance
     that chapters carry.
     """
+    corpora = read_json(pages.parent / "profile.json")["corpora"]
     shutil.copytree(
         ROOT / "book",
         source,
@@ -47,6 +56,7 @@ def stage(profile: str, pages: Path, source: Path) -> None:
     made = {page.stem: digest_file(page) for page in sorted(pages.glob("*.ipynb"))}
     for page in sorted(pages.glob("*.ipynb")):
         notebook = nbformat.read(page, as_version=4)
+        notebook.cells = [cell for cell in notebook.cells if told(cell, corpora)]
         for cell in notebook.cells:
             cell.metadata["tags"] = page_tags(cell)
         nbformat.write(notebook, source / page.name)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from m3l.metrics import modality_gap
+
 from ..data.prepared import read_tuples, views_of
 from ..data.splits import SPLITS
 from ..shown import as_html, as_markdown
@@ -192,6 +194,21 @@ def encoding_row(corpus: str, view: str, encoder: str, vectors: np.ndarray, seco
         "spread": vectors.std(axis=0).mean(),
         "seconds": seconds,
     }
+
+
+def cosines_line(
+    name: str, aligned: Mapping, random: Mapping, vectors: Mapping[str, np.ndarray]
+) -> str:
+    """Mean cosines of pairs of views, how many pairs they have, and their gaps, in a sentence."""
+    lines, gaps = [], []
+    for a, b in aligned:
+        means = f"{aligned[a, b].mean():.2f} on average, random ones {random[a, b].mean():.2f}"
+        lines.append(f"{a} – {b}: {len(aligned[a, b]):,} aligned pairs {means}")
+        gaps.append(f"{a} to {b} {modality_gap(vectors[a], vectors[b]):.2f}")
+    return (
+        f"Cosines in **{name}**. {'; '.join(lines)}. Distance between the views' centres: "
+        f"{', '.join(gaps)}; the vectors themselves have length 1."
+    )
 
 
 def raw_table(rows: Sequence[Mapping]) -> "Styler":
