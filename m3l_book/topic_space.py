@@ -269,7 +269,10 @@ def in_words(summary: Mapping[str, Mapping[str, float]]) -> str:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a space is laid out: how many ``articles``, by which ``method``, perplexity and seed."""
+    """How a space is laid out: how many ``articles``, by which ``method``, perplexity and seed.
+
+    Of few items fewer are neighbours: the perplexity is at most a third of their number.
+    """
 
     articles: int = 0
     method: str = "tsne"
@@ -318,7 +321,8 @@ def make_map(run: Run, theta: Mapping[str, np.ndarray], test: Corpus, how: Layou
     """Pool the items of every view of ``theta`` and lay them out."""
     space = pool(theta, test, how.articles, how.seed)
     divergence = distances(space)
-    place = layout(divergence, how.method, how.perplexity, how.seed)
+    perplexity = min(how.perplexity, max(1.0, (len(space) - 1) / 3))
+    place = layout(divergence, how.method, perplexity, how.seed)
     return TopicMap(run, space, divergence, place)
 
 

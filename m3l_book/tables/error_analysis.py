@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 
 def known_labels(folder: str | Path, view: str, split: str = "test") -> np.ndarray | None:
-    """One known label an item of a view: its category, or the largest of its known topic
-    proportions; None if the source knows neither.
+    """One known label an item of a view: its category, or None if it has none, or the largest of
+    its known topic proportions; None if the source knows neither.
     """
     truth = known_topics(folder, view, split)
     if truth is not None:
@@ -37,8 +37,10 @@ def known_labels(folder: str | Path, view: str, split: str = "test") -> np.ndarr
     frame = read_tuples(folder)
     if "category" not in frame:
         return None
-    rows = items(frame[frame["split"] == split], view)
-    return rows["category"].astype(str).to_numpy()
+    labels = items(frame[frame["split"] == split], view)["category"]
+    if not labels.notna().any():
+        return None
+    return labels.astype(object).where(labels.notna(), None).to_numpy()
 
 
 def agreement(theta: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -194,6 +196,17 @@ def top_topic_table(
     return styled(pd.DataFrame(rows).T.reindex(columns=columns).fillna("–"), index=True)
 
 
+def labelled(runs: Sequence[Run], data: str) -> list[Run]:
+    """The runs on corpora of which the labels of some test items are known."""
+    found = []
+    for run in runs:
+        views = run.params["train_views"]
+        folder = f"{data}/prepared/{run.params['corpus']}"
+        if any(known_labels(folder, view) is not None for view in views):
+            found.append(run)
+    return found
+
+
 def category_table(runs: Sequence[Run], tests: Mapping[tuple, Corpus], data: str) -> "Styler":
     """Agreement of top topics with known labels and recovery of known topics: means over seeds.
 
@@ -210,8 +223,9 @@ def category_table(runs: Sequence[Run], tests: Mapping[tuple, Corpus], data: str
                 continue
             labels = known_labels(f"{data}/prepared/{name}", view)
             if labels is not None:
+                known = np.array([label is not None for label in labels])
                 row = {"corpus": name, "view": view, "model": _reader(run, pictures)}
-                row |= agreement(run.theta[view], labels)
+                row |= agreement(run.theta[view][known], labels[known])
                 rows.append(row | {"recovery": run.metrics["recovery"].get(view, np.nan)})
     require(len(rows) > 0, "no record's corpus has known labels", DataError)
     means = pd.DataFrame(rows).groupby(["corpus", "view", "model"], sort=False).mean()

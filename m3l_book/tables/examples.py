@@ -49,8 +49,9 @@ def example_queries(
         row = {"query": title[source][article]}
         for language, words in run.topics.items():
             row[f"its top topic ({language})"] = ", ".join(words[topic][:5])
-        row["partner"] = title[target][article]
-        row["came first"] = title[target][test.views[target].item_ids[ranking["first"][i]]]
+        own = title.get(target, title[source])  # a picture is called what its article is
+        row["partner"] = own[article]
+        row["came first"] = own[min(test.article_of_items(target)[ranking["first"][i]])]
         row["reciprocal rank"] = ranking["reciprocal_rank"][i]
         rows.append(row)
     return pd.DataFrame(rows)

@@ -209,9 +209,8 @@ class PaperTable:
         self.corpus, self.role, self.setting = corpus, collection.roles[corpus], setting
         self.numbers = numbers
         self.languages = languages_of(self.role)
-        a, b = self.languages
-        pictured = [(a, PICTURES), (b, PICTURES)]
-        self.pairs = [(a, b)] if setting == "multilingual" else pictured
+        pictured = [(language, PICTURES) for language in self.languages]
+        self.pairs = [tuple(self.languages)] if setting == "multilingual" else pictured
 
     def styled(self) -> "Styler":
         """The table, a column a model, a row a measure; each cell has the paper's number where it
