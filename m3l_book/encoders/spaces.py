@@ -3,6 +3,8 @@
 An encoder that is not declared has a space of its own, under its name.
 """
 
+from m3l.words import primary
+
 # space -> its encoders and what each reads
 SPACES = {
     # pocket-clip maps pictures into it
@@ -20,6 +22,25 @@ SPACES = {
     "clip-ViT-B-16": {"clip-ViT-B-16": ("text", "image")},
     "clip-ViT-L-14": {"clip-ViT-L-14": ("text", "image")},
 }
+
+
+# what each was trained on, as its authors say (Yang et al. 2020; Wang et al. 2024, of XLM-R's
+# hundred those of two letters)
+LANGUAGES = {
+    "use-multilingual": "ar de en es fr it ja ko nl pl pt ru th tr zh",
+    "e5-multilingual": (
+        "af am ar as az be bg bn br bs ca cs cy da de el en eo es et eu fa fi fr fy ga gd gl gu ha"
+        " he hi hr hu hy id is it ja jv ka kk km kn ko ku ky la lo lt lv mg mk ml mn mr ms my ne nl"
+        " no om or pa pl ps pt ro ru sa sd si sk sl so sq sr su sv sw ta te th tr ug uk ur uz"
+        " vi xh yi zh"
+    ),
+    "minilm-en": "en",
+}
+
+
+def knows(encoder: str, language: str) -> bool:
+    """Whether a declared text encoder was trained on a language, whatever its region or script."""
+    return primary(language) in LANGUAGES.get(encoder, "").split()
 
 
 def _plain(name: str) -> str:

@@ -1,6 +1,7 @@
 """Your own corpus: a table with a column of text per language and, if you like, one of pictures."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from ..rows import Reader
 from ..schema import Tuples
 from ..splits import validation_part
 from ..tables import Table, read_table, several, shown
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 def load(
@@ -89,7 +93,7 @@ def load(
         "image": image_column,
         "category": category_column,
     }
-    _check_columns(table, chosen, [column for column in named.values() if column], image_column)
+    check_columns(table, chosen, [column for column in named.values() if column], image_column)
     folder = image_folder or table.path.parent
     reader = Reader(
         table,
@@ -100,7 +104,9 @@ def load(
         picture_separator,
         PictureFolder(folder) if image_column else None,
     )
-    frame = _frame(reader, chosen, named)
+    frame = gather(reader, chosen, named)
+    require(not reader.problems, f"{table.path}: {several(reader.problems)}", DataError)
+    require(len(frame) > 0, f"{table.path}: no row below the header", DataError)
     if not split_column:
         _divide(frame, test_fraction, least_test, validation, seed)
     options = {
@@ -118,18 +124,24 @@ def load(
         "licence": licence,
         "sha256": {table.path.name: digest_file(table.path)},
         "options": options,
-        "notes": _notes(reader),
+        "notes": notes_of(reader),
         "biases": "Not described: the corpus is the user's own.",
     }
     return Tuples("table", frame, chosen, reader.write_images if reader.pictures else None, card)
 
 
-def _frame(reader: Reader, languages: Sequence[str], named: Mapping[str, str]):
-    """The tuples of a table; `DataError` with all that is wrong with it."""
+def gather(reader: Reader, languages: Sequence[str], named: Mapping[str, str]) -> "DataFrame":
+    """The tuples of a table; what is wrong with its cells is in ``reader.problems``.
+
+    ``named`` are the columns of ``id``, ``article``, ``split``, ``image`` and ``category``, each ""
+    if there is none.
+    """
     import pandas as pd
 
-    rows, path = [], reader.table.path
-    for i, values in enumerate(progress_bar(reader.table.rows(), desc="rows", unit="row"), 1):
+    rows = []
+    for i, values in enumerate(
+        progress_bar(reader.table.rows(), desc="rows", unit="row", delay=2), 1
+    ):
         identity = reader.tuple_id(values, i, named["id"])
         article = reader.cell(values, i, named["article"]) or identity
         row = {"tuple_id": identity, "article_id": article, "image_id": None}
@@ -144,8 +156,6 @@ def _frame(reader: Reader, languages: Sequence[str], named: Mapping[str, str]):
         rows.append(row | {"image_id": images[0] if images else None})
         more = enumerate(images[1:], 2)
         rows += [row | {"tuple_id": f"{identity}#{n}", "image_id": key} for n, key in more]
-    require(not reader.problems, f"{path}: {several(reader.problems)}", DataError)
-    require(len(rows) > 0, f"{path}: no row below the header", DataError)
     return pd.DataFrame(rows)
 
 
@@ -158,7 +168,7 @@ def _divide(frame, test_fraction: float, least: int, validation: float, seed: in
     validation_part(frame, validation, seed)
 
 
-def _notes(reader: Reader) -> list[str]:
+def notes_of(reader: Reader) -> list[str]:
     """What became of cells, for the data card."""
     notes = list(reader.table.notes)
     notes += [f"{what}: {count:,}" for what, count in sorted(reader.counts.items()) if count]
@@ -170,7 +180,7 @@ def _notes(reader: Reader) -> list[str]:
     return notes
 
 
-def _check_columns(table: Table, languages: list[str], named: list[str], pictures: str) -> None:
+def check_columns(table: Table, languages: list[str], named: list[str], pictures: str) -> None:
     """The columns that are asked for are there, and make tuples."""
     twice = f"languages={','.join(languages)!r}: a language stands twice"
     require(len(set(languages)) == len(languages), twice)

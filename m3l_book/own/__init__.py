@@ -1,0 +1,1 @@
+"""A user's own corpus: what is in her table, the profile that is made for it, the commands."""

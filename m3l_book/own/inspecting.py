@@ -1,0 +1,162 @@
+"""What is in a table, and what is odd about it, in seconds: nothing is encoded or decoded."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from m3l import words
+from m3l.errors import DataError, require
+
+from ..data.rows import Reader
+from ..data.sources.table import gather, notes_of
+from ..data.tables import Table, read_table
+from ..data.wording import tokens_of
+from ..pictures.folder import PictureFolder
+
+PICTURE_COLUMNS = ("picture", "image", "photo", "picture_file", "image_file", "file_name")
+SAMPLE = 2000
+"""Documents whose words are counted."""
+
+
+@dataclass
+class Facts:
+    """What a table holds.
+
+    Attributes
+    ----------
+    path : path
+    columns : mapping of ``id``, ``article``, ``split``, ``image`` and ``category`` to names
+        Each "" if there is none.
+    languages : list of str
+    articles, tuples, pictures : int
+        Articles, tuples, and tuples that have a picture.
+    texts : mapping of language to int
+        Articles that have a text in it.
+    length : mapping of language to int
+        Words of a text, the median, stopwords counted too.
+    problems : list of str
+        Why the table is refused as it stands.
+    notes : list of str
+        What is odd about it, and what will be done.
+    """
+
+    path: Path
+    columns: dict[str, str]
+    languages: list[str]
+    articles: int = 0
+    tuples: int = 0
+    pictures: int = 0
+    texts: dict[str, int] = field(default_factory=dict)
+    length: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every article has a text in every language, and every tuple a picture or none."""
+        every = all(n == self.articles for n in self.texts.values())
+        return every and self.pictures in (0, self.tuples)
+
+
+def languages_in(table: Table) -> list[str]:
+    """The languages of a table: what stands before ``_text`` in the names of its columns."""
+    found = [column.removesuffix("_text") for column in table.columns if column.endswith("_text")]
+    return [language for language in found if language]
+
+
+def picture_column(table: Table) -> str:
+    """The column that holds pictures, by its name; "" if there is none."""
+    by_name = {column.casefold(): column for column in table.columns}
+    return next((by_name[name] for name in PICTURE_COLUMNS if name in by_name), "")
+
+
+def inspect(
+    path: str | Path,
+    languages: Sequence[str] = (),
+    pictures: str | Path = "",
+    columns: dict[str, str] | None = None,
+    **reading: object,
+) -> Facts:
+    """Look at a table.
+
+    Parameters
+    ----------
+    path : path
+    languages : sequence of str
+        By default those that have a column ``<lang>_text``.
+    pictures : path
+        The folder of pictures; by default the table's own, if it has a column of them.
+    columns : mapping, optional
+        As in `Facts`; what is not given is looked for by name.
+    reading
+        ``delimiter``, ``encoding``, ``missing``, ``markup``, ``bad_pictures`` and
+        ``picture_separator``, as `m3l_book.data.sources.table.load` takes them.
+
+    Raises
+    ------
+    DataError
+        The file is no table, or has no column of text.
+    """
+    table = read_table(path, str(reading.get("delimiter", "")), str(reading.get("encoding", "")))
+    given = columns or {}
+    named = {what: given.get(what, "") for what in ("id", "article", "split", "category")}
+    named["image"] = given.get("image") or picture_column(table)
+    chosen = list(languages) or languages_in(table)
+    listed = ", ".join(column for column in table.columns if column)
+    none = f"{path}: no column is called <language>_text, as en_text is; it has: {listed}"
+    require(bool(chosen), none, DataError)
+    for column in [*(f"{language}_text" for language in chosen), *filter(None, named.values())]:
+        there = f"{path}: no column {column!r}; it has: {listed}"
+        require(column in table.columns, there, DataError)
+    folder = PictureFolder(pictures or table.path.parent) if named["image"] else None
+    reader = Reader(
+        table,
+        allow_missing=True,
+        missing=frozenset(map(str, reading.get("missing", ()))),
+        markup=str(reading.get("markup", "keep")),
+        bad_pictures=str(reading.get("bad_pictures", "error")),
+        separator=str(reading.get("picture_separator", "")),
+        folder=folder,
+        decode=False,
+    )
+    frame = gather(reader, chosen, named)
+    require(len(frame) > 0, f"{path}: no row below the header", DataError)
+    facts = Facts(table.path, named, chosen, problems=reader.problems, notes=notes_of(reader))
+    facts.tuples, facts.articles = len(frame), int(frame["article_id"].nunique())
+    facts.pictures = int(frame["image_id"].notna().sum())
+    _look_at_texts(facts, frame)
+    return facts
+
+
+def _look_at_texts(facts: Facts, frame) -> None:
+    for language in facts.languages:
+        texts = frame.drop_duplicates("article_id")[f"{language}_text"].dropna()
+        facts.texts[language] = len(texts)
+        without = facts.articles - len(texts)
+        if without:
+            facts.notes.append(f"{language}: {without:,} articles have no text")
+        if not len(texts):
+            facts.problems.append(f"column '{language}_text' is empty")
+            continue
+        twice = sum(n - 1 for n in Counter(texts).values())
+        if twice:
+            facts.notes.append(f"{language}: {twice:,} texts stand in an earlier row too")
+        documents = tokens_of(texts.iloc[:SAMPLE], language)
+        counts = Counter(word for document in documents for word in document)
+        lengths = sorted(map(len, documents))
+        facts.length[language] = lengths[len(lengths) // 2]
+        _look_at_words(facts, language, counts)
+
+
+def _look_at_words(facts: Facts, language: str, counts: Counter) -> None:
+    once = sum(n == 1 for n in counts.values()) / max(1, len(counts))
+    words_of = f"{language}: {len(counts):,} different words"
+    facts.notes.append(f"{words_of}, {once:.0%} of them once, in the first {SAMPLE:,} texts")
+    if any(words.UNSPACED.search(word) for word in list(counts)[:200]):
+        facts.notes.append(f"{language}: written without blanks, and cut into words by ICU")
+    try:
+        words.stopwords(language)
+    except DataError:
+        cure = f"every word is kept; give your own with --stopwords {language}=words.txt"
+        facts.notes.append(f"{language}: there is no list of stopwords: {cure}")
