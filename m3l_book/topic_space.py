@@ -317,11 +317,18 @@ class TopicMap:
         }
 
 
+def fitting_perplexity(asked: float, items: int) -> float:
+    """The perplexity asked for, or a third of the items if there are fewer than three times as
+    many: so many neighbours must be there.
+    """
+    return min(asked, max(1.0, float((items - 1) // 3)))
+
+
 def make_map(run: Run, theta: Mapping[str, np.ndarray], test: Corpus, how: Layout) -> TopicMap:
     """Pool the items of every view of ``theta`` and lay them out."""
     space = pool(theta, test, how.articles, how.seed)
     divergence = distances(space)
-    perplexity = min(how.perplexity, max(1.0, (len(space) - 1) / 3))
+    perplexity = fitting_perplexity(how.perplexity, len(space))
     place = layout(divergence, how.method, perplexity, how.seed)
     return TopicMap(run, space, divergence, place)
 

@@ -132,7 +132,7 @@ def runs_for(
         for teacher in facts.languages[:2]:
             for view in [*facts.languages[:2], *([PICTURES] if pictured else [])]:
                 if view != teacher:
-                    own = {v: encoders[v] for v in (teacher, view)}
+                    own = {v: name for v, name in encoders.items() if v in (teacher, view)}
                     student = {**neural, "name": f"{name}-kd-{teacher}-{view}", "encoders": own}
                     student |= {"model": "ZeroshotTM-KD", "teacher": f"{name}-zeroshot-{teacher}"}
                     runs.append({**student, "train_views": [view], "objective": "zeroshot"})

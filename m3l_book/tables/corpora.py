@@ -42,10 +42,14 @@ def left_out_line(name: str, card: Mapping) -> str:
     counts = card["counts"]
     by_language = counts["documents_dropped_as_too_short"].items()
     short = ", ".join(f"{sum(by_split.values())} in {lang}" for lang, by_split in by_language)
+    sizes = ", ".join(f"{n:,} words in {lang}" for lang, n in card["vocabularies"].items())
+    most = card["vocabulary_size"]
+    if any(n < most for n in card["vocabularies"].values()):
+        sizes += f" (there are no more; {most:,} are the most)"
     return (
         f"**{name}**: {short} documents too short, {counts['tuples_dropped_as_incomplete']} tuples "
         f"left out with them, {counts['leaking_tuples']} because an item of theirs stands in a "
-        f"later part too. Vocabulary: {card['vocabulary_size']:,} words a language."
+        f"later part too. Vocabulary: {sizes}."
     )
 
 

@@ -1,0 +1,139 @@
+"""A book of a user's own table, whose every field holds signs that mean something elsewhere."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.book
+
+NASTY = [
+    "<script>document.title='run'</script>",
+    "</table><img src=x onerror=\"document.title='run'\">",
+    "from $5 to $10",
+    "*bold* _under_ `code`",
+    "[link](javascript:alert(1))",
+    "<!-- gone",
+    "# no heading | no cell",
+    "&amp; &lt;b&gt;",
+    "{cite}`nobody` $x^2$",
+    "</script><b>bold</b>",
+]
+WORDS = {
+    "en": "river lake bridge boat bread cheese kitchen soup train station ticket railway",
+    "ar": "نهر بحيرة جسر قارب خبز جبن مطبخ حساء قطار محطة تذكرة سكة",
+}
+QUICK = ["--topics", "4", "--epochs", "3", "--seeds", "1", "--sweeps", "10", "--min-words", "2"]
+
+
+def nasty_table(folder, n=44):
+    """A table of n articles, some without a text or a picture, and its pictures."""
+    rng = np.random.default_rng(0)
+    (folder / "pictures").mkdir(parents=True)
+    rows = []
+    for i in range(n):
+        nasty, theme = NASTY[i % len(NASTY)], slice(i % 3 * 4, i % 3 * 4 + 4)
+        row = {"id": f"{nasty} {i}", "kind": nasty}
+        for language, words in WORDS.items():
+            row[f"{language}_title"] = f"{nasty} {i}"
+            row[f"{language}_text"] = f"{nasty} " + " ".join(rng.choice(words.split()[theme], 9))
+        name = f"{nasty.replace('/', '')} {i}.png"
+        colour = tuple(int(c) for c in rng.integers(0, 255, 3))
+        Image.new("RGB", (40, 40), colour).save(folder / "pictures" / name)
+        row["picture"] = "" if i % 7 == 3 else name
+        if i % 9 == 4:
+            row["ar_text"] = ""
+        rows.append(row)
+    with open(folder / "it's my täble.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder / "it's my täble.csv"
+
+
+def mine(checkout, table, *more):
+    """``m3l-book mine`` on a table, in a checkout."""
+    command = [sys.executable, "-m", "m3l_book", "mine", str(table), "--name", "nasty"]
+    columns = ["--id-column", "id", "--category-column", "kind"]
+    return subprocess.run(
+        [*command, *QUICK, "--pictures", str(table.parent / "pictures"), *columns, *more],
+        cwd=checkout,
+        env=os.environ | {"PYTHONPATH": str(checkout)},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+
+
+@pytest.fixture(scope="module")
+def own_book(workshop, tmp_path_factory):
+    """The checkout in which the book was made, and its table."""
+    table = nasty_table(tmp_path_factory.mktemp("own") / "tâble of mine")
+    (workshop / "runs/nasty").mkdir(parents=True)
+    # what depends on the machine alone was measured for the other book
+    shutil.copy(workshop / "runs/smoke/speed.json", workshop / "runs/nasty/speed.json")
+    result = mine(workshop, table)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return workshop, table
+
+
+def test_every_sign_of_a_corpus_is_shown_as_itself_on_every_page(own_book, running):
+    import browsing
+
+    html, seen = own_book[0] / "build/nasty/html", set()
+    for path in sorted(html.rglob("*.html")):
+        with browsing.opened(running, path) as tab:
+            tab.page.wait_for_timeout(200)
+            assert tab.page.title() != "run", path
+            assert not [fault for fault in tab.faults if "script error" in fault], path
+            assert tab.page.locator("img[src=x], a[href^=javascript]").count() == 0, path
+            assert tab.page.locator("mjx-container:has-text('to')").count() == 0, path
+            text = tab.page.locator("body").inner_text()
+            seen |= {nasty for nasty in NASTY if nasty in text}
+    assert seen == set(NASTY), set(NASTY) - seen
+
+
+def test_the_pages_are_those_of_the_book_and_say_what_was_left_out(own_book):
+    html = own_book[0] / "build/nasty/html"
+    assert {"index.html", "07-retrieval.html", "verdicts.html"} <= {p.name for p in html.iterdir()}
+    assert "does not run this chapter" in (html / "10-topic-numbers.html").read_text("utf-8")
+    page = (html / "01-data.html").read_text("utf-8")
+    assert "Mining pairs" not in page and "vital articles" not in page
+
+
+def test_the_same_command_again_makes_nothing_and_a_changed_table_is_seen(own_book):
+    checkout, table = own_book
+    card = checkout / "data/nasty/prepared/nasty/card.json"
+    before = card.read_text(encoding="utf-8")
+    again = mine(checkout, table)
+    assert again.returncode == 0 and "Nothing to be done" in again.stdout + again.stderr
+    lines = table.read_text(encoding="utf-8").splitlines(keepends=True)
+    table.write_text("".join(lines[:-2]), encoding="utf-8")
+    profile = checkout / "workflow/profiles/nasty.yaml"
+    target = "data/nasty/prepared/nasty/card.json"
+    result = subprocess.run(
+        [sys.executable, "workflow/build.py", profile.stem, target],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert card.read_text(encoding="utf-8") != before
+
+
+def test_a_profile_that_was_changed_is_kept(own_book):
+    checkout, table = own_book
+    profile = checkout / "workflow/profiles/nasty.yaml"
+    changed = profile.read_text(encoding="utf-8").replace('"topics": 4', '"topics": 5')
+    profile.write_text(changed, encoding="utf-8")
+    result = mine(checkout, table, "--profile-only")
+    assert "as you changed it; --anew writes it again" in result.stdout
+    assert profile.read_text(encoding="utf-8") == changed
+    assert mine(checkout, table, "--profile-only", "--anew").returncode == 0
+    assert '"topics": 4' in profile.read_text(encoding="utf-8")
