@@ -10,7 +10,14 @@ from m3l.files import digest, digest_file, read_json, write_array, write_json
 from ..encoders.cache import encode
 from ..encoders.registry import get_encoder
 from ..encoders.trained import corpus_encoder, is_corpus_encoder
-from .prepared import content_digest, file_name, items, read_tuples, views_of
+from .prepared import (
+    content_digest,
+    file_name,
+    items,
+    read_tuples,
+    training_texts,
+    views_of,
+)
 from .schema import PICTURES
 
 
@@ -34,12 +41,7 @@ def embed_view(
     choose("view", view, views_of(folder))
     frame = read_tuples(folder)
     if is_corpus_encoder(encoder) and view != PICTURES:
-        model = corpus_encoder(
-            encoder,
-            view,
-            items(frame[frame["split"] == "train"], view)[f"{view}_text"].tolist(),
-            max_tokens,
-        )
+        model = corpus_encoder(encoder, view, training_texts(folder, view), max_tokens)
     else:
         model = get_encoder(encoder, "image" if view == PICTURES else "text", max_tokens, device)
     rows = items(frame, view)

@@ -102,6 +102,12 @@ def training_tokens(folder: str | Path, language: str) -> list[list[str]]:
     return keep_vocabulary(tokens, vocabulary(folder, language))
 
 
+def training_texts(folder: str | Path, language: str) -> list[str]:
+    """The training documents of a language, as an encoder that is trained on them gets them."""
+    frame = read_tuples(folder)
+    return items(frame[frame["split"] == "train"], language)[f"{language}_text"].tolist()
+
+
 def file_name(encoder: str) -> str:
     """The folder name of an encoder, which may be a path or a hub name."""
     return encoder.strip("/").replace("/", "--")
