@@ -172,7 +172,8 @@ ROOMS = {
         networks validation corpus noise model loss preconditions kernels distillation train pltm
         gibbs metrics inspection estimator""",
     "m3l_book": """shown values variants measured pictures summaries encoders data records claims
-        topic_space recorded tables figures pages chapter execute left_out""",
+        topic_space recorded tables figures pages chapter execute left_out own
+        __main__""",
 }
 
 
