@@ -44,7 +44,7 @@ class Recorded:
         None where nothing is recorded: then all else is empty.
     about : dict
         ``profile``, ``commit``, ``machine``, ``versions``, ``seconds``, ``runs``, ``missing``,
-        ``roles`` and ``generated`` (both of `Collection`).
+        ``roles`` and ``generated`` (both of `Collection`), ``articles`` (training, by corpus).
     measured : Measurements
     """
 
@@ -157,6 +157,7 @@ def record(
         "seconds": round(sum(run.metrics["seconds"] for run in records)),
         "roles": collection.roles,
         "generated": collection.generated,
+        "articles": {corpus: _articles(collection, corpus) for corpus in collection.roles},
         "data": sorted({f"{r.params['corpus']} {r.metrics['data']}" for r in records}),
     }
     with atomic(folder, directory=True) as temporary:
@@ -184,6 +185,11 @@ def outcomes(judged: Mapping[str, Verdict]) -> dict[str, dict]:
         }
         for name, verdict in judged.items()
     }
+
+
+def _articles(collection: Collection, corpus: str) -> int:
+    """Articles of a corpus's training part."""
+    return read_json(f"{collection.prepared(corpus)}/card.json")["counts"]["train"]["articles"]
 
 
 def machine() -> str:

@@ -9,15 +9,21 @@ from matplotlib.figure import Figure
 
 from m3l.metrics.divergence import unit_rows
 
-from .style import FAINT, PALETTE, SMALL, VIEW_MARKERS, WIDTH, described, view_colour
+from .style import FAINT, PALETTE, SMALL, WIDTH, described, view_looks
 
 
 def cosine_histograms(
     aligned: Mapping[tuple[str, str], np.ndarray], random: Mapping[tuple[str, str], np.ndarray]
 ) -> Figure:
     """For each pair of views, cosines of aligned items and of items paired at random."""
-    figure, panels = plt.subplots(1, len(aligned), figsize=(WIDTH, 2.5), squeeze=False, sharex=True)
-    for axes, pair in zip(panels[0], aligned, strict=True):
+    columns = min(3, len(aligned))
+    rows = -(-len(aligned) // columns)
+    figure, panels = plt.subplots(
+        rows, columns, figsize=(WIDTH, 0.5 + 2.0 * rows), squeeze=False, sharex=True
+    )
+    for axes in panels.flat[len(aligned) :]:
+        axes.remove()
+    for axes, pair in zip(panels.flat, aligned, strict=False):
         bins = np.linspace(-0.4, 1.0, 43)
         axes.hist(
             random[pair], bins, density=True, color=PALETTE[6], alpha=0.7, label="random pairs"
@@ -49,7 +55,7 @@ def view_scatter(embeddings: Mapping[str, np.ndarray], items: int = 600) -> Figu
     centre = everything.mean(axis=0)
     _, _, axes_of_variation = np.linalg.svd(everything - centre, full_matrices=False)
     figure, axes = plt.subplots(figsize=(WIDTH, 4.0))
-    middles = {}
+    middles, looks = {}, view_looks(list(vectors))
     for view, x in vectors.items():
         flat = (x - centre) @ axes_of_variation[:2].T
         middles[view] = flat.mean(axis=0)
@@ -57,8 +63,7 @@ def view_scatter(embeddings: Mapping[str, np.ndarray], items: int = 600) -> Figu
             *flat.T,
             s=12,
             alpha=0.5,
-            color=view_colour(view),
-            marker=VIEW_MARKERS.get(view, "o"),
+            **looks[view],
             label=view,
             linewidths=0,
         )
@@ -76,14 +81,18 @@ def document_lengths(lengths: Mapping[str, np.ndarray], min_words: int) -> Figur
     """How many words of the vocabulary the documents of each language have."""
     figure, axes = plt.subplots(figsize=(WIDTH, 2.7))
     top = int(np.percentile(np.concatenate(list(lengths.values())), 99)) + 1
+    languages, corpora = ([*dict.fromkeys(n.rpartition(" ")[i] for n in lengths)] for i in (2, 0))
+    looks = view_looks(languages)
     for name, values in lengths.items():
+        corpus, _, language = name.rpartition(" ")
         axes.hist(
             values,
             bins=np.arange(0, top + 1) - 0.5,
             histtype="step",
             linewidth=2,
             label=name,
-            color=view_colour(name.split()[-1]),
+            color=looks[language]["color"],
+            linestyle=("-", "--", "-.", ":")[corpora.index(corpus) % 4],
         )
     axes.axvline(min_words - 0.5, color=FAINT, linestyle=":", label=f"at least {min_words}")
     axes.set(

@@ -8,7 +8,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from .style import FAINT, PALETTE, SMALL, WIDTH, described, view_colour
+from .style import FAINT, PALETTE, SMALL, WIDTH, described, view_looks
 
 
 def architecture(languages: Sequence[str] = ("en", "de"), image: bool = True) -> Figure:
@@ -21,9 +21,10 @@ def architecture(languages: Sequence[str] = ("en", "de"), image: bool = True) ->
     axes.set_ylim(-0.25, len(views) * 1.6)
     axes.axis("off")
 
+    looks = view_looks(views)
     rows = [len(views) * 1.6 - 1.0 - 1.55 * i for i in range(len(views))]
     for view, y in zip(views, rows, strict=True):
-        _draw_view(axes, view, y)
+        _draw_view(axes, view, y, looks[view]["color"])
     for i in range(len(views)):
         for j in range(i + 1, len(views)):
             # a neighbour straight below; farther ones around the right side of the boxes between
@@ -61,9 +62,8 @@ def architecture(languages: Sequence[str] = ("en", "de"), image: bool = True) ->
     )
 
 
-def _draw_view(axes, view: str, y: float) -> None:
+def _draw_view(axes, view: str, y: float, colour: str) -> None:
     """One line of `architecture`: from a view's item to its topics and words."""
-    colour = view_colour(view)
     item = "picture" if view == "image" else f"document\n({view})"
     axes.text(0.6, y, item, ha="center", va="center")
     _arrow(axes, (1.2, y), (1.5, y))

@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from m3l.errors import require
 from m3l.files import atomic
 
+from . import fonts
+
 # inches, the text of a printed page: a figure is not scaled down in print, and its text neither
 WIDTH = 6.7
 
@@ -58,7 +60,7 @@ VIEW_COLOURS = {
 VIEW_MARKERS = {"en": "o", "de": "s", "fr": "s", "es": "D", "image": "^"}
 
 
-MARKERS = "os^DvPX"
+MARKERS = "os^DvPh"
 
 
 def style() -> None:
@@ -113,7 +115,9 @@ def vector(figure: Figure) -> str:
         "the figure has no label; figure.set_label takes the text for those who do not see it",
     )
     out = StringIO()
-    figure.savefig(out, format="svg", metadata={"Date": None, "Title": figure.get_label()})
+    fonts.dress(figure)
+    with fonts.readers_fonts():
+        figure.savefig(out, format="svg", metadata={"Date": None, "Title": figure.get_label()})
     rules = "".join(
         f'[style*="{kind}: {light}"]{{{kind}:{dark} !important}}'
         for light, dark in DARK.items()
@@ -142,21 +146,45 @@ def show(figure: Figure) -> None:
     plt.close(figure)
 
 
-def save_pdf(figure: Figure, path: str | Path) -> None:
+def save_pdf(figure: Figure, path: str | Path) -> list[str]:
     """The figure as a PDF for print, in the light colours, its fonts with it; written whole or not
     at all.
+
+    Returns
+    -------
+    The texts that it lacks, since no font of this machine has their letters.
     """
-    with atomic(path) as temporary:
-        figure.savefig(
-            temporary, format="pdf", metadata={"CreationDate": None, "Title": figure.get_label()}
+    lacking = fonts.dress(figure)
+    about = {"CreationDate": None, "Title": figure.get_label()}
+    with atomic(path) as temporary, fonts.without(figure, lacking):
+        figure.savefig(temporary, format="pdf", metadata=about)
+    return lacking
+
+
+def view_looks(views: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Colour and marker of each view of a corpus, no two alike: those that are known in advance the
+    same in every figure, others by their names.
+
+    Raises
+    ------
+    ParameterError
+        There are more views than pairs of a colour and a marker.
+    """
+    pairs = [(c, m) for c in PALETTE for m in MARKERS]
+    require(len(views) <= len(pairs), f"{len(views)} views: expected at most {len(pairs)}")
+    taken: dict[str, tuple[str, str]] = {}
+    for view in sorted(views, key=lambda name: (name not in VIEW_COLOURS, views.index(name))):
+        place = sum(map(ord, view))
+        wished = (
+            VIEW_COLOURS.get(view, PALETTE[place % len(PALETTE)]),
+            VIEW_MARKERS.get(view, MARKERS[place % len(MARKERS)]),
         )
-
-
-def view_colour(view: str) -> str:
-    """The colour of a view, the same in every figure; a view not known in advance gets one of the
-    rest by name.
-    """
-    return VIEW_COLOURS.get(view, PALETTE[3 + sum(map(ord, view)) % 4])
+        colours, markers = ({pair[i] for pair in taken.values()} for i in (0, 1))
+        taken[view] = min(
+            (pair for pair in pairs if pair not in taken.values()),
+            key=lambda pair: (pair[0] in colours, pair[1] in markers, pair != wished),
+        )
+    return {view: dict(zip(("color", "marker"), taken[view], strict=True)) for view in views}
 
 
 def described(figure: Figure, text: str) -> Figure:

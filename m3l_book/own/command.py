@@ -89,6 +89,14 @@ def _book_options(command: argparse.ArgumentParser) -> None:
     add("--batch-size", type=int, default=32)
     add("--seeds", type=int, default=3, help="how often each model is trained")
     add("--sweeps", type=int, default=1000, help="of PLTM's sampler")
+    add(
+        "--sizes",
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="of training articles that models learn from too, for the learning curve, or none;"
+        " by default 100, 400, 1600 …",
+    )
     add("--models", nargs="+", default=list(MODELS), choices=MODELS)
     add("--encoders", nargs="+", default=[], metavar="VIEW=NAME", help="as en=minilm-en")
     add("--vocabulary", type=int, default=0, help="words a language; 0: 2,000 or what there is")
@@ -161,6 +169,8 @@ def wishes_of(options: argparse.Namespace) -> Wishes:
         prepare["stopwords"] = {lang: str(Path(file).resolve()) for lang, file in words.items()}
     if options.segmented:
         prepare["segmented"] = options.segmented
+    given = [size for size in options.sizes if size != "none"]
+    require(all(map(str.isdecimal, given)), f"--sizes {' '.join(options.sizes)}: expected integers")
     return Wishes(
         name=corpus_name(options.table, options.name),
         encoders=pairs(options.encoders, "--encoders"),
@@ -170,6 +180,7 @@ def wishes_of(options: argparse.Namespace) -> Wishes:
         batch_size=options.batch_size,
         seeds=options.seeds,
         sweeps=options.sweeps,
+        sizes=[int(size) for size in given] if options.sizes else None,
         vocabulary_size=options.vocabulary,
         min_words=options.min_words,
         source=source,

@@ -31,6 +31,8 @@ class Wishes:
     encoders : mapping of view to name
     models : sequence of str
     topics, epochs, batch_size, seeds, sweeps, vocabulary_size, min_words : int
+    sizes : sequence of int, optional
+        Numbers of training articles that models are trained on too, for the learning curve.
     source, prepare : mapping
         Further options of the table and of its preparation.
     """
@@ -45,6 +47,7 @@ class Wishes:
     sweeps: int = 1000
     vocabulary_size: int = 0
     min_words: int = 0
+    sizes: Sequence[int] | None = None
     source: Mapping[str, object] = ()
     prepare: Mapping[str, object] = ()
 
@@ -86,7 +89,7 @@ def choose_encoders(facts: Facts, wished: Mapping[str, str]) -> tuple[dict[str, 
 
 def settings_for(facts: Facts, wishes: Wishes) -> tuple[dict[str, int], list[str]]:
     """Topics and epochs that fit the corpus, and what there is to say of them."""
-    said, train = [], max(2, round(0.8 * facts.articles))
+    said, train = [], _training_articles(facts)
     fitting = min(PAPER["topics"], max(5, facts.articles // TUPLES_A_TOPIC))
     topics = wishes.topics or fitting
     if not wishes.topics and topics < PAPER["topics"]:
@@ -142,6 +145,49 @@ def runs_for(
     return [*runs, counted]
 
 
+def sizes_for(facts: Facts, wishes: Wishes) -> list[int]:
+    """Numbers of training articles below all of them: 100, 400, 1,600 …; of a small corpus half.
+
+    Raises
+    ------
+    ParameterError
+        A number that the user asked for is not below that of the training articles.
+    """
+    train = _training_articles(facts)
+    if wishes.sizes is not None:
+        for size in wishes.sizes:
+            require(1 < size < train, f"--sizes {size}: expected 2 to {train - 1:,}, or none")
+        return sorted(set(wishes.sizes))
+    found = [100 * 4**k for k in range(10) if 100 * 4**k <= 0.6 * train]
+    return found or [size for size in [train // 2] if size > 1]
+
+
+def curve_for(runs: Sequence[Mapping], sizes: Sequence[int], articles: int) -> list[dict]:
+    """The grids of the learning curve: PLTM, the first ZeroshotTM and the M3L-Contrast of all views
+    on fewer articles than all, with as many updates.
+    """
+    if not sizes:
+        return []
+    first = {run["model"]: run for run in reversed(runs)}
+    grids = []
+    for model in ("M3L-Contrast", "ZeroshotTM", "PLTM"):
+        points: list[dict] = []
+        for n in sizes:
+            point = {"name": f"a{n}", "variant": {"articles": n}, "protocol": {"articles": n}}
+            if "epochs" in first.get(model, {}):
+                point["epochs"] = round(first[model]["epochs"] * articles / n)
+            points.append(point)
+        if model in first:
+            of = [first[model]["name"]]
+            grids.append({"chapter": "15-your-corpus", "of": of, "points": points})
+    return grids
+
+
+def _training_articles(facts: Facts) -> int:
+    """About how many articles the training part will have."""
+    return max(2, round(0.8 * facts.articles))
+
+
 def make_profile(facts: Facts, wishes: Wishes) -> tuple[dict, list[str]]:
     """The profile of a corpus, and what there is to say of its choices.
 
@@ -180,6 +226,7 @@ def make_profile(facts: Facts, wishes: Wishes) -> tuple[dict, list[str]]:
             }
         },
         "runs": runs,
+        "grids": curve_for(runs, sizes_for(facts, wishes), _training_articles(facts)),
         "training_page": first,
         "pltm_page": f"{wishes.name}-pltm-s0",
         "browsers": [first],
@@ -198,8 +245,8 @@ def as_yaml(profile: Mapping, opening: str) -> str:
                 for part, options in corpus.items():
                     lines.append(f"    {part}:")
                     lines += [f"      {_key(k)}: {_value(v)}" for k, v in options.items()]
-        elif key == "runs":
-            lines += ["runs:", *(f"  - {_value(run)}" for run in value)]
+        elif key in ("runs", "grids"):
+            lines += [f"{key}:{'' if value else ' []'}", *(f"  - {_value(one)}" for one in value)]
         else:
             lines.append(f"{key}: {_value(value)}")
     return "\n".join(lines) + "\n"

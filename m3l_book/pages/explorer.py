@@ -17,7 +17,7 @@ from m3l.corpus import Corpus
 from m3l.files import atomic, read_json
 
 from ..data.schema import PICTURES
-from ..figures.style import PALETTE, VIEW_MARKERS, view_colour
+from ..figures.style import PALETTE, view_looks
 from ..pictures.reading import load_image
 from ..tables.cells import shorten
 from ..tables.examples import titles
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SCRIPTS = ("bokeh.min.js", "bokeh-widgets.min.js")
 STATIC = Path(__file__).with_name("static")
 SHAPES = {"o": ("circle", "●"), "s": ("square", "■"), "^": ("triangle", "▲"), "D": ("diamond", "◆")}
+SHAPES |= {"v": ("inverted_triangle", "▼"), "P": ("plus", "✚"), "h": ("hex", "⬢")}
 PICTURE = '<img src="@picture" alt="" width="72"><br>'
 HINT = (
     "Point at an item to see what it is; click or tap it, or find it by name, to see its tuple. "
@@ -161,13 +162,16 @@ def explorer(space: Space, place: np.ndarray, labels: Labels, title: str, script
     words = [[escape(", ".join(topic[:4])) for topic in topics] for topics in labels.words.values()]
     views = list(dict.fromkeys(space.view.tolist()))
     sources = {view: _points(space, place, labels, view) for view in views}
-    drawn = {view: _draw(plot, view, source, words) for view, source in sources.items()}
+    looks = view_looks(list(sources))
+    drawn = {
+        view: _draw(plot, view, source, words, looks[view]) for view, source in sources.items()
+    }
     message = _message(sheet)
     known: dict[str, Any] = {
         **{"plot": plot, "sources": sources, "drawn": drawn, "words": words},
         **{"message": message, "hint": HINT, **_tuple_lines(plot)},
     }
-    known["boxes"] = boxes = _view_boxes(sources, sheet)
+    known["boxes"] = boxes = _view_boxes(sources, looks, sheet)
     known["find"] = find = _search_field(space, labels, views, sheet)
     connect = _script("connect", known, "describe")
     for source in sources.values():
@@ -251,15 +255,19 @@ def _points(space: Space, place: np.ndarray, labels: Labels, view: str) -> "Colu
 
 
 def _draw(
-    plot: "BokehFigure", view: str, source: "ColumnDataSource", words: list[list[str]]
+    plot: "BokehFigure",
+    view: str,
+    source: "ColumnDataSource",
+    words: list[list[str]],
+    own: Mapping[str, str],
 ) -> "GlyphRenderer":
     """Draw the points of one view, with a card for the one that is pointed at."""
     from bokeh import models
 
     look = {"size": 7, "alpha": 0.85, "nonselection_alpha": 0.25}
     look |= {"selection_line_color": PALETTE[4], "selection_line_width": 4}
-    marker = SHAPES[VIEW_MARKERS.get(view, "o")][0]
-    points = plot.scatter("x", "y", source=source, color=view_colour(view), marker=marker, **look)
+    look |= {"color": own["color"], "marker": SHAPES[own["marker"]][0]}
+    points = plot.scatter("x", "y", source=source, **look)
     picture = PICTURE if any(source.data["picture"]) else ""
     card = static("tooltip.html").replace("VIEW", escape(view)).replace("PICTURE", picture)
     topics = models.CustomJSHover(
@@ -272,14 +280,16 @@ def _draw(
     return points
 
 
-def _view_boxes(sources: Mapping[str, "ColumnDataSource"], sheet: "InlineStyleSheet"):
+def _view_boxes(
+    sources: Mapping[str, "ColumnDataSource"], looks: Mapping, sheet: "InlineStyleSheet"
+):
     """A box a view, with its sign and colour, that switches it on and off."""
     from bokeh import models
 
     legend = ""
     for number, view in enumerate(sources, start=1):
-        sign = SHAPES[VIEW_MARKERS.get(view, "o")][1]
-        look = f"content: '{sign} '; color: {view_colour(view)};"
+        sign = SHAPES[looks[view]["marker"]][1]
+        look = f"content: '{sign} '; color: {looks[view]['color']};"
         legend += f"label:nth-of-type({number}) span::before {{ {look} }}\n"
     names = [f"{view} ({len(source.data['article']):,})" for view, source in sources.items()]
     boxes = models.CheckboxGroup(labels=names, inline=True, active=list(range(len(names))))

@@ -191,6 +191,17 @@ def trained_with_pictures(runs: Sequence[Run], corpus: str) -> list[Run]:
     ]
 
 
+def joint_model(runs: Sequence[Run], corpus: str) -> Run:
+    """The M3L-Contrast of a corpus as its tables have it, of the most views; its first seed."""
+    own = [
+        run
+        for run in main_runs(runs)
+        if (run.params["corpus"], run.params["model"]) == (corpus, "M3L-Contrast")
+    ]
+    require(bool(own), f"corpus {corpus!r}: no run of M3L-Contrast is here", DataError)
+    return max(own, key=lambda run: len(run.params["encoders"]))
+
+
 def encoders_of(run: Run) -> str:
     """A run's encoders in a few words, each once, in the order of its views."""
     return " + ".join(dict.fromkeys(run.params["encoders"].values()))

@@ -211,7 +211,7 @@ def test_every_figure_of_the_module_is_tested_here():
         and getattr(value, "__module__", "") == module.__name__
         and name[0] != "_"
     }
-    helpers = {"style", "vector", "show", "save_pdf", "view_colour", "described", "looks_of"}
+    helpers = {"style", "vector", "show", "save_pdf", "view_looks", "described", "looks_of"}
     assert public - helpers == set(FIGURES) == set(TOLD)
 
 
@@ -323,6 +323,22 @@ def test_themes_that_would_cover_one_another_are_left_out():
     written = [text.get_text() for text in maps().axes[0].texts]
     assert written == ["cat, bird", "ship, sea"]
     plt.close("all")
+
+
+def test_views_of_one_corpus_share_neither_colour_nor_marker_as_long_as_there_are_any():
+    assert style.view_looks(["en", "image"]) == {
+        "en": {"color": style.PALETTE[0], "marker": "o"},
+        "image": {"color": style.PALETTE[2], "marker": "^"},
+    }
+    views = ["de", "fr", "zh-TW", "image", "ar", "no", "sw"]
+    looks = style.view_looks(views)
+    assert list(looks) == views
+    assert {look["color"] for look in looks.values()} == set(style.PALETTE)
+    assert {look["marker"] for look in looks.values()} == set(style.MARKERS)
+    many = style.view_looks([f"l{i}" for i in range(49)])
+    assert len({tuple(look.values()) for look in many.values()}) == 49
+    with pytest.raises(ParameterError, match="50 views: expected at most 49"):
+        style.view_looks([f"l{i}" for i in range(50)])
 
 
 def test_a_model_keeps_its_colour_from_figure_to_figure():
