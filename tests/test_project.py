@@ -1,4 +1,5 @@
 import ast
+import csv
 import re
 import subprocess
 import tomllib
@@ -272,6 +273,17 @@ def test_code_is_lint_free():
         [sys.executable, "-m", "ruff", "check", "."], cwd=ROOT, capture_output=True, text=True
     )
     assert actual.returncode == 0, actual.stdout
+
+
+def test_every_fault_of_the_table_is_tested_where_it_says():
+    with open(ROOT / "tests" / "faults.csv", encoding="utf-8", newline="") as file:
+        faults = list(csv.DictReader(file))
+    assert len(faults) >= 60 and len({row["fault"] for row in faults}) == len(faults)
+    for row in faults:
+        assert row["when"] and row["what the user sees"], row
+        file, _, test = row["test"].partition("::")
+        text = (ROOT / "tests" / file).read_text(encoding="utf-8")
+        assert f"\ndef {test}(" in text, row["test"]
 
 
 def test_leftovers_of_killed_processes_are_swept_and_nothing_else(tmp_path, monkeypatch):

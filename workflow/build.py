@@ -327,9 +327,12 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         code = make(options, passed, elsewhere)
-    except (Refused, M3LError, NotYAML) as error:
+    except (Refused, M3LError, NotYAML, OSError) as error:
         print(error, file=sys.stderr)
         return getattr(error, "status", 2)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
     if code and elsewhere:
         show_failures(options.profile, begun)
     other = options.dry_run or options.targets or options.runs or options.record

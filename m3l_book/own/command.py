@@ -220,7 +220,12 @@ def make_book(options: argparse.Namespace) -> int:
     if options.profile_only:
         return 0
     build = [sys.executable, str(ROOT / "workflow" / "build.py"), profile["profile"]]
-    return subprocess.run([*build, "--cores", options.cores], cwd=ROOT).returncode
+    process = subprocess.Popen([*build, "--cores", options.cores], cwd=ROOT)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:  # the build was told too, and ends its jobs
+        process.wait()
+        raise
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,14 +9,15 @@ from filelock import FileLock
 
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory, worker_id):
-    """A copy of the project, built, in a folder with a space and a letter that is not ASCII.
+    """A copy of the project, built, in a folder with a space, an apostrophe and a letter that is
+    not ASCII.
 
     Of all processes that run tests the first one builds, and the others wait. Tests read it; those
     that change something take a `workshop`.
     """
     base = tmp_path_factory.getbasetemp()
     base = base if worker_id == "master" else base.parent
-    folder, done = base / "büch er" / "m3l", base / "book.done"
+    folder, done = base / "it's a büch er" / "m3l", base / "book.done"
     with FileLock(base / "book.lock"):
         if not done.exists():
             assert not folder.exists(), "the book could not be built; see the first failure"

@@ -161,6 +161,28 @@ def test_what_cannot_be_is_said_before_anything_runs(build, capsys, arguments, m
     assert build.asked == [] and not (build.ROOT / "runs/mini/points.json").exists()
 
 
+def test_a_checkout_that_cannot_be_written_is_one_line(build, capsys, monkeypatch):
+    def read_only(*_, **__):
+        raise OSError(30, "Read-only file system", str(build.ROOT / "build"))
+
+    monkeypatch.setattr(Path, "mkdir", read_only)
+    assert build.main(["mini"]) == 2
+    error = capsys.readouterr().err
+    assert "Read-only file system" in error and str(build.ROOT) in error
+    assert len(error.splitlines()) == 1 and build.asked == []
+
+
+def test_an_interrupted_build_says_how_to_go_on_and_leaves_its_lock(build, capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build, "snakemake", interrupted)
+    assert build.main(["mini"]) == 130
+    assert "the same command goes on from here" in capsys.readouterr().err
+    with build.locked(build.ROOT / "build" / "lock"):
+        pass
+
+
 def test_an_added_point_is_kept_and_planned(build):
     assert build.main(["mini", "--add", "10-topic-numbers", "{topics: 75}"]) == 0
     assert build.main(["mini", "--runs", "joint-k75-*"]) == 0

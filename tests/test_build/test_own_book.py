@@ -57,13 +57,13 @@ def nasty_table(folder, n=44):
 
 
 def mine(checkout, table, *more):
-    """``m3l-book mine`` on a table, in a checkout."""
+    """``m3l-book mine`` on a table, in a checkout, by somebody who has no home."""
     command = [sys.executable, "-m", "m3l_book", "mine", str(table), "--name", "nasty"]
     columns = ["--id-column", "id", "--category-column", "kind"]
     return subprocess.run(
         [*command, *QUICK, "--pictures", str(table.parent / "pictures"), *columns, *more],
         cwd=checkout,
-        env=os.environ | {"PYTHONPATH": str(checkout)},
+        env={k: v for k, v in os.environ.items() if k != "HOME"} | {"PYTHONPATH": str(checkout)},
         capture_output=True,
         text=True,
         timeout=900,

@@ -8,7 +8,14 @@ import pytest
 from m3l.errors import DataError, ParameterError
 from m3l_book.own.command import corpus_name, main, pairs
 from m3l_book.own.inspecting import inspect
-from m3l_book.own.profile import Wishes, as_yaml, choose_encoders, make_profile, settings_for
+from m3l_book.own.profile import (
+    Wishes,
+    as_yaml,
+    choose_encoders,
+    make_profile,
+    settings_for,
+    sizes_for,
+)
 from m3l_book.records import planning
 from m3l_book.values import read_yaml
 
@@ -189,6 +196,33 @@ def test_what_cannot_be_is_one_line(tmp_path, capsys, arguments, message):
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize("arguments", [["check"], ["mine"]])
+def test_an_interrupted_command_says_how_to_go_on(tmp_path, capsys, monkeypatch, arguments):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("m3l_book.own.command.look", interrupted)
+    assert main([*arguments, str(written(tmp_path, without_split()))]) == 130
+    assert "the same command goes on from here" in capsys.readouterr().err
+
+
+def test_the_learning_curve_takes_sizes_below_all_articles_with_as_many_updates(tmp_path):
+    facts = facts_of(tmp_path, without_split())
+    assert sizes_for(facts, Wishes("mine", {})) == [5]
+    facts.articles = 5000
+    assert sizes_for(facts, Wishes("mine", {})) == [100, 400, 1600]
+    assert sizes_for(facts, Wishes("mine", {}, sizes=[50, 20])) == [20, 50]
+    with pytest.raises(ParameterError, match="--sizes 4000: expected 2 to 3,999, or none"):
+        sizes_for(facts, Wishes("mine", {}, sizes=[4000]))
+    profile, _ = make_profile(facts, Wishes("mine", {}, sizes=[400], epochs=10))
+    plan = planning.make_plan(profile)
+    fewer = {name: run for name, run in plan.runs.items() if "-a400-" in name}
+    assert {run["model"] for run in fewer.values()} == {"M3L-Contrast", "ZeroshotTM", "PLTM"}
+    assert all(run["protocol"] == {"articles": 400} for run in fewer.values())
+    assert {run.get("epochs") for run in fewer.values()} == {100, None}
+    assert make_profile(facts, Wishes("mine", {}, sizes=[]))[0]["grids"] == []
+
+
 def test_names_of_corpora_are_letters_that_folders_have(tmp_path):
     assert corpus_name(tmp_path / "Meine Bücher (2).csv", "") == "meine-bucher-2"
     assert corpus_name(tmp_path / "本.csv", "") == "mine"
@@ -200,4 +234,4 @@ def test_yaml_of_a_profile_is_json_in_its_values(tmp_path):
     profile, _ = make_profile(facts_of(tmp_path, without_split()), Wishes("mine", {}))
     lines = as_yaml(profile, "x").splitlines()
     runs = [json.loads(line[4:]) for line in lines if line.startswith("  - ")]
-    assert runs == profile["runs"]
+    assert runs == [*profile["runs"], *profile["grids"]]
