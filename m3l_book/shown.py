@@ -5,6 +5,7 @@ A corpus is somebody else's data. A title may be ``</table><script>``, a word ``
 
 import html
 import re
+import unicodedata
 
 DOLLAR = '<span class="tex2jax_ignore mathjax_ignore">&#36;</span>'
 """A dollar that begins no formula, neither for MyST, nor for JupyterLab, nor for MathJax."""
@@ -13,8 +14,8 @@ PUNCTUATION = re.compile(r"[!#%'()*+,\-./:;=?@\[\\\]^_`{|}~]")
 
 
 def as_html(text: object) -> str:
-    """A text as HTML that shows it."""
-    return html.escape(str(text)).replace("$", DOLLAR)
+    """A text as HTML that shows it; one with letters from the right stands apart from others."""
+    return _apart(str(text), html.escape(str(text)).replace("$", DOLLAR))
 
 
 def as_markdown(text: object) -> str:
@@ -24,7 +25,13 @@ def as_markdown(text: object) -> str:
     and never as markup.
     """
     line = " ".join(str(text).split())
-    return "".join(_reference(sign) for sign in line)
+    return _apart(line, "".join(_reference(sign) for sign in line))
+
+
+def _apart(text: str, shown: str) -> str:
+    """What shows a text, isolated if the text could turn the order of its neighbours round."""
+    turned = any(unicodedata.bidirectional(sign) in ("R", "AL") for sign in text)
+    return f"<bdi>{shown}</bdi>" if turned else shown
 
 
 def _reference(sign: str) -> str:

@@ -275,6 +275,15 @@ def test_code_is_lint_free():
     assert actual.returncode == 0, actual.stdout
 
 
+def test_every_table_goes_through_the_function_that_shows_texts_as_themselves():
+    own = ROOT / "m3l_book" / "tables" / "cells.py"
+    files = [*(ROOT / "m3l_book").rglob("*.py"), *(ROOT / "book").glob("*.ipynb")]
+    for path in set(files) - {own}:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"[\w\])]\.style\.(hide|format|set_|apply)|\)\.style\b", text), path
+        assert not re.search(r"\.to_html\(|\.to_markdown\(", text), path
+
+
 def test_every_fault_of_the_table_is_tested_where_it_says():
     with open(ROOT / "tests" / "faults.csv", encoding="utf-8", newline="") as file:
         faults = list(csv.DictReader(file))

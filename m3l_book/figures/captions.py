@@ -62,5 +62,5 @@ def table(
     if not hasattr(shown, "set_caption"):
         shown = styled(shown, index=index)
         shown = shown.format(**formatting) if formatting else shown
-        shown = shown.set_properties(**{"text-align": "left"}) if left else shown
+        shown = shown.set_properties(**{"text-align": "start"}) if left else shown
     display(shown.set_caption(as_html(numbered("Table", text))))

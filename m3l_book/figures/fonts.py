@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 
-
 BOXES = "Last Resort"
 """The font of matplotlib that has a box for every letter."""
 

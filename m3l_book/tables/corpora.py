@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from pandas.io.formats.style import Styler
 
-LEFT = {"text-align": "left", "vertical-align": "top"}
+LEFT = {"text-align": "start", "vertical-align": "top"}
 NUMBERS = ["tuples", "articles", "with a picture", "pictures"]
 
 
@@ -180,7 +180,7 @@ def words_marked(words: Iterable[str], kept: Iterable[str], stop: Iterable[str])
     kept, stop = set(kept), set(stop)
     marked = []
     for word in words:
-        shown = f"<bdi>{as_html(word)}</bdi>"
+        shown = as_html(word)
         kind = "b" if word in kept else "s" if word in stop else ""
         marked.append(f"<{kind}>{shown}</{kind}>" if kind else shown)
     return " ".join(marked)

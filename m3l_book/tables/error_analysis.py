@@ -296,4 +296,4 @@ def junk_topics(run: Run, n: int = 8) -> "tuple[int, Styler | None]":
         return 0, None
     table = styled(pd.DataFrame(rows[:n])).format(precision=3)
     table = table.format("{:.2%}", subset=["share"])
-    return len(rows), table.set_properties(**{"text-align": "left"})
+    return len(rows), table.set_properties(**{"text-align": "start"})

@@ -68,7 +68,7 @@ def topic_table(
     }
     for view, topics in words.items():
         columns[view] = [", ".join(topics[k][:8]) for k in largest]
-    left = {"text-align": "left"}
+    left = {"text-align": "start"}
     return styled(pd.DataFrame(columns)).set_properties(**left)
 
 

@@ -61,6 +61,12 @@ def test_markdown_shows_the_text_and_has_no_markup_of_it(text, around):
     assert [tag for tag in page.tags if tag != "span"] == plain.tags
 
 
+@pytest.mark.parametrize("show", [as_html, as_markdown])
+def test_a_text_from_the_right_stands_apart_from_its_neighbours(show):
+    assert show("جسر") == "<bdi>جسر</bdi>" and show("גשר, 5").startswith("<bdi>")
+    assert "bdi" not in show("bridge, 橋")
+
+
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"])))
 def test_any_text_is_shown_as_itself_on_one_line(text):
     page = Text(MarkdownIt().render(f"x {as_markdown(text)} y"))
