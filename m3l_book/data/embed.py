@@ -68,6 +68,7 @@ def embed_view(
             "encoder": encoder,
             "space": model.space,
             "identity": model.identity,
+            "max_tokens": max_tokens,
             "shape": list(embeddings.shape),
             "sha256": digest(embeddings),
             "items": content_digest(rows, view, folder),

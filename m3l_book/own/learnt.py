@@ -14,7 +14,7 @@ from m3l.inspection import top_documents
 from m3l.model import M3L
 from m3l.text import bag_of_words
 
-from ..data.prepared import entry_of, items, read_tuples, training_texts
+from ..data.prepared import embedding_card, entry_of, items, read_tuples, training_texts
 from ..data.schema import PICTURES
 from ..data.wording import tokens_of
 from ..encoders.cache import encode
@@ -98,10 +98,17 @@ class Learnt:
         return self.model, view if view in self.model.views else self.run.params["train_views"][0]
 
     def _encoder(self, view: str):
-        name = self.run.params["encoders"][view]
+        """The encoder of a view, as the run's own items were encoded."""
+        name, of = self.run.params["encoders"][view], self.prepared
+        card = embedding_card(of.parent.parent / "embeddings" / of.name, view, name)
+        tokens = card.get("max_tokens", 128)
         if view != PICTURES and is_corpus_encoder(name):
-            return corpus_encoder(name, view, training_texts(self.prepared, view), 128)
-        return get_encoder(name, "image" if view == PICTURES else "text")
+            encoder = corpus_encoder(name, view, training_texts(of, view), tokens)
+        else:
+            encoder = get_encoder(name, "image" if view == PICTURES else "text", tokens)
+        changed = f"encoder {name}: here it is {encoder.identity}, the run's was {card['identity']}"
+        require(encoder.identity == card["identity"], changed, DataError)
+        return encoder
 
     def _count(self, texts: list[str], view: str) -> np.ndarray:
         """The topics of texts in a model of words."""
@@ -212,9 +219,9 @@ def compare(a: Learnt, b: Learnt, moved: int = 5) -> "tuple[DataFrame, DataFrame
     views = [view for view in a.run.theta if view in b.run.theta]
     require(len(views) > 0, "the two runs share no view", DataError)
     for view in views:
-        same = list(a._items(view).index) == list(b._items(view).index)
-        sizes = len(a.run.theta[view]) == len(b.run.theta[view])
-        require(same and sizes, f"view {view!r}: the two runs are of other test items", DataError)
+        key = "image_id" if view == PICTURES else "article_id"
+        of_a, of_b = (list(run._items(view)[key]) for run in (a, b))
+        require(of_a == of_b, f"view {view!r}: the two runs are of other test items", DataError)
     x, y = (np.vstack([run.run.theta[view] for view in views]) for run in (a, b))
     unit = [(z - z.mean(axis=0)) / np.maximum(z.std(axis=0), 1e-12) for z in (x, y)]
     alike = unit[0].T @ unit[1] / len(x)

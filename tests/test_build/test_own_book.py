@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+
+from m3l.errors import ParameterError
 
 pytestmark = pytest.mark.book
 
@@ -104,6 +107,35 @@ def test_the_pages_are_those_of_the_book_and_say_what_was_left_out(own_book):
     assert "does not run this chapter" in (html / "10-topic-numbers.html").read_text("utf-8")
     page = (html / "01-data.html").read_text("utf-8")
     assert "Mining pairs" not in page and "vital articles" not in page
+
+
+def test_what_was_learnt_is_used_as_the_readme_says(own_book, monkeypatch, capsys):
+    checkout, table = own_book
+    picture = next((table.parent / "pictures").iterdir())
+    readme = (checkout / "README.md").read_text(encoding="utf-8")
+    _, code = re.findall(r"```python\n(.*?)```", readme, re.S)
+    for old, new in (
+        ("my/my-m3l-s1", "nasty/nasty-pltm-s0"),
+        ("my/my-m3l-s0", "nasty/nasty-m3l-s0"),
+        ('"de"', '"ar"'),
+        ('"pictures/horse.jpg"', repr(str(picture))),
+    ):
+        assert old in code
+        code = code.replace(old, new)
+    monkeypatch.chdir(checkout)
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert len(capsys.readouterr().out.splitlines()) > 10
+    assert names["theta"].shape == (1, 4)
+    assert {p.name for p in (checkout / "my-topics").iterdir()} == {
+        "topics.csv",
+        *(f"theta_{view}.csv" for view in ("en", "ar", "image")),
+    }
+    run = names["run"]
+    known = run._items("en")["en_text"].tolist()
+    np.testing.assert_allclose(run.place(known, "en"), run.run.theta["en"], atol=1e-5)
+    with pytest.raises(ParameterError, match="view='fr' is unknown; valid: en, ar, image"):
+        run.place(["texte"], "fr")
 
 
 def test_the_same_command_again_makes_nothing_and_a_changed_table_is_seen(own_book):
