@@ -19,6 +19,7 @@ from m3l.files import atomic, digest_file, read_json
 from m3l_book.chapter import provenance_text
 from m3l_book.pages.explorer import bokeh_scripts
 from m3l_book.records.environment import environment
+from m3l_book.shown import as_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,6 +42,22 @@ def told(cell, corpora: Collection[str]) -> bool:
     tags = cell.metadata.get("tags", [])
     about = [tag.removeprefix("only-") for tag in tags if tag.startswith("only-")]
     return not about or any(corpus in corpora for corpus in about)
+
+
+OWN_CORPUS = """
+```{{note}}
+This build is of a corpus of your own, {corpora}. Where a page speaks of `vital` and `emoji`, it means the
+corpora that the book comes with.
+```
+"""
+
+
+def opening(text: str, corpora: Collection[str]) -> str:
+    """The first page, which says so under its title if the corpora are a user's own."""
+    if {"vital", "emoji"} & set(corpora):
+        return text
+    title, _, rest = text.partition("\n")
+    return f"{title}\n{OWN_CORPUS.format(corpora=', '.join(map(as_markdown, corpora)))}{rest}"
 
 
 def stage(profile: str, pages: Path, source: Path) -> None:
@@ -70,6 +87,7 @@ def stage(profile: str, pages: Path, source: Path) -> None:
     for page in sorted(source.glob("*.md")):
         begun = time.perf_counter()
         text = page.read_text(encoding="utf-8")
+        text = opening(text, corpora) if page.stem == "index" else text
         block = provenance_text(
             {"profile": profile}, made, environment(), time.perf_counter() - begun
         )

@@ -105,6 +105,7 @@ def test_the_pages_are_those_of_the_book_and_say_what_was_left_out(own_book):
     html = own_book[0] / "build/nasty/html"
     assert {"index.html", "07-retrieval.html", "verdicts.html"} <= {p.name for p in html.iterdir()}
     assert "does not run this chapter" in (html / "10-topic-numbers.html").read_text("utf-8")
+    assert "a corpus of your own, nasty" in (html / "index.html").read_text("utf-8")
     page = (html / "01-data.html").read_text("utf-8")
     assert "Mining pairs" not in page and "vital articles" not in page
 
