@@ -46,8 +46,8 @@ def told(cell, corpora: Collection[str]) -> bool:
 
 OWN_CORPUS = """
 ```{{note}}
-This build is of a corpus of your own, {corpora}. Where a page speaks of `vital` and `emoji`, it means the
-corpora that the book comes with.
+This build is of a corpus of your own, {corpora}. Where a page speaks of `vital` and `emoji`, it
+means the corpora that the book comes with.
 ```
 """
 
