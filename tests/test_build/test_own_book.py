@@ -77,9 +77,6 @@ def mine(checkout, table, *more):
 def own_book(workshop, tmp_path_factory):
     """The checkout in which the book was made, and its table."""
     table = nasty_table(tmp_path_factory.mktemp("own") / "tâble of mine")
-    (workshop / "runs/nasty").mkdir(parents=True)
-    # what depends on the machine alone was measured for the other book
-    shutil.copy(workshop / "runs/smoke/speed.json", workshop / "runs/nasty/speed.json")
     result = mine(workshop, table)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     return workshop, table
