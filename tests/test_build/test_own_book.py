@@ -3,7 +3,6 @@
 import csv
 import os
 import re
-import shutil
 import subprocess
 import sys
 
@@ -111,7 +110,7 @@ def test_what_was_learnt_is_used_as_the_readme_says(own_book, monkeypatch, capsy
     checkout, table = own_book
     picture = next((table.parent / "pictures").iterdir())
     readme = (checkout / "README.md").read_text(encoding="utf-8")
-    _, code = re.findall(r"```python\n(.*?)```", readme, re.S)
+    code, _ = re.findall(r"```python\n(.*?)```", readme, re.S)
     for old, new in (
         ("my/my-m3l-s1", "nasty/nasty-pltm-s0"),
         ("my/my-m3l-s0", "nasty/nasty-m3l-s0"),

@@ -215,7 +215,7 @@ def test_arrays_for_ldavis_have_the_shapes_and_sums_that_it_asks_for(fitted):
 @pytest.mark.slow
 def test_the_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    code, _ = re.findall(r"```python\n(.*?)```", readme, re.S)
+    _, code = re.findall(r"```python\n(.*?)```", readme, re.S)
     assert len([line for line in code.splitlines() if line.strip()]) <= 12
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
