@@ -221,3 +221,11 @@ def test_the_recorded_column_has_the_recorded_numbers():
     assert "PLTM 0.5" in frame["recorded"][0] and "en → fr" in frame["recorded"][0]
     short = tables.short_table(own, kept).data
     assert ">differs<" in short["recorded"][0] and ">replicates<" in short["this build"][0]
+
+
+def test_views_that_the_runs_of_a_chapter_do_not_read_keep_their_part(full):
+    own = {"vital": {"en": "en", "fr": "de"}, "mine": {"en": "en", "fi": "de"}}
+    roles = full.roles_with(own)
+    assert roles["vital"] == {"en": "en", "fr": "de", "image": "image"}
+    assert roles["mine"] == own["mine"]
+    assert roles["emoji"] == full.roles["emoji"]
