@@ -57,6 +57,13 @@ class Recorded:
         """The part that each view of each corpus plays in the paper's terms."""
         return self.about.get("roles", {})
 
+    def roles_with(self, own: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+        """`roles` and those of a build, by corpus; a view of either counts, though the runs of one
+        of them do not read it.
+        """
+        corpora = dict.fromkeys([*self.roles, *own])
+        return {name: self.roles.get(name, {}) | dict(own.get(name, {})) for name in corpora}
+
     @property
     def generated(self) -> list[str]:
         """The corpora that decide nothing."""
