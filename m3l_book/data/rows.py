@@ -167,7 +167,8 @@ class Reader:
                 file = self.folder.find(name)
             except DataError as error:
                 plain = name.strip() in NOTHING
-                cure = f"; if {name.strip()!r} means nothing, say missing: [{name.strip()!r}]"
+                word = name.strip()
+                cure = f"; if {word!r} means nothing, say missing: [{word!r}] (--missing {word})"
                 self._bad(name, row, column, f"{error}{cure if plain else ''}")
                 return None
             if not self._readable(file, row, column, name):

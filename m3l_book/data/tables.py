@@ -204,7 +204,7 @@ def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> DataEr
     named = "UTF-8" if encoding.startswith("utf-8") else encoding
     guess = from_bytes(data[:200_000]).best()
     known = guess is not None and guess.encoding != encoding.replace("-", "_")
-    cure = f", or say encoding={guess.encoding!r} if that is what it is" if known else ""
+    cure = f", or say encoding={guess.encoding!r} (--encoding) if that is it" if known else ""
     return DataError(f"{path}: not {named} near line {line} ({reason}); save it as UTF-8{cure}")
 
 

@@ -86,7 +86,7 @@ def _book_options(command: argparse.ArgumentParser) -> None:
     add("--name", default="", help="of the corpus; by default the file's")
     add("--topics", type=int, default=0, help="0: one for 25 articles, 5 to 100")
     add("--epochs", type=int, default=0, help="0: 100, and more of a small corpus")
-    add("--batch-size", type=int, default=32)
+    add("--batch-size", type=int, default=0, help="0: 32, and less of a small corpus")
     add("--seeds", type=int, default=3, help="how often each model is trained")
     add("--sweeps", type=int, default=1000, help="of PLTM's sampler")
     add(
@@ -150,10 +150,10 @@ def summary(profile: dict) -> str:
 
 def wishes_of(options: argparse.Namespace) -> Wishes:
     """What the options of ``mine`` ask for."""
-    for option in ("topics", "epochs", "vocabulary", "min_words"):
+    for option in ("topics", "epochs", "batch_size", "vocabulary", "min_words"):
         value = getattr(options, option)
         require(value >= 0, f"--{option.replace('_', '-')} {value}: expected 1 or more")
-    for option in ("seeds", "batch_size", "sweeps"):
+    for option in ("seeds", "sweeps"):
         value = getattr(options, option)
         require(value >= 1, f"--{option.replace('_', '-')} {value}: expected 1 or more")
     source: dict[str, object] = {"licence": options.licence}

@@ -11,7 +11,7 @@ from ..encoders.spaces import LANGUAGES, knows
 from .inspecting import Facts
 
 MODELS = ("M3L-Contrast", "ZeroshotTM", "ZeroshotTM-KD", "PLTM")
-PAPER = {"topics": 100, "epochs": 100}
+PAPER = {"topics": 100, "epochs": 100, "batch_size": 32}
 LEAST_UPDATES = 3000
 """A small corpus is trained for more epochs, so that a model makes about this many updates."""
 
@@ -42,7 +42,7 @@ class Wishes:
     models: Sequence[str] = MODELS
     topics: int = 0
     epochs: int = 0
-    batch_size: int = 32
+    batch_size: int = 0
     seeds: int = 3
     sweeps: int = 1000
     vocabulary_size: int = 0
@@ -88,18 +88,21 @@ def choose_encoders(facts: Facts, wished: Mapping[str, str]) -> tuple[dict[str, 
 
 
 def settings_for(facts: Facts, wishes: Wishes) -> tuple[dict[str, int], list[str]]:
-    """Topics and epochs that fit the corpus, and what there is to say of them."""
+    """Topics, batch size and epochs that fit the corpus, and what there is to say of them."""
     said, train = [], _training_articles(facts)
     fitting = min(PAPER["topics"], max(5, facts.articles // TUPLES_A_TOPIC))
     topics = wishes.topics or fitting
     if not wishes.topics and topics < PAPER["topics"]:
         said.append(f"{topics} topics, one for {TUPLES_A_TOPIC} articles (the paper has 100)")
-    batches = max(1, train // min(wishes.batch_size, train))
+    batch = wishes.batch_size or min(PAPER["batch_size"], max(2, train // 4))
+    if not wishes.batch_size and batch < PAPER["batch_size"]:
+        said.append(f"batches of {batch}, four an epoch (the paper has 32)")
+    batches = max(1, train // min(batch, train))
     epochs = wishes.epochs or min(MOST_EPOCHS, max(PAPER["epochs"], LEAST_UPDATES // batches))
     if not wishes.epochs and epochs > PAPER["epochs"]:
         updates = f"{epochs * batches:,} updates"
         said.append(f"{epochs} epochs, which are {updates} (the paper has 100, of 62,500)")
-    return {"topics": topics, "epochs": epochs}, said
+    return {"topics": topics, "epochs": epochs, "batch_size": batch}, said
 
 
 def runs_for(
@@ -111,8 +114,7 @@ def runs_for(
     require("M3L-Contrast" in wishes.models, "models: M3L-Contrast is needed for the pages")
     name, seeds = wishes.name, list(range(wishes.seeds))
     texts = {language: encoders[language] for language in facts.languages}
-    shared = {"corpus": name, "seeds": seeds, **fit}
-    neural = {**shared, "batch_size": wishes.batch_size}
+    neural = {"corpus": name, "seeds": seeds, **fit}
     pictured = bool(facts.pictures)
     joint = {**neural, "model": "M3L-Contrast", "objective": "book"}
     runs = [
@@ -139,9 +141,10 @@ def runs_for(
                     student = {**neural, "name": f"{name}-kd-{teacher}-{view}", "encoders": own}
                     student |= {"model": "ZeroshotTM-KD", "teacher": f"{name}-zeroshot-{teacher}"}
                     runs.append({**student, "train_views": [view], "objective": "zeroshot"})
-    counted = {**shared, "name": f"{name}-pltm", "model": "PLTM", "encoders": texts}
+    counted = {**neural, "name": f"{name}-pltm", "model": "PLTM", "encoders": texts}
     counted |= {"train_views": [*texts], "chapter": "05-pltm", "sweeps": wishes.sweeps}
-    counted.pop("epochs")
+    for option in ("epochs", "batch_size"):
+        counted.pop(option)
     return [*runs, counted]
 
 

@@ -69,7 +69,9 @@ class PictureFolder:
         for separator in SEPARATORS:
             parts = [part for part in name.split(separator) if part.strip()]
             if len(parts) > 1 and all(_plain(part) in self._by_spelling for part in parts):
-                return f"; if it is several, say picture_separator={separator!r}"
+                return (
+                    f"; if it is several, say picture_separator={separator!r} (--picture-separator)"
+                )
         base = _plain(name).rsplit("/", 1)[-1]
         within = [files[0] for key, files in self._by_spelling.items() if key.endswith(f"/{base}")]
         if base in self._by_spelling:

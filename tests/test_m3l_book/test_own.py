@@ -153,14 +153,13 @@ def test_language_that_no_encoder_knows_gets_one_of_its_own(tmp_path):
 def test_settings_shrink_to_a_small_corpus_and_are_the_papers_for_a_large_one(tmp_path):
     facts = facts_of(tmp_path, without_split())
     fit, said = settings_for(facts, Wishes("mine", {}))
-    assert fit == {"topics": 5, "epochs": 400}
-    assert len(said) == 2
+    assert fit == {"topics": 5, "epochs": 400, "batch_size": 2}
+    assert len(said) == 3 and said[1] == "batches of 2, four an epoch (the paper has 32)"
     facts.articles = 20_000
-    assert settings_for(facts, Wishes("mine", {})) == ({"topics": 100, "epochs": 100}, [])
-    assert settings_for(facts, Wishes("mine", {}, topics=7, epochs=3))[0] == {
-        "topics": 7,
-        "epochs": 3,
-    }
+    papers = {"topics": 100, "epochs": 100, "batch_size": 32}
+    assert settings_for(facts, Wishes("mine", {})) == (papers, [])
+    wished = {"topics": 7, "epochs": 3, "batch_size": 5}
+    assert settings_for(facts, Wishes("mine", {}, **wished))[0] == wished
 
 
 # the command
