@@ -141,7 +141,7 @@ class Reader:
         value, wrong = values.get(column), len(self.problems)
         cells = value if isinstance(value, (list, tuple)) else [value]
         if isinstance(value, str) and self.separator:
-            cells = [part for part in value.split(self.separator) if part.strip()]
+            cells = [part.strip() for part in value.split(self.separator) if part.strip()]
         found = [self._image(cell, row, column, i) for i, cell in enumerate(cells)]
         found = [identity for identity in found if identity is not None]
         if not found and len(self.problems) == wrong and value not in self.unread:
