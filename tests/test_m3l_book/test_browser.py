@@ -168,13 +168,18 @@ def test_all_pictures_of_an_article_and_all_articles_of_a_picture_are_told(
     assert items["image"][1]["tuple"]["en"] == [0, 1]
 
 
-def test_a_missing_text_or_title_is_shown_as_missing(run, test_part, prepared, tmp_path):
+@pytest.mark.parametrize("titles", [["en_title"], ["en_title", "fr_title"]])
+def test_a_missing_title_is_that_of_another_language_or_the_id(
+    run, test_part, prepared, tmp_path, titles
+):
     shutil.copytree(prepared, tmp_path / "p")
     frame = pd.read_parquet(tmp_path / "p" / "tuples.parquet")
-    frame.loc[3, ["en_text", "en_title"]] = None
+    other = frame.loc[3, "fr_title"]
+    frame.loc[3, ["en_text", *titles]] = None
     frame.to_parquet(tmp_path / "p" / "tuples.parquet")
     item = data_of(browser.browse(run, test_part, tmp_path / "p", tmp_path / "m"))["items"]["en"][3]
-    assert item["text"] == "" and item["title"] == test_part.article_ids[3]
+    title = other if len(titles) == 1 else test_part.article_ids[3]
+    assert item["text"] == "" and item["title"] == title
 
 
 def test_a_picture_without_a_file_is_named(run, test_part, prepared, tmp_path):

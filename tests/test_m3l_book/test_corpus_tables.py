@@ -16,7 +16,6 @@ def card(pairs=()):
     part = {"tuples": 5, "articles": 4, "illustrated": 2, "pictures": 3}
     return {
         "languages": ["en", "de"],
-        "vocabulary_size": 2000,
         "near_duplicates": list(pairs),
         "illustration": {"titles": 7, "pictures": 12, "denied": 2, "of_two_titles": 1},
         "counts": {
@@ -27,6 +26,8 @@ def card(pairs=()):
             "tuples_dropped_as_incomplete": 4,
             "leaking_tuples": 3,
         },
+        "vocabularies": {"en": 40, "de": 50},
+        "vocabulary_size": 50,
     }
 
 
