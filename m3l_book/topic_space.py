@@ -269,10 +269,7 @@ def in_words(summary: Mapping[str, Mapping[str, float]]) -> str:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a space is laid out: how many ``articles``, by which ``method``, perplexity and seed.
-
-    Of few items fewer are neighbours: the perplexity is at most a third of their number.
-    """
+    """How a space is laid out: how many ``articles``, by which ``method``, perplexity and seed."""
 
     articles: int = 0
     method: str = "tsne"
@@ -318,9 +315,7 @@ class TopicMap:
 
 
 def fitting_perplexity(asked: float, items: int) -> float:
-    """The perplexity asked for, or a third of the items if there are fewer than three times as
-    many: so many neighbours must be there.
-    """
+    """The perplexity asked for, at most a third of the items: so many neighbours must be there."""
     return min(asked, max(1.0, float((items - 1) // 3)))
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from ..shown import as_html
-from ..tables.cells import styled
 from . import style
 
 if TYPE_CHECKING:
@@ -58,6 +57,8 @@ def table(
         Of a frame's numbers: what `Styler.format` takes.
     """
     from IPython.display import display
+
+    from ..tables.cells import styled
 
     if not hasattr(shown, "set_caption"):
         shown = styled(shown, index=index)

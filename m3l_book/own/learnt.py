@@ -12,6 +12,7 @@ from m3l.errors import DataError, ParameterError, choose, require
 from m3l.files import atomic
 from m3l.inspection import top_documents
 from m3l.model import M3L
+from m3l.pltm import PLTM
 from m3l.text import bag_of_words
 
 from ..data.prepared import embedding_card, entry_of, items, read_tuples, training_texts
@@ -57,8 +58,8 @@ class Learnt:
         return cls(run, place)
 
     @cached_property
-    def model(self):
-        """The trained model: `m3l.model.M3L`, or `m3l.pltm.PLTM`."""
+    def model(self) -> M3L | PLTM:
+        """The trained model."""
         return load_model(self.run.folder / "model.safetensors")
 
     def place(self, new: Sequence, view: str) -> np.ndarray:
