@@ -29,20 +29,18 @@ TEST_SIZES = (10, 25, 50, 100, 300)
 COLUMNS = ["panel", "model", "x", "seed", "score", "chance"]
 
 
-def articles_of(run: Run, all_articles: Mapping[str, int]) -> int:
+def articles_of(run: Run, all_articles: int) -> int:
     """The training articles that a run was given; 0 if it differs from others in more than that.
 
-    ``all_articles`` are those of each corpus's training part.
+    ``all_articles`` are those of its corpus's training part.
     """
     who = contender_of(run.params)
     if not who.changes:
-        return all_articles[run.params["corpus"]]
+        return all_articles
     return int(who.value(ARTICLES)) if {what for what, _ in who.changes} == {ARTICLES} else 0
 
 
-def learning_curve(
-    runs: Sequence[Run], corpus: str, all_articles: Mapping[str, int]
-) -> "DataFrame":
+def learning_curve(runs: Sequence[Run], corpus: str, all_articles: int) -> "DataFrame":
     """Scores on the validation part by training articles, as `m3l_book.figures.charts.curves` takes
     them: columns panel, model, x, seed, score, chance.
 
@@ -52,9 +50,9 @@ def learning_curve(
     import pandas as pd
 
     rows = []
-    for run in runs:
+    for run in (run for run in runs if run.params["corpus"] == corpus):
         articles = articles_of(run, all_articles)
-        if run.params["corpus"] == corpus and articles:
+        if articles:
             about = {"model": name_of(run), "x": articles, "seed": run.params["seed"]}
             chance = {
                 f"{row['query']} → {row['item']}": row["chance"]
@@ -102,7 +100,7 @@ def name_of(run: Run) -> str:
     return f"{Contender(run.params['model']).short} {trained_on(run)}"
 
 
-def last_steps(runs: Sequence[Run], corpus: str, all_articles: Mapping[str, int]) -> "DataFrame":
+def last_steps(runs: Sequence[Run], corpus: str, all_articles: int) -> "DataFrame":
     """What a doubling of the articles gave, between the last two numbers of them.
 
     A row a model and direction: columns model, direction, metric, ``articles`` (from, to), ``a
@@ -135,15 +133,15 @@ def last_steps(runs: Sequence[Run], corpus: str, all_articles: Mapping[str, int]
 
 
 def _by_articles(
-    runs: Sequence[Run], corpus: str, all_articles: Mapping[str, int]
+    runs: Sequence[Run], corpus: str, all_articles: int
 ) -> dict[str, dict[int, dict[tuple[str, str], list]]]:
     """Model -> articles -> direction and metric -> each seed's values of queries and articles; of
     models that were trained on several numbers of articles.
     """
     found: dict[str, dict[int, dict[tuple[str, str], list]]] = {}
-    for run in runs:
+    for run in (run for run in runs if run.params["corpus"] == corpus):
         articles = articles_of(run, all_articles)
-        if run.params["corpus"] != corpus or not articles:
+        if not articles:
             continue
         own = found.setdefault(name_of(run), {}).setdefault(articles, {})
         rows = {f"{r['query']} → {r['item']}": r for r in run.metrics.get("validation", [])}

@@ -14,7 +14,7 @@ from m3l.metrics.assessment import evaluate
 from m3l_book.recorded import Recorded, load_recorded
 from m3l_book.tables import corpus_size
 
-ALL = {"small": 400}
+ALL = 400
 ARTICLES_100 = {"variant": {"articles": 100}}
 
 
