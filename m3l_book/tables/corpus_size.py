@@ -29,6 +29,17 @@ TEST_SIZES = (10, 25, 50, 100, 300)
 COLUMNS = ["panel", "model", "x", "seed", "score", "chance"]
 
 
+def with_a_curve(runs: Sequence[Run], recorded: Recorded) -> str:
+    """The corpus of a build to look at: one of which some model was trained on fewer articles, here
+    or as recorded, or else the first.
+    """
+    corpora = list(dict.fromkeys(run.params["corpus"] for run in runs))
+    here = {r.params["corpus"] for r in runs if contender_of(r.params).value(ARTICLES)}
+    found = [corpus for corpus in corpora if corpus in here]
+    found += [corpus for corpus in corpora if len(recorded_curve(recorded, corpus))]
+    return [*found, *corpora][0]
+
+
 def articles_of(run: Run, all_articles: int) -> int:
     """The training articles that a run was given; 0 if it differs from others in more than that.
 

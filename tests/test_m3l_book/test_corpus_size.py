@@ -51,6 +51,16 @@ def test_a_curve_has_the_models_that_were_trained_on_fewer_articles(runs):
     assert not len(corpus_size.learning_curve(runs, "another", ALL))
 
 
+def test_the_corpus_looked_at_is_one_with_a_curve(runs, part):
+    other = record(part, "PLTM", ("en", "fr"))
+    other.params["corpus"] = "vital"
+    assert corpus_size.with_a_curve([other, *runs], Recorded()) == "small"
+    plain = [run for run in runs if not run.params["variant"]]
+    assert corpus_size.with_a_curve([*plain, other], Recorded()) == "small"
+    kept = load_recorded("data/results/full")
+    assert corpus_size.with_a_curve([*plain, other], kept) == "vital"
+
+
 def test_a_last_step_is_told_by_its_interval(runs):
     steps = corpus_size.last_steps(runs, "small", ALL)
     assert len(steps) == 3 and set(steps["articles"]) == {"100 to 400"}
