@@ -7,10 +7,11 @@ from pathlib import Path
 
 from m3l import words
 from m3l.errors import DataError, require
+from m3l.files import digest_file
 
 from ..data.rows import Reader
 from ..data.sources.table import gather, notes_of
-from ..data.tables import Table, read_table
+from ..data.tables import Table, read_table, shown
 from ..data.wording import tokens_of
 from ..pictures.folder import PictureFolder
 
@@ -126,6 +127,7 @@ def inspect(
     facts.tuples, facts.articles = len(frame), int(frame["article_id"].nunique())
     facts.pictures = int(frame["image_id"].notna().sum())
     _look_at_texts(facts, frame)
+    _look_at_copies(facts, reader)
     return facts
 
 
@@ -141,12 +143,32 @@ def _look_at_texts(facts: Facts, frame) -> None:
             continue
         twice = sum(n - 1 for n in Counter(texts).values())
         if twice:
-            facts.notes.append(f"{language}: {twice:,} texts stand in an earlier row too")
+            twice_in = f"{language}: {twice:,} texts stand in an earlier row too"
+            facts.notes.append(f"{twice_in}; one that stands in two parts is left out of training")
         documents = tokens_of(texts.iloc[:SAMPLE], language)
         counts = Counter(word for document in documents for word in document)
         lengths = sorted(map(len, documents))
         facts.length[language] = lengths[len(lengths) // 2]
         _look_at_words(facts, language, counts)
+
+
+def _look_at_copies(facts: Facts, reader: Reader) -> None:
+    """Pictures of the same content under different names; those of the same size are read."""
+    files = {name: picture.file for name, picture in reader.pictures.items() if picture.file}
+    by_size: dict[int, list[str]] = {}
+    for name, file in files.items():
+        by_size.setdefault(file.stat().st_size, []).append(name)
+    first: dict[str, str] = {}
+    copies = []
+    for names in (names for names in by_size.values() if len(names) > 1):
+        for name in names:
+            original = first.setdefault(digest_file(files[name]), name)
+            if files[original] != files[name]:
+                copies.append((name, original))
+    if copies:
+        such = f"{shown(copies[0][0])} of {shown(copies[0][1])}"
+        found = f"pictures that are copies under another name: {len(copies):,}, such as {such}"
+        facts.notes.append(f"{found}; one that stands in two parts is left out of training")
 
 
 def _look_at_words(facts: Facts, language: str, counts: Counter) -> None:

@@ -59,6 +59,20 @@ def test_pictures_are_looked_for_and_not_decoded(tmp_path):
     assert len(problems) == 12 and "no such picture" in problems[0]
 
 
+def test_copies_are_said_before_anything_is_encoded(tmp_path):
+    pictures(tmp_path, ["a.png"])
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
+    table = without_split(picture="a.png")
+    table[3]["picture"] = "b.png"
+    table[5]["en_text"] = table[4]["en_text"]
+    notes = facts_of(tmp_path, table).notes
+    assert any(
+        "copies under another name: 1, such as 'b.png' of 'a.png'; one that" in note
+        for note in notes
+    )
+    assert any("en: 1 texts stand in an earlier row too; one that" in note for note in notes)
+
+
 def test_table_without_a_text_column_is_named(tmp_path):
     path = written(tmp_path, [{"title": "a", "body": "b"}])
     with pytest.raises(DataError, match=r"no column is called <language>_text.*title, body"):
