@@ -131,7 +131,7 @@ def test_what_was_learnt_is_used_as_the_readme_says(own_book, monkeypatch, capsy
     run = names["run"]
     known = run._items("en")["en_text"].tolist()
     np.testing.assert_allclose(run.place(known, "en"), run.run.theta["en"], atol=1e-5)
-    with pytest.raises(ParameterError, match="view='fr' is unknown; valid: en, ar, image"):
+    with pytest.raises(ParameterError, match="view='fr' is unknown; valid: ar, en, image"):
         run.place(["texte"], "fr")
 
 
