@@ -1,6 +1,7 @@
 """Tables in files as people keep them: CSV and its kin, Excel, Parquet; read row by row."""
 
 import csv
+import os
 import sys
 import unicodedata
 import zipfile
@@ -71,13 +72,17 @@ def read_table(path: str | Path, delimiter: str = "", encoding: str = "") -> Tab
     return kinds[kind](path)
 
 
-def fingerprint(path: str | Path) -> str:
+def fingerprint(path: str | Path, without: Sequence[str | Path] = ()) -> str:
     """What changes if a file, or any file below a folder, is another: a digest of names, sizes and
-    times.
+    times. Folders ``without`` which it is asked for are passed over.
     """
-    path = Path(path)
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    there = [(file, file.stat()) for file in files if file.exists()]
+    files, left_out = [Path(path)], {Path(folder).resolve() for folder in without}
+    if files[0].is_dir():
+        files = []
+        for folder, below, names in os.walk(path):
+            below[:] = [name for name in below if Path(folder, name).resolve() not in left_out]
+            files += [Path(folder, name) for name in names]
+    there = [(file, file.stat()) for file in sorted(files) if file.exists()]
     return digest(*(f"{file} {about.st_size} {about.st_mtime_ns}" for file, about in there))
 
 

@@ -15,7 +15,7 @@ from m3l.errors import DataError
 from m3l_book.data.prepare import prepare
 from m3l_book.data.prepared import read_tuples, vocabulary
 from m3l_book.data.sources.table import load
-from m3l_book.data.tables import read_table, several
+from m3l_book.data.tables import fingerprint, read_table, several
 
 from .test_data import WORDS, pictures, rows, written
 
@@ -422,3 +422,15 @@ def test_one_problem_is_said_alone_and_many_are_counted():
     assert several(["a"]) == "a"
     assert several(list("ab")) == "2 problems:\n  a\n  b"
     assert re.fullmatch(r"1,200 problems:(\n  x){10}\n  and 1,190 more", several(["x"] * 1200))
+
+
+def test_a_fingerprint_sees_pictures_and_passes_over_what_builds_write(tmp_path):
+    for name in ("p/a.png", "data/mine/b.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    written = [tmp_path / "data" / "mine"]
+    before = fingerprint(tmp_path, written)
+    (tmp_path / "data/mine/c.png").write_bytes(b"y")
+    assert fingerprint(tmp_path, written) == before
+    (tmp_path / "p/a.png").write_bytes(b"longer")
+    assert fingerprint(tmp_path, written) != before
