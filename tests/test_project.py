@@ -172,8 +172,8 @@ ROOMS = {
     "m3l": """errors progress files device saving checkpoint words text view building
         networks validation corpus noise model loss preconditions kernels distillation train pltm
         gibbs metrics inspection estimator""",
-    "m3l_book": """shown values variants measured pictures summaries encoders data records claims
-        topic_space recorded tables figures pages chapter execute left_out own
+    "m3l_book": """shown values variants measured pictures summaries wikipedia encoders data
+        records claims topic_space recorded tables figures pages chapter execute left_out own
         __main__""",
 }
 

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from m3l.errors import DataError, check_options, choose, require
-from m3l.files import atomic, digest, digest_file, write_json
+from m3l.files import atomic, digest, digest_file, write_array, write_json
 from m3l.text import bag_of_words, learn_vocabulary
 from m3l.words import INVISIBLE
 
@@ -20,6 +20,10 @@ from .wording import check_words, odd_words, stopwords_used, tokens_of
 
 PAPER_VOCABULARY = 2000
 """Words a language (Appendix, "Data preprocessing")."""
+
+LEAKING = (
+    "{:,} tuples have an item that stands in a later part too: scores of the test part are too good"
+)
 
 LEAST_VIEWS = {"drop": 10**6, "pairs": 2, "keep": 1}
 """How many of a corpus's views a tuple needs to stay, by what becomes of incomplete ones."""
@@ -51,10 +55,11 @@ def prepare(
         What becomes of tuples that then lack a view: they are dropped, so that all tuples have the
         same views, as in the paper; or they stay if they have two views, a pair; or they stay with
         what they have.
-    leakage : {"error", "drop"}
+    leakage : {"error", "drop", "keep"}
         What to do with tuples one of whose items stands in a later part too: of training in the
         validation or test part, of the validation part in the test part. Texts are compared letter
         for letter, blanks and ways to write a letter aside; pictures by their files' content.
+        ``"keep"`` is for a split that was published so: they stay, counted, and the card warns.
     near_duplicates : {"report", "drop"}
         What to do with training tuples one of whose items nearly stands in a later part
         (`m3l_book.data.duplicates`).
@@ -69,7 +74,7 @@ def prepare(
     """
 
     choose("incomplete", incomplete, LEAST_VIEWS)
-    choose("leakage", leakage, ("error", "drop"))
+    choose("leakage", leakage, ("error", "drop", "keep"))
     choose("near_duplicates", near_duplicates, ("report", "drop"))
     for option, value in (("min_words", min_words), ("vocabulary_size", vocabulary_size)):
         whole = isinstance(value, int) and value >= 1
@@ -114,10 +119,13 @@ def prepare(
             "segmented": list(segmented),
             **_words_told(vocabularies, stopwords, tuples.card),
         }
+        if leakage == "keep" and counts["leaking_tuples"]:
+            card["warnings"].append(LEAKING.format(counts["leaking_tuples"]))
         frame.to_parquet(temporary / "tuples.parquet", index=False)
         for lang, vocabulary in vocabularies.items():
             _write_words(temporary, lang, frame, texts[lang], vocabulary)
         used = _keep_pictures(temporary, frame, pictures)
+        _keep_given(temporary, frame, tuples)
         card["near_duplicates"] = duplicates.near_duplicates(frame, tuples.languages, used)
         card["hashes"] = _hashes(temporary, frame)
         write_json(temporary / "card.json", card)
@@ -175,7 +183,8 @@ def _without_leaks(frame, tuples: Tuples, leakage: str, pictures: Mapping[str, P
                     " tuples do so in all; pass leakage='drop' to leave them out"
                 )
             leaks |= leaking
-    return frame[~leaks].reset_index(drop=True), int(leaks.sum())
+    kept = frame if leakage == "keep" else frame[~leaks].reset_index(drop=True)
+    return kept, int(leaks.sum())
 
 
 def _spelled(text: str) -> str:
@@ -302,6 +311,18 @@ def _keep_pictures(folder: Path, frame, pictures: Mapping[str, Path]) -> dict[st
         hashes = {key: digest_file(path) for key, path in kept.items()}
         write_json(folder / "images_sha256.json", hashes)
     return kept
+
+
+def _keep_given(folder: Path, frame, tuples: Tuples) -> None:
+    """The features that come with a source, a row for each picture of the frame, in its order."""
+    pictures = items(frame, PICTURES)["image_id"].tolist()
+    for name, (ids, vectors) in tuples.given.items():
+        place = {identity: row for row, identity in enumerate(ids)}
+        lacking = [identity for identity in pictures if identity not in place]
+        what = f"corpus {tuples.name}: {len(lacking)} pictures have no features {name!r}"
+        require(not lacking, what, DataError)
+        rows = np.asarray(vectors)[[place[identity] for identity in pictures]]
+        write_array(folder / f"given_{name}.npy", rows.astype(np.float32))
 
 
 def _hashes(folder, frame) -> dict[str, str]:

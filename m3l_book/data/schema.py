@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     from pandas import DataFrame
 
 PICTURES = "image"
@@ -38,6 +39,9 @@ class Tuples:
         Writes every picture of ``frame`` into the folder and returns {image_id: file name}.
     card : dict
         The data card: ``source``, ``licence``, ``biases``, ``notes``, whatever a reader must know.
+    given : dict of str to (ids, float32 (M, D))
+        Features of pictures that come with the source, by the name of their encoder: the ids of M
+        pictures, all of ``frame``'s among them, and a row for each.
     """
 
     name: str
@@ -45,3 +49,4 @@ class Tuples:
     languages: list[str]
     write_images: Callable[[Path], dict[str, str]] | None = None
     card: dict = field(default_factory=dict)
+    given: dict[str, tuple[list[str], "np.ndarray"]] = field(default_factory=dict)

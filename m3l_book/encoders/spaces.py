@@ -13,6 +13,8 @@ SPACES = {
     "minilm-en": {"minilm-en": ("text",)},
     "efficientnet-lite0": {"efficientnet-lite0": ("image",)},
     "efficientnet-lite2": {"efficientnet-lite2": ("image",)},
+    # what Wikimedia published with the pictures of its image-caption challenge
+    "resnet-50": {"resnet-50": ("image",)},
     # the multilingual text encoder was trained to give what CLIP's own gives for English
     # (Reimers & Gurevych 2020)
     "clip-ViT-B-32": {

@@ -15,6 +15,7 @@ SOURCES = {
     "vital": "m3l_book.data.sources.vital",
     "emoji": "m3l_book.data.sources.emoji",
     "table": "m3l_book.data.sources.table",
+    "wikipedia": "m3l_book.data.sources.wikipedia",
 }
 
 

@@ -1,0 +1,618 @@
+"""The paper's own data: fetched from a server that fails, read from files that are broken, joined,
+and every loss counted.
+"""
+
+import bz2
+import errno
+import gzip
+import os
+import random
+from collections import Counter
+
+import miniature
+import numpy as np
+import pytest
+
+from m3l import DataError, ParameterError
+from m3l_book.data.embed import embed_view
+from m3l_book.data.prepare import prepare
+from m3l_book.data.sources import load_source
+from m3l_book.data.sources import wikipedia as source
+from m3l_book.wikipedia import albums, challenge, comparable, fetching, joining, lists, streams, wit
+from m3l_book.wikipedia.fetching import NotThere, Unreachable, fetch, get
+
+HOST = "https://example.org/"
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    root = tmp_path / "served"
+    root.mkdir()
+    monkeypatch.setattr(fetching, "first_wait", lambda: 0.001)
+    with miniature.served(root) as one:
+        monkeypatch.setenv(fetching.MIRROR, one.address)
+        yield one
+
+
+def put(server, name, content, host=HOST):
+    path = miniature.place(server.root, host + name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return host + name
+
+
+def noise(size):
+    return random.Random(0).randbytes(size)
+
+
+# fetching
+
+
+def test_file_is_fetched_once_and_checked(server, tmp_path):
+    address = put(server, "a/b.bin", noise(10_000))
+    path = fetch(address, tmp_path / "d")
+    assert path.name == "b.bin" and path.read_bytes() == noise(10_000)
+    assert fetch(address, tmp_path / "d") == path and len(server.asked) == 1
+    path.write_bytes(b"damaged")
+    with pytest.raises(DataError, match=r"b\.bin: not the file that was fetched"):
+        fetch(address, tmp_path / "d")
+
+
+def test_program_introduces_itself_as_it_is_told(server, monkeypatch):
+    address = put(server, "b.bin", b"x")
+    fetching._session.cache_clear()
+    monkeypatch.setenv(fetching.AGENT, "a-course/1.0 (me@example.org)")
+    assert get(address) == b"x"
+    fetching._session.cache_clear()
+    assert server.asked[0][1]["User-Agent"] == "a-course/1.0 (me@example.org)"
+    monkeypatch.delenv(fetching.AGENT)
+    get(address)
+    assert server.asked[1][1]["User-Agent"].startswith("m3l-book/")
+
+
+@pytest.mark.parametrize("fault", ["reset", "slow", 503, 429, 500])
+def test_server_that_fails_now_and_then_is_asked_again(server, tmp_path, fault):
+    address = put(server, "b.bin", noise(200_000))
+    server.faults["b.bin"] = [fault, fault]
+    assert fetch(address, tmp_path / "d").read_bytes() == noise(200_000)
+    ranges = [headers.get("Range") for _, headers in server.asked]
+    assert any(ranges) == (fault == "reset"), "what had come was not asked for again"
+
+
+def test_interrupted_download_goes_on_from_where_it_was(server, tmp_path, monkeypatch):
+    address = put(server, "b.bin", noise(300_000))
+    server.faults["b.bin"] = ["reset"] * fetching.ATTEMPTS
+    monkeypatch.setattr(fetching, "ATTEMPTS", 1)
+    with pytest.raises(Unreachable, match=r"example\.org/b\.bin: .*1 times"):
+        fetch(address, tmp_path / "d")
+    assert not (tmp_path / "d" / "b.bin").exists()
+    part = tmp_path / "d" / "b.bin.part"
+    assert 0 < part.stat().st_size < 300_000
+    server.faults.clear()
+    assert fetch(address, tmp_path / "d").read_bytes() == noise(300_000)
+    assert server.asked[-1][1]["Range"].startswith("bytes=") and not part.exists()
+
+
+def test_file_that_changed_since_the_interruption_is_fetched_from_its_beginning(
+    server, tmp_path, monkeypatch
+):
+    address = put(server, "b.bin", noise(300_000))
+    server.faults["b.bin"] = ["reset"]
+    monkeypatch.setattr(fetching, "ATTEMPTS", 1)
+    with pytest.raises(Unreachable):
+        fetch(address, tmp_path / "d")
+    put(server, "b.bin", b"another" * 50_000)
+    assert fetch(address, tmp_path / "d").read_bytes() == b"another" * 50_000
+
+
+def test_file_that_is_not_there_and_page_in_its_place_are_named(server, tmp_path):
+    with pytest.raises(NotThere, match=r"no\.bin: the server answers 404"):
+        fetch(f"{HOST}no.bin", tmp_path / "d")
+    address = put(server, "b.bin", b"x")
+    server.faults["b.bin"] = ["html", "html"]
+    with pytest.raises(NotThere, match="web page in place of the file"):
+        fetch(address, tmp_path / "d")
+    with pytest.raises(NotThere, match="web page"):
+        get(address)
+    assert not (tmp_path / "d" / "b.bin").exists()
+    with pytest.raises(NotThere, match="larger than 0 bytes"):
+        get(address, most=0)
+
+
+def test_wrong_checksum_is_named_and_the_file_is_fetched_anew(server, tmp_path):
+    address = put(server, "b.bin", noise(5_000))
+    right = miniature.sha256(miniature.place(server.root, address))
+    server.faults["b.bin"] = ["corrupt"]
+    with pytest.raises(DataError, match="its checksum is not"):
+        fetch(address, tmp_path / "d", sha256=right)
+    assert not (tmp_path / "d" / "b.bin").exists()
+    assert miniature.sha256(fetch(address, tmp_path / "d", sha256=right)) == right
+
+
+def test_server_that_is_away_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(fetching, "first_wait", lambda: 0.001)
+    monkeypatch.setenv(fetching.MIRROR, "http://127.0.0.1:9")
+    with pytest.raises(Unreachable, match=r"b\.bin: ConnectionError.*7 times"):
+        fetch(f"{HOST}b.bin", tmp_path / "d")
+
+
+def test_full_disk_leaves_what_came_and_no_file(server, tmp_path, monkeypatch):
+    address = put(server, "b.bin", noise(3 << 20))
+    written = []
+
+    class Full:
+        def __init__(self, file):
+            self.file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            self.file.close()
+
+        def write(self, block):
+            written.append(len(block))
+            if len(written) > 1:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.file.name))
+            return self.file.write(block)
+
+    real = open
+    with monkeypatch.context() as patch:
+        patch.setitem(
+            vars(fetching),
+            "open",
+            lambda path, mode="r", **more: (
+                Full(real(path, mode)) if "b" in mode else real(path, mode, **more)
+            ),
+        )
+        with pytest.raises(OSError, match=r"No space left.*b\.bin\.part"):
+            fetch(address, tmp_path / "d")
+    assert (tmp_path / "d" / "b.bin.part").stat().st_size == written[0]
+    assert fetch(address, tmp_path / "d").read_bytes() == noise(3 << 20)
+
+
+def test_no_address_of_a_file_is_refused(tmp_path):
+    with pytest.raises(ParameterError, match="not an address of a file"):
+        get("file:///etc/passwd")
+
+
+# reading
+
+
+def packed(kind, data):
+    return {"plain": bytes, "gz": gzip.compress, "bz2": bz2.compress}[kind](data)
+
+
+@pytest.mark.parametrize("kind", ["plain", "gz", "bz2"])
+def test_blocks_are_what_the_file_holds_whatever_packs_it(tmp_path, kind):
+    data = noise(50_000) * 50
+    (tmp_path / "f").write_bytes(packed(kind, data[: 10**6]) + packed(kind, data[10**6 :]))
+    counts = Counter()
+    read = list(streams.blocks(tmp_path / "f", counts))
+    assert b"".join(read) == data and not counts and max(map(len, read)) <= streams.BLOCK
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2"])
+def test_file_cut_in_the_middle_gives_what_there_is_and_is_counted(tmp_path, kind):
+    data = b"".join(b"line %d\n" % i for i in range(400_000))
+    whole = packed(kind, data)
+    for left in (len(whole) // 2, len(whole) - 1, 5):
+        (tmp_path / "f").write_bytes(whole[:left])
+        counts = Counter()
+        read = b"".join(streams.blocks(tmp_path / "f", counts))
+        assert data.startswith(read) and counts == {streams.CUT: 1}
+    (tmp_path / "f").write_bytes(whole[: len(whole) // 2])
+    read = list(streams.lines(tmp_path / "f", Counter()))
+    assert len(read) > 50_000 and read[0] == b"line 0"
+
+
+def test_bomb_is_unpacked_block_by_block(tmp_path):
+    import tracemalloc
+
+    with gzip.open(tmp_path / "f", "wb") as file:
+        for _ in range(300):
+            file.write(bytes(1 << 20))
+    tracemalloc.start()
+    assert sum(map(len, streams.blocks(tmp_path / "f", Counter()))) == 300 << 20
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"none: no such file"):
+        list(streams.lines(tmp_path / "none", Counter()))
+
+
+def test_endless_line_is_left_out_and_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(streams, "LONGEST", 3 << 20)
+    (tmp_path / "f").write_bytes(b"a\n" + b"x" * (9 << 20) + b"\nb\n" + b"y" * (5 << 20))
+    counts = Counter()
+    assert list(streams.lines(tmp_path / "f", counts)) == [b"a", b"b"]
+    assert counts == {streams.LONG: 2}
+
+
+EN, DE = ("Horse & cart", "The horse.\nIt eats grass."), ("Pferd", "Das Pferd frißt Gras.")
+
+
+def corpora(tmp_path, *pairs):
+    path = tmp_path / "corpora.xml"
+    text = miniature.comparable(pairs)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_articles_are_read_with_their_titles_and_running_text(tmp_path):
+    content = (
+        "<p>A <link target='x'>linked</link>  word.</p><table><cell>1</cell></table><h>Part</h>"
+        "<p>Of <math>x^2</math> it&#8217;s end.</p>"
+    )
+    raw = (
+        '<articlePair id="7"><article name="Tom &amp; Jerry" lang="en"><categories name="A|B"/>'
+        f'<content>{content}</content></article><article lang="de" name="Tom"><content/></article>'
+        "</articlePair>"
+    )
+    counts = Counter()
+    first, second = comparable.pairs(corpora(tmp_path, (EN, DE), raw), counts)
+    assert first["en"].title == EN[0] and first["en"].text == EN[1] and first["de"].text == DE[1]
+    assert second["en"].title == "Tom & Jerry" and second["en"].categories == ("A", "B")
+    assert second["en"].text == "A linked word.\nPart\nOf it’s end." and second["de"].text == ""
+    assert not +counts
+    named = list(comparable.titles(corpora(tmp_path, (EN, DE), raw), counts))
+    assert named[0] == {"en": EN[0], "de": DE[0]} and len(named) == 2
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        '<articlePair id="9"><article lang="en" name="Cut">',
+        '<articlePair id="9"><article lang="en" name="A"></article></articlePair>',
+        '<articlePair id="9"><article lang="en" name="A"><content><p>x</content></article>'
+        '<article lang="de" name="B"></article></articlePair>',
+        "</articlePair>",
+    ],
+    ids=["cut", "one article", "not closed", "not begun"],
+)
+def test_broken_pair_is_counted_and_the_next_one_read(tmp_path, broken):
+    counts = Counter()
+    read = list(comparable.pairs(corpora(tmp_path, (EN, DE), broken, (EN, DE)), counts))
+    assert len(read) == 2 and counts[comparable.BROKEN] == 1
+
+
+def test_file_cut_within_a_pair_counts_it(tmp_path):
+    path, counts = corpora(tmp_path, (EN, DE), (EN, DE)), Counter()
+    path.write_bytes(path.read_bytes()[:-200])
+    assert len(list(comparable.pairs(path, counts))) == 1 and counts[comparable.BROKEN] == 1
+
+
+def test_bytes_that_are_not_utf8_and_control_signs_are_survived(tmp_path):
+    path, counts = corpora(tmp_path, (EN, DE), (EN, DE)), Counter()
+    path.write_bytes(path.read_bytes().replace(b"eats", b"e\xffts\x0b", 1))
+    first, second = comparable.pairs(path, counts)
+    assert "e\ufffdts" in first["en"].text and second["en"].text == EN[1]
+    assert +counts == Counter({comparable.NOT_UTF8: 1})
+
+
+def test_pairs_that_lie_across_blocks_are_whole(tmp_path, monkeypatch):
+    path = corpora(tmp_path, *[((f"T{i}", "x" * (i % 97)), DE) for i in range(300)])
+    data = path.read_bytes()
+    for size in (1, 7, 1000):
+        monkeypatch.setattr(
+            comparable,
+            "blocks",
+            lambda p, c, size=size: (data[i : i + size] for i in range(0, len(data), size)),
+        )
+        if size > 1 or len(data) < 10**5:
+            read = list(comparable.titles(path, Counter()))
+            assert [pair["en"] for pair in read] == [f"T{i}" for i in range(300)]
+
+
+def test_entities_of_a_document_are_not_expanded(tmp_path):
+    bomb = '<!DOCTYPE x [<!ENTITY a "aaaa">]>'
+    raw = (
+        f'<articlePair id="1">{bomb}<article lang="en" name="A"><content><p>&a;</p></content>'
+        '</article><article lang="de" name="B"></article></articlePair>'
+    )
+    counts = Counter()
+    assert list(comparable.pairs(corpora(tmp_path, raw), counts)) == []
+    assert counts[comparable.BROKEN] == 1
+
+
+def test_rows_of_wit_are_read_and_broken_ones_counted(tmp_path):
+    text = miniature.wit([("en", "Horse", "https://a/1.jpg"), ("fr", "Cheval", "https://a/2.jpg")])
+    text += "en\tonly three\tcells\n"
+    text += miniature.wit([("de", " ", "https://a/3.jpg"), ("de", "Pferd", "https://a/4.jpg")])
+    (tmp_path / "shard").write_bytes(gzip.compress(text.encode().replace(b"Pferd", b"Pf\xffrd")))
+    counts = Counter()
+    read = list(wit.page_pictures(tmp_path / "shard", counts, ("en", "de")))
+    assert [(p.language, p.address) for p in read] == [
+        ("en", "https://a/1.jpg"),
+        ("de", "https://a/4.jpg"),
+    ]
+    assert counts[wit.BROKEN] == 2 and counts[wit.NOT_UTF8] >= 1
+
+
+def test_other_table_than_wit_is_named(tmp_path):
+    (tmp_path / "shard").write_text("a\tb\n1\t2\n")
+    with pytest.raises(DataError, match="no column language, page_title, image_url"):
+        list(wit.page_pictures(tmp_path / "shard", Counter(), ("en",)))
+
+
+def test_quote_without_end_costs_no_more_than_the_rows_behind_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(wit, "LARGEST_CELL", 5_000)
+    good = [("en", f"T{i}", f"https://a/{i}.jpg") for i in range(200)]
+    text = miniature.wit(good[:50]) + 'en\t"no end\t\n' + miniature.wit(good[50:])
+    (tmp_path / "shard").write_text(text, encoding="utf-8")
+    counts = Counter()
+    read = list(wit.page_pictures(tmp_path / "shard", counts, ("en",)))
+    assert len(read) > 100 and counts[wit.BROKEN] >= 1
+
+
+def wanted(*keys):
+    return lambda address: address if address in keys else None
+
+
+def test_pixels_and_features_of_wanted_pictures_are_read_and_broken_ones_counted(tmp_path):
+    data, vector = miniature.picture("red"), np.linspace(0, 1, 2048, dtype=np.float32)
+    lines = [miniature.pixel_line("a", data), "b\t!!!\tx\n", "c\t\tx\n", "no tab\n"]
+    (tmp_path / "p").write_text("".join(lines))
+    counts = Counter()
+    assert dict(challenge.pixels(tmp_path / "p", counts, wanted("a", "b", "c"))) == {"a": data}
+    assert counts == {challenge.BROKEN_PIXELS: 2}
+    lines = [miniature.feature_line("a", vector), "b\t1,2\n", "c\t1,x\n"]
+    lines += [miniature.feature_line("d", np.full(2048, np.nan)), "e\t1\n"]
+    (tmp_path / "f").write_text("".join(lines))
+    counts = Counter()
+    read = dict(challenge.features(tmp_path / "f", counts, wanted("a", "b", "c", "d")))
+    assert list(read) == ["a"] and np.allclose(read["a"], vector, atol=1e-5)
+    assert counts == {challenge.BROKEN_FEATURES: 3}
+
+
+# lists
+
+
+def test_spellings_of_a_title_and_of_an_address_share_their_key():
+    assert lists.title_key("Tom_& JERRY ") == lists.title_key("tom & jerry")
+    assert lists.title_key("Cafe\u0301") == lists.title_key("Café")
+    assert lists.title_key("Maße") != lists.title_key("Masse")
+    same = "https://upload.wikimedia.org/a/%C3%A9_1.jpg", "http://Upload.wikimedia.org/a/é_1.jpg"
+    assert lists.picture_key(same[0]) == lists.picture_key(same[1])
+    assert lists.is_drawing("https://a/x.SVG") and not lists.is_drawing("https://a/x.svg.png")
+
+
+def test_published_lists_are_read_with_what_is_odd_about_them(tmp_path):
+    rows = [("pferd", "horse", "https://a/1.jpg"), ("kuh", "cow", "https://a/2.jpg")]
+    odd = [rows[0], ("", "x", "https://a/3.jpg")]
+    (tmp_path / "train").write_text(miniature.titles_list(rows + odd))
+    (tmp_path / "test").write_text(miniature.titles_list(rows[:1]))
+    listed = lists.read_lists(
+        {"train": tmp_path / "train", "test": tmp_path / "test"}, ("en", "de")
+    )
+    assert list(listed.rows["split"]) == ["train", "train", "test"]
+    assert listed.rows["article"].nunique() == 3, "an article stands in one split"
+    assert listed.notes == {
+        "train: rows of the list": 4,
+        "train: rows with an empty cell": 1,
+        "train: rows that stand in the list already": 1,
+        "test: rows of the list": 1,
+        "pairs of articles in both lists": 1,
+    }
+    (tmp_path / "train").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match="no column en_title, de_title, image_url; it has a, b"):
+        lists.read_lists({"train": tmp_path / "train"}, ("en", "de"))
+
+
+def test_drawn_tuples_follow_the_recipe_and_the_seed():
+    pairs = {(f"e{i}", f"d{i}"): [f"https://a/{i}-{j}.jpg" for j in range(3)] for i in range(30)}
+    listed = lists.drawn(pairs, ("en", "de"), 20, 5, seed=1)
+    counted = listed.rows["split"].value_counts()
+    assert counted["train"] == 20 and counted["test"] == 15, "one picture, and all of them"
+    assert listed.rows["article"].nunique() == 25
+    same = lists.drawn(dict(reversed(pairs.items())), ("en", "de"), 20, 5, seed=1)
+    assert listed.rows.equals(same.rows)
+    assert not listed.rows.equals(lists.drawn(pairs, ("en", "de"), 20, 5, seed=2).rows)
+    with pytest.raises(DataError, match="30 pairs of articles have a picture; 30 and 5 are asked"):
+        lists.drawn(pairs, ("en", "de"), 30, 5, seed=1)
+
+
+# joining
+
+
+def test_articles_that_are_not_found_are_counted_by_their_reason(tmp_path):
+    path = corpora(
+        tmp_path, (EN, DE), (("Cow", "x" * 30), ("Kuh", "y")), (("Owl", "o"), ("Uhu", "u"))
+    )
+    asked = {("horse & cart", "pferd"), ("cow", "kuh"), ("owl", "eule"), ("ant", "ameise")}
+    found = joining.find_articles(path, asked, ("en", "de"), least=20)
+    assert set(found.articles) == {("horse & cart", "pferd")}
+    assert found.missing == {
+        ("cow", "kuh"): joining.SHORT,
+        ("owl", "eule"): joining.OTHER_PAIR,
+        ("ant", "ameise"): joining.NO_PAIR,
+    }
+
+
+def test_redirects_lead_older_titles_to_their_article(tmp_path):
+    (tmp_path / "r").write_text("Steed\tEquus\nEquus\tHorse_&_cart\nA\tB\nB\tA\n")
+    lead = joining.read_redirects(tmp_path / "r", Counter())
+    assert lead["steed"] == "horse & cart" and lead["a"] == "a", "a circle leads nowhere"
+    found = joining.find_articles(
+        corpora(tmp_path, (EN, DE)), {("steed", "pferd")}, ("en", "de"), 1, lead
+    )
+    assert found.articles["steed", "pferd"]["en"].title == EN[0]
+    (tmp_path / "r").write_text("Steed\n")
+    with pytest.raises(DataError, match="line 1 has 1 columns"):
+        joining.read_redirects(tmp_path / "r", Counter())
+
+
+def test_pairs_with_a_picture_on_a_page_of_either_language_are_found(tmp_path):
+    path = corpora(tmp_path, (EN, DE), (("Cow", "c"), ("Kuh", "k")), (("Owl", "o"), ("Uhu", "u")))
+    rows = [("en", "Horse & cart", "https://a/1.jpg"), ("de", "Pferd", "https://a/2.jpg")]
+    rows += [
+        ("en", "Cow", "https://a/3.svg"),
+        ("en", "Uhu", "https://a/4.jpg"),
+        ("de", "Uhu", HOST),
+    ]
+    (tmp_path / "shard").write_text(miniature.wit(rows), encoding="utf-8")
+    there = joining.illustrated_pairs(path, [tmp_path / "shard"], ("en", "de"), Counter())
+    assert there == {
+        ("horse & cart", "pferd"): ["https://a/1.jpg", "https://a/2.jpg"],
+        ("owl", "uhu"): [HOST],
+    }
+
+
+# the whole corpus
+
+
+WORDS = {
+    "en": ["river", "water", "bridge", "boat", "fish", "star", "planet", "moon", "sky", "light"],
+    "de": [
+        "fluss",
+        "wasser",
+        "brücke",
+        "boot",
+        "fische",
+        "sterne",
+        "planet",
+        "mond",
+        "himmel",
+        "licht",
+    ],
+}
+
+
+def world(articles=24):
+    """Pairs of articles, pictures of their pages, and lists as the authors have them."""
+    rng = random.Random(0)
+    pairs, pictures, rows = [], [], []
+    for i in range(articles):
+        topic = slice(0, 5) if i % 2 else slice(5, 10)
+        texts = [
+            " ".join(rng.choices(WORDS[v][topic], k=40)) + f" {v}{chr(97 + i)}x"
+            for v in ("en", "de")
+        ]
+        pairs.append(((f"Title {i}", texts[0]), (f"Titel {i}", texts[1])))
+        address = f"https://upload.wikimedia.org/wikipedia/commons/a/ab/Picture_{i}.jpg"
+        pictures.append(("en", f"Title {i}", address, miniature.picture((i * 9, i, 200 - i))))
+        rows.append((f"titel {i}", f"title {i}", address))
+    more = "https://upload.wikimedia.org/wikipedia/commons/a/ab/More.png"
+    pictures.append(("de", "Titel 23", more, miniature.picture("green")))
+    return pairs, pictures, rows[:18], [*rows[18:], (*rows[23][:2], more)]
+
+
+@pytest.fixture
+def wikipedia(server, monkeypatch):
+    pairs, pictures, train, test = world()
+    sums = miniature.write(server.root, pairs, pictures, train, test)
+    monkeypatch.setattr(lists, "CHECKSUMS", sums)
+    return server
+
+
+OPTIONS = {"least_text": 50, "validation": 0.2}
+
+
+@pytest.mark.parametrize("pixels", ["challenge", "addresses"])
+def test_the_authors_tuples_are_found_joined_and_prepared(wikipedia, tmp_path, pixels):
+    tuples = load_source("wikipedia", pixels=pixels, folder=str(tmp_path / "d"), **OPTIONS)
+    assert tuples.card["join"] == {
+        "train": {"rows": 18, "found": 18},
+        "test": {"rows": 7, "found": 7},
+    }
+    card = prepare(tuples, tmp_path / "p", vocabulary_size=20, min_words=5)
+    assert card["counts"]["test"] == {"tuples": 7, "articles": 6, "illustrated": 6, "pictures": 7}
+    assert card["counts"]["validation"]["articles"] == 3
+    vectors = embed_view(tmp_path / "p", "image", "resnet-50", tmp_path / "e", tmp_path / "c")
+    assert vectors.shape == (25, 2048) and np.isfinite(vectors).all()
+    asked = len(wikipedia.asked)
+    again = load_source("wikipedia", pixels=pixels, folder=str(tmp_path / "d"), **OPTIONS)
+    assert again.frame.equals(tuples.frame)
+    listings = [path for path, _ in wikipedia.asked[asked:] if not path.endswith("/")]
+    assert listings == [], "nothing is fetched twice"
+    assert wikipedia.most == 1, "one connection at a time"
+    assert not list((tmp_path / "d" / "shards").glob("*.csv.gz")), "what was looked through goes"
+
+
+def test_a_fresh_split_is_drawn_where_the_authors_is_not_to_be_had(wikipedia, tmp_path):
+    given = OPTIONS | {"split": "random", "train": 15, "test": 5, "folder": str(tmp_path / "d")}
+    tuples = load_source("wikipedia", **given)
+    assert tuples.card["join"]["train"] == {"rows": 15, "found": 15}
+    again = load_source("wikipedia", **given)
+    assert again.frame.equals(tuples.frame)
+    with pytest.raises(DataError, match="24 pairs of articles have a picture; 30 and 5 are asked"):
+        load_source("wikipedia", **given | {"train": 30})
+
+
+def test_published_split_stays_as_it_is_or_loses_what_leaks(wikipedia, tmp_path, monkeypatch):
+    pairs, pictures, train, test = world()
+    sums = miniature.write(wikipedia.root, pairs, pictures, [*train, test[0], test[1]], test)
+    monkeypatch.setattr(lists, "CHECKSUMS", sums)
+    given = OPTIONS | {"validation": 0.0, "folder": str(tmp_path / "d")}
+    tuples = load_source("wikipedia", **given)
+    assert "pairs of articles in both lists: 2" in tuples.card["notes"]
+    how = {"vocabulary_size": 20, "min_words": 5}
+    with pytest.raises(DataError, match="2 training tuples do so in all; pass leakage='drop'"):
+        prepare(tuples, tmp_path / "p", **how)
+    kept = prepare(tuples, tmp_path / "kept", leakage="keep", **how)
+    clean = prepare(tuples, tmp_path / "clean", leakage="drop", **how)
+    assert kept["counts"]["train"]["tuples"] == clean["counts"]["train"]["tuples"] + 2 == 20
+    assert kept["counts"]["test"] == clean["counts"]["test"]
+    assert any("scores of the test part are too good" in line for line in kept["warnings"])
+    assert not any("too good" in line for line in clean["warnings"])
+
+
+def test_every_loss_is_counted_and_the_rest_survives(wikipedia, tmp_path):
+    root = wikipedia.root
+    pixels = sorted(miniature.place(root, albums.CHALLENGE + albums.PIXELS).iterdir())
+    lines = gzip.decompress(pixels[0].read_bytes()).decode().splitlines(keepends=True)
+    lines[0] = lines[0].split("\t")[0] + "\t***\t\n"  # wrong base64
+    lines[1] = lines[1].split("\t")[0] + "\tYWJj\t\n"  # no picture
+    pixels[0].write_bytes(gzip.compress("".join(lines).encode()))
+    features = sorted(miniature.place(root, albums.CHALLENGE + albums.FEATURES).iterdir())
+    whole = gzip.decompress(features[1].read_bytes())
+    packed = gzip.compress(whole)
+    features[1].write_bytes(packed[: int(len(packed) * 0.6)])  # cut in the middle
+    tuples = load_source("wikipedia", folder=str(tmp_path / "d"), **OPTIONS)
+    told = " | ".join(tuples.card["notes"])
+    assert f"{challenge.BROKEN_PIXELS}: 1" in told and f"{albums.UNREADABLE}: 1" in told
+    assert f"{streams.CUT}: 1" in told and albums.NO_FEATURES in told
+    join = tuples.card["join"]
+    lost = sum(part.get(source.NO_PICTURE, 0) for part in join.values())
+    assert lost >= 3 and sum(part["found"] for part in join.values()) == 25 - lost == len(
+        tuples.frame
+    )
+
+
+def test_picture_without_a_file_or_with_a_page_in_its_place_is_missing(wikipedia, tmp_path):
+    gone = [f"Picture_{i}.jpg" for i in (2, 3)]
+    wikipedia.faults = {f"330px-{gone[0]}": [404], f"330px-{gone[1]}": ["html"]}
+    given = OPTIONS | {"pixels": "addresses", "folder": str(tmp_path / "d")}
+    tuples = load_source("wikipedia", **given)
+    assert f"{albums.MISSING}: 2" in tuples.card["notes"]
+    assert tuples.card["join"]["train"][source.NO_PICTURE] == 2
+    again = load_source("wikipedia", **given)
+    assert again.frame.equals(tuples.frame), "what is not there is not asked for again"
+
+
+def test_nothing_found_is_said(wikipedia, tmp_path):
+    with pytest.raises(DataError, match=r"no tuple of the lists has all its views.*too short"):
+        load_source("wikipedia", folder=str(tmp_path / "d"), least_text=10_000)
+
+
+def test_pictures_of_wikimedia_are_asked_for_in_the_width_that_is_read():
+    address = "https://upload.wikimedia.org/wikipedia/commons/a/ab/A_b%2C_c.tif"
+    assert albums.smaller(address, 330).endswith("/thumb/a/ab/A_b%2C_c.tif/330px-A_b%2C_c.tif.jpg")
+    assert albums.smaller("https://example.org/x.jpg", 330) == "https://example.org/x.jpg"
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"split": "mine"}, "split='mine' is unknown"),
+        ({"languages": "en"}, "expected two different codes"),
+        ({"least_text": 0}, "least_text=0: expected 1 or more"),
+        ({"pixels": "all"}, "pixels='all' is unknown"),
+    ],
+)
+def test_options_are_checked_before_anything_is_fetched(options, message):
+    with pytest.raises(ParameterError, match=message):
+        load_source("wikipedia", **options)
