@@ -153,7 +153,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, root):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.root, self.faults, self.asked = Path(root), {}, []
+        self.root, self.faults, self.asked, self.hub = Path(root), {}, [], None
         self.now, self.most, self.lock = 0, 0, threading.Lock()
 
     @property
@@ -173,6 +173,9 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *arguments):
         pass
 
+    def do_HEAD(self):
+        self.do_GET()
+
     def do_GET(self):
         server = self.server
         with server.lock:
@@ -187,6 +190,10 @@ class Handler(BaseHTTPRequestHandler):
                 server.now -= 1
 
     def answer(self, fault):
+        of_hub = self.server.hub and self.server.hub.answer(self.path)
+        if of_hub:
+            status, headers, body = of_hub
+            return self.send(status, body, headers)
         path = self.server.root / unquote(urlsplit(self.path).path).lstrip("/")
         if isinstance(fault, int):
             return self.send(fault, b"busy", {"Retry-After": "0"} if fault in (429, 503) else {})
@@ -219,7 +226,8 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in (headers | {"Content-Length": str(len(data))}).items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(data[: len(data) // 2] if half else data)
+        if self.command != "HEAD":
+            self.wfile.write(data[: len(data) // 2] if half else data)
         if half:
             self.wfile.flush()
             self.close_connection = True

@@ -1,0 +1,118 @@
+"""The paper's encoders: tiny models of the same classes, from a folder and from a hub."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import miniature
+import numpy as np
+import pytest
+import tiny_models
+from PIL import Image
+
+from m3l_book.encoders.cache import encode
+from m3l_book.encoders.registry import get_encoder
+from m3l_book.encoders.spaces import reads, space_of
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIP, CLIP_TEXT, MULTILINGUAL, ENGLISH, GERMAN = tiny_models.PAPER
+TEXTS = ["The horse eats grass.", "Das Pferd frißt Gras.", "Stars shine."]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
+    for name in tiny_models.PAPER:
+        tiny_models.save(name, root / name)
+    return root
+
+
+@pytest.mark.parametrize("name", [CLIP_TEXT, MULTILINGUAL, ENGLISH, GERMAN])
+def test_text_encoders_read_128_tokens_and_no_more(models, name):
+    encoder = get_encoder(str(models / name))
+    vectors = encoder.embed(TEXTS)
+    assert vectors.shape == (3, 24 if name == CLIP_TEXT else 32) and vectors.dtype == np.float32
+    assert np.isfinite(vectors).all() and np.abs(vectors[0] - vectors[2]).max() > 1e-3
+    long = "grass " * 400
+    one, other = encoder.embed([long + "horse", long + "stars"])
+    assert np.array_equal(one, other), "what stands behind 128 tokens is not read"
+    assert np.abs(encoder.embed(["grass horse"]) - encoder.embed(["grass stars"])).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", [CLIP_TEXT, MULTILINGUAL])
+def test_text_of_megabytes_costs_no_more_than_what_is_read_of_it(models, name):
+    encoder = get_encoder(str(models / name))
+    short, long = "The horse eats grass. " * 300, "The horse eats grass. " * 150_000
+    encoder.embed([short])
+    begin = time.perf_counter()
+    first = encoder.embed([short] * 4)
+    middle = time.perf_counter()
+    second = encoder.embed([long] * 4)
+    assert np.array_equal(first, second)
+    assert time.perf_counter() - middle < 5 * (middle - begin) + 0.5
+
+
+def picture(path, colour, size=(300, 200)):
+    Image.new("RGB", size, colour).save(path)
+    return path
+
+
+def test_clip_reads_pictures_and_texts_into_one_space(models, tmp_path):
+    paths = [picture(tmp_path / f"{c}.png", c) for c in ("red", "blue")]
+    images, texts = (get_encoder(str(models / CLIP), kind) for kind in ("image", "text"))
+    vectors = images.embed(paths)
+    assert vectors.shape == (2, 24) and np.abs(vectors[0] - vectors[1]).max() > 1e-3
+    assert texts.embed(TEXTS).shape == (3, 24)
+
+
+def test_the_papers_encoders_are_declared():
+    assert space_of(CLIP) == space_of(CLIP_TEXT) == "clip-ViT-B-32"
+    assert reads("clip-ViT-B-32") == ("text", "image") and reads("resnet-50") == ("image",)
+    assert len({space_of(name) for name in (CLIP, MULTILINGUAL, ENGLISH, GERMAN)}) == 4
+
+
+def test_vectors_are_cached_under_the_content_of_the_model(models, tmp_path):
+    encoder = get_encoder(str(models / MULTILINGUAL))
+    first = encode(encoder, TEXTS, tmp_path, progress=False)
+    again = get_encoder(str(models / MULTILINGUAL))
+    assert again.identity == encoder.identity
+    broken = type(encoder)(**{**vars(again), "embed": None})  # would fail if it were asked
+    assert np.array_equal(encode(broken, TEXTS, tmp_path, progress=False), first)
+
+
+ASK = """
+import sys
+from m3l_book.encoders.registry import get_encoder
+for name in sys.argv[2:]:
+    encoder = get_encoder(name, "image" if name == "clip-ViT-B-32" else "text")
+    items = [sys.argv[1]] if encoder.kind == "image" else ["The horse eats grass."]
+    print(name, encoder.embed(items).shape[1], encoder.identity[:60], sep="|")
+"""
+
+
+def test_encoders_are_fetched_from_the_hub_by_the_names_that_profiles_give(models, tmp_path):
+    names = [CLIP.split("/")[1], CLIP_TEXT.split("/")[1], MULTILINGUAL.split("/")[1], GERMAN]
+    red = picture(tmp_path / "red.png", "red")
+    with miniature.served(tmp_path) as server:
+        server.hub = tiny_models.Hub(models)
+        environment = os.environ | {
+            "HF_ENDPOINT": server.address,
+            "HF_HOME": str(tmp_path / "hub"),
+            "HF_HUB_DISABLE_XET": "1",
+            "PYTHONPATH": str(ROOT),
+        }
+        environment.pop("HF_HUB_OFFLINE", None)
+        command = [sys.executable, "-c", ASK, str(red), *names]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        told = dict(line.split("|")[:2] for line in done.stdout.splitlines() if "|" in line)
+        assert told == {name: "32" if "mpnet" in name or "/" in name else "24" for name in names}
+        asked = len(server.asked)
+    environment |= {"HF_ENDPOINT": "http://127.0.0.1:9"}  # no hub any more: what came is used
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert again.stdout == done.stdout, again.stderr[-3000:]
+    assert asked > 10

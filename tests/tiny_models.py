@@ -1,0 +1,242 @@
+"""Tiny models of exactly the classes that the paper's encoders have, with random weights, in the
+folders that sentence-transformers reads; and the hub's protocol to serve them by.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+SENTENCES = [
+    "The horse eats grass beside the river.",
+    "Das Pferd frißt Gras neben dem Fluß.",
+    "Stars and planets shine in the night sky.",
+    "Sterne und Planeten leuchten am Himmel.",
+] * 3
+MODULES = "sentence_transformers.models"
+
+PAPER = {
+    "sentence-transformers/clip-ViT-B-32": "clip",
+    "sentence-transformers/clip-ViT-B-32-multilingual-v1": "distilbert",
+    "sentence-transformers/paraphrase-multilingual-mpnet-base-v2": "xlm-roberta",
+    "sentence-transformers/all-mpnet-base-v2": "mpnet",
+    "T-Systems-onsite/german-roberta-sentence-transformer-v2": "xlm-roberta",
+}
+"""The hub names of the paper's encoders (Appendix), and the architecture of each."""
+
+
+def save(name, folder):
+    """Write the tiny counterpart of one of the paper's encoders."""
+    import torch
+
+    folder = Path(folder)
+    folder.mkdir(parents=True)
+    torch.manual_seed(int(hashlib.sha256(name.encode()).hexdigest()[:6], 16))
+    if PAPER[name] == "clip":
+        return _clip(folder)
+    size = _text_transformer(PAPER[name], folder)
+    modules = ["Transformer", "Pooling"]
+    _json(folder / "1_Pooling/config.json", _pooling(size))
+    if PAPER[name] == "distilbert":
+        modules.append("Dense")
+        _dense(folder / "2_Dense", size, 24)
+    if PAPER[name] == "mpnet":
+        modules.append("Normalize")
+        (folder / "2_Normalize").mkdir()
+    longest = 384 if PAPER[name] == "mpnet" else 128
+    _json(folder / "sentence_bert_config.json", {"max_seq_length": longest, "do_lower_case": False})
+    _json(folder / "modules.json", _modules(modules))
+    return folder
+
+
+def _modules(kinds):
+    return [
+        {"idx": i, "name": str(i), "path": f"{i}_{kind}" if i else "", "type": f"{MODULES}.{kind}"}
+        for i, kind in enumerate(kinds)
+    ]
+
+
+def _pooling(size):
+    return {
+        "word_embedding_dimension": size,
+        "pooling_mode_cls_token": False,
+        "pooling_mode_mean_tokens": True,
+        "pooling_mode_max_tokens": False,
+        "pooling_mode_mean_sqrt_len_tokens": False,
+    }
+
+
+def _json(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def _dense(folder, size, out):
+    import torch
+    from safetensors.torch import save_file
+
+    activation = "torch.nn.modules.linear.Identity"
+    about = {"in_features": size, "out_features": out, "bias": False}
+    _json(folder / "config.json", about | {"activation_function": activation})
+    save_file({"linear.weight": torch.randn(out, size) / size**0.5}, folder / "model.safetensors")
+
+
+def _text_transformer(kind, folder, size=32):
+    """A transformer with its tokenizer; the size of its vectors."""
+    import transformers as t
+
+    tokenizer = _tokenizer(kind)
+    tokenizer.save_pretrained(folder)
+    words = len(tokenizer)
+    common = {"vocab_size": words, "hidden_size": size, "num_hidden_layers": 2}
+    common |= {"num_attention_heads": 4, "intermediate_size": 48}
+    if kind == "distilbert":
+        shape = {"vocab_size": words, "dim": size, "n_layers": 2, "n_heads": 4, "hidden_dim": 48}
+        model = t.DistilBertModel(t.DistilBertConfig(max_position_embeddings=512, **shape))
+    elif kind == "mpnet":
+        model = t.MPNetModel(t.MPNetConfig(max_position_embeddings=514, **common))
+    else:
+        model = t.XLMRobertaModel(t.XLMRobertaConfig(max_position_embeddings=514, **common))
+    model.save_pretrained(folder)
+    return size
+
+
+def _tokenizer(kind):
+    import transformers as t
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+    if kind == "xlm-roberta":
+        special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+        inner = Tokenizer(models.Unigram())
+        inner.pre_tokenizer = pre_tokenizers.Metaspace()
+        trainer = trainers.UnigramTrainer(
+            vocab_size=200, special_tokens=special, unk_token="<unk>", show_progress=False
+        )
+        begin, end = "<s>", "</s>"
+    else:
+        begin, end = ("[CLS]", "[SEP]") if kind == "distilbert" else ("<s>", "</s>")
+        unknown = "[UNK]"
+        special = (
+            ["[PAD]", unknown, begin, end, "[MASK]"]
+            if kind == "distilbert"
+            else [begin, "<pad>", end, unknown, "<mask>"]
+        )
+        inner = Tokenizer(models.WordPiece(unk_token=unknown))
+        inner.normalizer = normalizers.BertNormalizer(lowercase=kind == "mpnet")
+        inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=400, special_tokens=special, show_progress=False
+        )
+    inner.train_from_iterator(SENTENCES, trainer)
+    ids = [(token, inner.token_to_id(token)) for token in (begin, end)]
+    inner.post_processor = processors.TemplateProcessing(
+        single=f"{begin} $A {end}", special_tokens=ids
+    )
+    pad, mask = (token for token in special if token.strip("<[]>").lower() in ("pad", "mask"))
+    return t.PreTrainedTokenizerFast(
+        tokenizer_object=inner,
+        cls_token=begin,
+        sep_token=end,
+        pad_token=pad,
+        mask_token=mask,
+        unk_token="<unk>" if kind == "xlm-roberta" else "[UNK]",
+        model_max_length=512,
+    )
+
+
+def _clip(folder):
+    import transformers as t
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    inner = Tokenizer(models.BPE(unk_token="<|endoftext|>", end_of_word_suffix="</w>"))
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.train_from_iterator(
+        SENTENCES,
+        trainers.BpeTrainer(
+            vocab_size=500,
+            special_tokens=["<|startoftext|>", "<|endoftext|>"],
+            end_of_word_suffix="</w>",
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    inside = folder / "0_CLIPModel"
+    inside.mkdir()
+    content = json.loads(inner.to_str())["model"]
+    _json(inside / "vocab.json", content["vocab"])
+    merges = "\n".join(" ".join(pair) for pair in content["merges"])
+    (inside / "merges.txt").write_text(f"#version: 0.2\n{merges}\n", encoding="utf-8")
+    tokenizer = t.CLIPTokenizer.from_pretrained(inside, model_max_length=77)
+    images = t.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    t.CLIPProcessor(image_processor=images, tokenizer=tokenizer).save_pretrained(inside)
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    small |= {"intermediate_size": 48}
+    ends = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+    config = t.CLIPConfig(
+        text_config=small | ends | {"vocab_size": len(tokenizer), "max_position_embeddings": 77},
+        vision_config=small | {"image_size": 32, "patch_size": 8},
+        projection_dim=24,
+    )
+    t.CLIPModel(config).save_pretrained(inside)
+    modules = [{"idx": 0, "name": "0", "path": "0_CLIPModel", "type": f"{MODULES}.CLIPModel"}]
+    _json(folder / "modules.json", modules)
+    return folder
+
+
+class Hub:
+    """What a server answers to the client of the model hub, for models in folders below a root."""
+
+    commit = "0" * 39 + "1"
+
+    def __init__(self, root):
+        self.root = Path(root)
+
+    def names(self):
+        """Those that are there, longer names first: one begins with another."""
+        return sorted((n for n in PAPER if (self.root / n).is_dir()), key=len, reverse=True)
+
+    def answer(self, path):
+        """(status, headers, body) for a path; None if it is not the hub's."""
+        path = unquote(urlsplit(path).path).lstrip("/")
+        for name in self.names():
+            if path.startswith(f"api/models/{name}"):
+                return self._about(name, path.removeprefix(f"api/models/{name}"))
+            if path.startswith(f"{name}/resolve/"):
+                return self._file(name, path.removeprefix(f"{name}/resolve/").partition("/")[2])
+        if path.startswith("api/models/") or "/resolve/" in path:
+            return 404, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "no such model"}, b""
+        return None
+
+    def _files(self, name):
+        folder = self.root / name
+        return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+    def _about(self, name, rest):
+        if rest.startswith("/tree/"):
+            below = rest.split("/", 3)[3] if rest.count("/") > 2 else ""
+            entries = [
+                {
+                    "type": "file",
+                    "path": file,
+                    "size": (self.root / name / file).stat().st_size,
+                    "oid": self._tag(self.root / name / file),
+                }
+                for file in self._files(name)
+                if file.startswith(below)
+            ]
+            return 200, {"Content-Type": "application/json"}, json.dumps(entries).encode()
+        about = {"_id": "1", "id": name, "modelId": name, "sha": self.commit, "private": False}
+        about |= {"siblings": [{"rfilename": file} for file in self._files(name)], "tags": []}
+        about |= {"downloads": 0, "likes": 0, "pipeline_tag": "sentence-similarity"}
+        return 200, {"Content-Type": "application/json"}, json.dumps(about).encode()
+
+    def _file(self, name, file):
+        path = self.root / name / file
+        head = {"X-Repo-Commit": self.commit}
+        if not path.is_file():
+            return 404, head | {"X-Error-Code": "EntryNotFound"}, b""
+        return 200, head | {"ETag": f'"{self._tag(path)}"'}, path.read_bytes()
+
+    @staticmethod
+    def _tag(path):
+        return hashlib.sha1(path.read_bytes()).hexdigest()
