@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: book test test-fast lab bench lint serve clean
+.PHONY: book test test-fast rehearsal lab bench lint serve clean
 
 book: $(VENV)/ready
 	$(RUN) workflow/build.py $(PROFILE)
@@ -15,6 +15,11 @@ test: $(VENV)/ready
 
 test-fast: $(VENV)/ready
 	$(RUN) -m pytest tests/test_m3l tests/test_project.py -m "not slow"
+
+# the paper's profile against a miniature Wikipedia on the loopback, in a copy of the project
+rehearsal: $(VENV)/ready
+	rm -rf build/rehearsal
+	$(RUN) tests/rehearsal.py build/rehearsal
 
 lab: $(VENV)/ready
 	$(RUN) -m jupyterlab book

@@ -129,7 +129,14 @@ def write(root, pairs, pictures, train, test, shards=2):
         path = place(root, address)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    return {name: sha256(place(root, lists.AUTHORS + name)) for name in lists.CHECKSUMS}
+    state_checksums(root)
+
+
+def state_checksums(root):
+    """Write the list of checksums that a mirror has."""
+    files = sorted(path for path in Path(root).rglob("*") if path.is_file())
+    lines = [f"{sha256(path)}  {path.relative_to(root)}\n" for path in files]
+    (Path(root) / "SHA256SUMS").write_text("".join(lines))
 
 
 def _pixels(address, data):

@@ -1,10 +1,11 @@
 """Views of a prepared corpus encoded into files."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 
-from m3l.errors import DataError, choose, require
+from m3l.errors import DataError, M3LError, choose, require
 from m3l.files import digest, digest_file, read_array, read_json, write_array, write_json
 
 from ..encoders.cache import encode
@@ -50,24 +51,57 @@ def embed_view(
     else:
         model = get_encoder(encoder, "image" if view == PICTURES else "text", max_tokens, device)
     rows = items(frame, view)
-    if view == PICTURES:
-        names, hashes = (
-            read_json(Path(folder) / "images.json"),
-            read_json(Path(folder) / "images_sha256.json"),
-        )
-        content = [Path(folder) / "images" / names[image] for image in rows["image_id"]]
-        for image, path in zip(rows["image_id"], content, strict=True):
-            require(
-                digest_file(path) == hashes.get(image),
-                f"{path}: not the picture that was prepared; prepare the corpus again",
-                DataError,
-            )
-    else:
-        content = rows[f"{view}_text"].tolist()
+    content = _content(folder, view, rows)
     embeddings = encode(model, content, cache, batch_size, progress)
     told = {"encoder": encoder, "space": model.space, "identity": model.identity}
     told |= {"max_tokens": max_tokens}
     return _written(out, encoder, view, embeddings, told, content_digest(rows, view, folder))
+
+
+def encode_share(
+    folder: str | Path,
+    view: str,
+    encoder: str,
+    cache: str | Path,
+    share: int,
+    shares: int,
+    max_tokens: int = 128,
+    device: str = "auto",
+) -> int:
+    """Encode one of several shares of a view into the cache, from which `embed_view` then takes it;
+    the number of items.
+
+    So that many jobs, or machines that see one folder, encode a corpus together. A corpus's own
+    encoder is trained on all of it, and its shares are none.
+
+    Parameters
+    ----------
+    share : int
+        Counted from 0.
+    shares : int
+    """
+    whole = isinstance(shares, int) and shares >= 1 and isinstance(share, int)
+    require(whole and 0 <= share < shares, f"share={share!r} of {shares!r}: expected 0 to below it")
+    choose("view", view, views_of(folder))
+    own = f"encoder={encoder!r} is trained on the corpus; it has no shares"
+    require(not is_corpus_encoder(encoder), own)
+    model = get_encoder(encoder, "image" if view == PICTURES else "text", max_tokens, device)
+    content = _content(folder, view, items(read_tuples(folder), view))[share::shares]
+    encode(model, content, cache)
+    return len(content)
+
+
+def _content(folder: str | Path, view: str, rows) -> list:
+    """What an encoder reads of the items of a view: texts, or paths of pictures."""
+    if view != PICTURES:
+        return rows[f"{view}_text"].tolist()
+    names = read_json(Path(folder) / "images.json")
+    hashes = read_json(Path(folder) / "images_sha256.json")
+    content = [Path(folder) / "images" / names[image] for image in rows["image_id"]]
+    for image, path in zip(rows["image_id"], content, strict=True):
+        changed = f"{path}: not the picture that was prepared; prepare the corpus again"
+        require(digest_file(path) == hashes.get(image), changed, DataError)
+    return content
 
 
 def _written(
@@ -79,3 +113,24 @@ def _written(
     shape = {"shape": list(embeddings.shape), "sha256": digest(embeddings), "items": content}
     write_json(place / f"{view}.json", told | shape)
     return embeddings
+
+
+def main() -> None:
+    """``python -m m3l_book.data.embed FOLDER VIEW ENCODER CACHE SHARE SHARES [MAX_TOKENS]``."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="python -m m3l_book.data.embed", description=main.__doc__)
+    for name in ("folder", "view", "encoder", "cache"):
+        parser.add_argument(name)
+    parser.add_argument("share", type=int, help="which one, counted from 0")
+    parser.add_argument("shares", type=int, help="how many there are")
+    parser.add_argument("max_tokens", type=int, nargs="?", default=128)
+    given = vars(parser.parse_args())
+    try:
+        print(f"{encode_share(**given):,} items are in {given['cache']}")
+    except (M3LError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

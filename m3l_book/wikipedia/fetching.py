@@ -1,13 +1,15 @@
 """Files of others, fetched once: one connection, patient, resumable, checked.
 
 Two environment variables: ``M3L_BOOK_MIRROR``, an address under which copies of all hosts lie, as
-``<mirror>/<host>/<path>``, and ``M3L_BOOK_USER_AGENT``, how the program introduces itself, which
-Wikimedia asks to be a name and a way to be reached (its User-Agent policy).
+``<mirror>/<host>/<path>``, with ``<mirror>/SHA256SUMS`` for their checksums, as mirrors of Linux
+distributions have; and ``M3L_BOOK_USER_AGENT``, how the program introduces itself, which Wikimedia
+asks to be a name and a way to be reached (its User-Agent policy).
 """
 
 import email.utils
 import fcntl
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,6 +52,24 @@ def mirrored(url: str) -> str:
     return f"{mirror.rstrip('/')}/{parts.netloc}{parts.path}{query}"
 
 
+@lru_cache(maxsize=4)
+def _sums_of(mirror: str) -> dict[str, str]:
+    """The checksums that a mirror states, by ``<host>/<path>``; none if it states none."""
+    try:
+        response = _session().get(f"{mirror.rstrip('/')}/SHA256SUMS", timeout=(10, 60))
+    except requests.RequestException as error:
+        raise Unreachable(f"{mirror}: {_short(error)}") from error
+    found = re.findall(r"^([0-9a-f]{64}) [ *](?:\./)?(.+)$", response.text, re.M)
+    return {name: checksum for checksum, name in found} if response.status_code == 200 else {}
+
+
+def expected_checksum(url: str, known: str) -> str:
+    """What a file's checksum must be: as its mirror states it, or else as it is known, or ""."""
+    mirror, parts = os.environ.get(MIRROR, ""), urlsplit(url)
+    stated = _sums_of(mirror) if mirror else {}
+    return stated.get(f"{parts.netloc}{parts.path}", known)
+
+
 @lru_cache(maxsize=1)
 def _session() -> requests.Session:
     """One connection, kept open, for all files of a process."""
@@ -89,7 +109,7 @@ def fetch(url: str, folder: str | Path, name: str = "", sha256: str = "") -> Pat
     """
     import pooch
 
-    folder = Path(folder)
+    folder, sha256 = Path(folder), expected_checksum(url, sha256)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / (name or urlsplit(url).path.rsplit("/", 1)[-1])
     note = path.with_name(f"{path.name}.sha256.json")

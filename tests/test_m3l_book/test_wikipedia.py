@@ -29,6 +29,7 @@ def server(tmp_path, monkeypatch):
     root = tmp_path / "served"
     root.mkdir()
     monkeypatch.setattr(fetching, "first_wait", lambda: 0.001)
+    fetching._sums_of.cache_clear()
     with miniature.served(root) as one:
         monkeypatch.setenv(fetching.MIRROR, one.address)
         yield one
@@ -45,6 +46,11 @@ def noise(size):
     return random.Random(0).randbytes(size)
 
 
+def asked(server):
+    """What was asked for, the mirror's checksums aside."""
+    return [entry for entry in server.asked if not entry[0].endswith("SHA256SUMS")]
+
+
 # fetching
 
 
@@ -52,7 +58,7 @@ def test_file_is_fetched_once_and_checked(server, tmp_path):
     address = put(server, "a/b.bin", noise(10_000))
     path = fetch(address, tmp_path / "d")
     assert path.name == "b.bin" and path.read_bytes() == noise(10_000)
-    assert fetch(address, tmp_path / "d") == path and len(server.asked) == 1
+    assert fetch(address, tmp_path / "d") == path and len(asked(server)) == 1
     path.write_bytes(b"damaged")
     with pytest.raises(DataError, match=r"b\.bin: not the file that was fetched"):
         fetch(address, tmp_path / "d")
@@ -75,7 +81,7 @@ def test_server_that_fails_now_and_then_is_asked_again(server, tmp_path, fault):
     address = put(server, "b.bin", noise(200_000))
     server.faults["b.bin"] = [fault, fault]
     assert fetch(address, tmp_path / "d").read_bytes() == noise(200_000)
-    ranges = [headers.get("Range") for _, headers in server.asked]
+    ranges = [headers.get("Range") for _, headers in asked(server)]
     assert any(ranges) == (fault == "reset"), "what had come was not asked for again"
 
 
@@ -90,7 +96,7 @@ def test_interrupted_download_goes_on_from_where_it_was(server, tmp_path, monkey
     assert 0 < part.stat().st_size < 300_000
     server.faults.clear()
     assert fetch(address, tmp_path / "d").read_bytes() == noise(300_000)
-    assert server.asked[-1][1]["Range"].startswith("bytes=") and not part.exists()
+    assert asked(server)[-1][1]["Range"].startswith("bytes=") and not part.exists()
 
 
 def test_file_that_changed_since_the_interruption_is_fetched_from_its_beginning(
@@ -129,10 +135,24 @@ def test_wrong_checksum_is_named_and_the_file_is_fetched_anew(server, tmp_path):
     assert miniature.sha256(fetch(address, tmp_path / "d", sha256=right)) == right
 
 
+def test_mirror_states_the_checksums_of_its_copies(server, tmp_path):
+    address = put(server, "a/b.bin", b"another list")
+    with pytest.raises(DataError, match="its checksum is not"):
+        fetch(address, tmp_path / "d", sha256="0" * 64)
+    fetching._sums_of.cache_clear()
+    miniature.state_checksums(server.root)
+    assert fetch(address, tmp_path / "d", sha256="0" * 64).read_bytes() == b"another list"
+    server.faults["b.bin"] = ["corrupt"]
+    with pytest.raises(DataError, match="its checksum is not"):
+        fetch(address, tmp_path / "other")
+
+
 def test_server_that_is_away_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(fetching, "first_wait", lambda: 0.001)
     monkeypatch.setenv(fetching.MIRROR, "http://127.0.0.1:9")
     with pytest.raises(Unreachable, match=r"b\.bin: ConnectionError.*7 times"):
+        get(f"{HOST}b.bin")
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9: ConnectionError"):
         fetch(f"{HOST}b.bin", tmp_path / "d")
 
 
@@ -501,10 +521,8 @@ def world(articles=24):
 
 
 @pytest.fixture
-def wikipedia(server, monkeypatch):
-    pairs, pictures, train, test = world()
-    sums = miniature.write(server.root, pairs, pictures, train, test)
-    monkeypatch.setattr(lists, "CHECKSUMS", sums)
+def wikipedia(server):
+    miniature.write(server.root, *world())
     return server
 
 
@@ -542,10 +560,9 @@ def test_a_fresh_split_is_drawn_where_the_authors_is_not_to_be_had(wikipedia, tm
         load_source("wikipedia", **given | {"train": 30})
 
 
-def test_published_split_stays_as_it_is_or_loses_what_leaks(wikipedia, tmp_path, monkeypatch):
+def test_published_split_stays_as_it_is_or_loses_what_leaks(wikipedia, tmp_path):
     pairs, pictures, train, test = world()
-    sums = miniature.write(wikipedia.root, pairs, pictures, [*train, test[0], test[1]], test)
-    monkeypatch.setattr(lists, "CHECKSUMS", sums)
+    miniature.write(wikipedia.root, pairs, pictures, [*train, test[0], test[1]], test)
     given = OPTIONS | {"validation": 0.0, "folder": str(tmp_path / "d")}
     tuples = load_source("wikipedia", **given)
     assert "pairs of articles in both lists: 2" in tuples.card["notes"]
@@ -571,6 +588,7 @@ def test_every_loss_is_counted_and_the_rest_survives(wikipedia, tmp_path):
     whole = gzip.decompress(features[1].read_bytes())
     packed = gzip.compress(whole)
     features[1].write_bytes(packed[: int(len(packed) * 0.6)])  # cut in the middle
+    miniature.state_checksums(root)
     tuples = load_source("wikipedia", folder=str(tmp_path / "d"), **OPTIONS)
     told = " | ".join(tuples.card["notes"])
     assert f"{challenge.BROKEN_PIXELS}: 1" in told and f"{albums.UNREADABLE}: 1" in told
@@ -616,3 +634,33 @@ def test_pictures_of_wikimedia_are_asked_for_in_the_width_that_is_read():
 def test_options_are_checked_before_anything_is_fetched(options, message):
     with pytest.raises(ParameterError, match=message):
         load_source("wikipedia", **options)
+
+
+def test_shares_of_the_encoding_are_what_the_whole_takes(wikipedia, tmp_path, monkeypatch):
+    from m3l_book.data import embed
+    from m3l_book.encoders.encoder import Encoder
+
+    tuples = load_source("wikipedia", folder=str(tmp_path / "d"), **OPTIONS)
+    prepare(tuples, tmp_path / "p", vocabulary_size=20, min_words=5)
+    seen = []
+
+    def fake(name, kind, *_):
+        def vectors(items):
+            seen.extend(map(str, items))
+            return np.array([[len(str(item)), 1.0] for item in items], np.float32)
+
+        return Encoder(name, kind, name, name, vectors)
+
+    monkeypatch.setattr(embed, "get_encoder", fake)
+    for view, items in (("en", 24), ("image", 25)):
+        shares = [
+            embed.encode_share(tmp_path / "p", view, "fake", tmp_path / "c", i, 3) for i in range(3)
+        ]
+        assert sum(shares) == items == len(seen) and max(shares) - min(shares) <= 1
+        vectors = embed_view(tmp_path / "p", view, "fake", tmp_path / "e", tmp_path / "c")
+        assert len(seen) == items and len(vectors) == items, "nothing is encoded twice"
+        seen.clear()
+    with pytest.raises(ParameterError, match="share=3 of 3: expected 0 to below it"):
+        embed.encode_share(tmp_path / "p", "en", "fake", tmp_path / "c", 3, 3)
+    with pytest.raises(ParameterError, match="trained on the corpus; it has no shares"):
+        embed.encode_share(tmp_path / "p", "en", "corpus-lsi-en", tmp_path / "c", 0, 3)
