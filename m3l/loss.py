@@ -50,6 +50,7 @@ def info_nce(
     temperature: float,
     similarity: str = "cosine",
     negatives: str = "cross_view",
+    present: Tensor | None = None,
 ) -> Tensor:
     """Third term of Eq. 1 for one pair of views: −log of the positive's share, in both directions.
 
@@ -62,6 +63,8 @@ def info_nce(
         ``cross_view``: the other B−1 tuples in the other view, N² − N negatives in all (Section
         3.1). ``both_views``: those and the other B−1 tuples in the anchor's own view, 2N − 2 an
         anchor (released code).
+    present : bool (B,), optional
+        Rows that are not are nobody's negatives; what is given for them means nothing.
 
     Returns
     -------
@@ -71,9 +74,13 @@ def info_nce(
         a, b = F.normalize(a, dim=1), F.normalize(b, dim=1)
     ab = a @ b.T / temperature  # (B, B), positives on the diagonal
     logits = torch.stack([ab, ab.T])  # (2, B, B)
+    itself = torch.eye(len(a), dtype=torch.bool, device=a.device)
+    if present is not None:
+        logits = logits.masked_fill(~present & ~itself, -torch.inf)
     if negatives == "both_views":
         own = torch.stack([a @ a.T, b @ b.T]) / temperature
-        itself = torch.eye(len(a), dtype=torch.bool, device=a.device)
+        if present is not None:
+            own = own.masked_fill(~present, -torch.inf)
         logits = torch.cat([logits, own.masked_fill(itself, -torch.inf)], dim=2)  # (2, B, 2B)
     return logits.logsumexp(dim=2) - ab.diagonal()
 
@@ -215,32 +222,32 @@ class Objective:
                 posteriors[earlier], posteriors[later], present.get(earlier), present.get(later)
             )
             if self.kl != "prior":
-                kl.append(self._pairwise_kl(a, b))
+                times = len(a.mean) if self.kl_times_batch else 1
+                kl.append(self.pairwise_kl(a, b).sum() * times)
             if self.contrastive_weight:
-                both_ways = info_nce(
-                    a.log_theta.exp(),
-                    b.log_theta.exp(),
-                    self.temperature,
-                    self.similarity,
-                    self.negatives,
-                )
-                nce.append(both_ways.sum() * (0.5 if self.directions == "mean" else 1.0))
+                nce.append(self.contrastive(a, b).sum())
         if kl:
             terms["kl"] = self.kl_weight * sum(kl)
         if nce:
             terms["contrastive"] = self.contrastive_weight * sum(nce)
         return terms
 
-    def _pairwise_kl(self, earlier: Posterior, later: Posterior) -> Tensor:
+    def contrastive(self, a: Posterior, b: Posterior, present: Tensor | None = None) -> Tensor:
+        """InfoNCE of two views' samples, (B, K) each -> (B,), both directions together."""
+        thetas = a.log_theta.exp(), b.log_theta.exp()
+        both = info_nce(*thetas, self.temperature, self.similarity, self.negatives, present)
+        return both.sum(0) * (0.5 if self.directions == "mean" else 1.0)
+
+    def pairwise_kl(self, earlier: Posterior, later: Posterior) -> Tensor:
+        """The divergence of two views' posteriors or samples, (B, K) each -> (B,)."""
+
         def divergence(p: Posterior, q: Posterior) -> Tensor:
             if self.kl == "categorical":
                 return categorical_kl(p.log_theta, q.log_theta)
             return gaussian_kl(p.mean, p.log_variance, q.mean, q.log_variance)
 
-        total = divergence(later, earlier).sum()
-        if self.kl_order == "both":
-            total = total + divergence(earlier, later).sum()
-        return total * len(earlier.mean) if self.kl_times_batch else total
+        rows = divergence(later, earlier)
+        return rows + divergence(earlier, later) if self.kl_order == "both" else rows
 
 
 def _both(

@@ -130,22 +130,28 @@ class M3L(nn.Module):
             self.shift[name].data.copy_(mean)
             self.factor[name].data.copy_(factor)
 
-    def encode(self, name: str, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Embeddings (B, D) of view ``name`` -> mean (B, K), log σ² (B, K)."""
-        return self.networks[self.network_of(name)]((x - self.shift[name]) * self.factor[name])
+    def encode(self, name: str, x: Tensor, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Embeddings (B, D) of view ``name`` -> mean (B, K), log σ² (B, K).
 
-    def decode(self, name: str, theta: Tensor) -> Tensor:
+        Rows that are not ``present``, bool (B,), count in no statistic of the batch.
+        """
+        scaled = (x - self.shift[name]) * self.factor[name]
+        return self.networks[self.network_of(name)](scaled, present)
+
+    def decode(self, name: str, theta: Tensor, present: Tensor | None = None) -> Tensor:
         """θ (B, K) -> logits (B, V) of the words of language ``name``.
 
         BN(dropout(θ) β), ProdLDA's decoder (Srivastava & Sutton 2017).
         """
-        return self.word_norm[name](self.dropout(theta) @ self.beta[name])
+        return self.word_norm[name](self.dropout(theta) @ self.beta[name], present)
 
-    def forward(self, x: Mapping[str, Tensor]) -> dict[str, Posterior]:
+    def forward(
+        self, x: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Posterior]:
         """Embeddings (B_v, D_v) by view -> a `Posterior` by view, with one sample of θ drawn."""
         posteriors = {}
         for name, embeddings in x.items():
-            mean, log_variance = self.encode(name, embeddings)
+            mean, log_variance = self.encode(name, embeddings, (present or {}).get(name))
             z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()  # (B, K)
             posteriors[name] = Posterior(mean, log_variance, F.log_softmax(z, dim=1))
         return posteriors

@@ -35,10 +35,13 @@ class TrainConfig:
         CPU threads; small matrices gain little from more than one.
     checkpoint_every : int
         Epochs between checkpoints, if `fit` is given a place for them.
-    kernel : {"auto", "plain", "fused"}
+    kernel : {"auto", "plain", "fused", "graph"}
         How a step is computed: ``"plain"`` is autograd over `Objective`; ``"fused"``, the same in
-        compiled loops (`m3l.kernels.fused`), needs a CPU and numba; ``"auto"`` takes the fused
-        one where it can. From one seed both give the same up to rounding.
+        compiled loops (`m3l.kernels.fused`), needs a CPU and numba; ``"graph"``, the same at fixed
+        shapes (`m3l.kernels.graph`), is recorded once on a GPU and played again. ``"auto"`` is
+        ``"graph"`` on a GPU, and on a CPU ``"fused"`` where it can be. From one seed ``"plain"``
+        and ``"fused"`` give the same up to rounding, and so does ``"graph"`` on that device if no
+        tuple lacks a view.
 
     Raises
     ------
@@ -55,7 +58,7 @@ class TrainConfig:
     kernel: str = "auto"
 
     def __post_init__(self):
-        choose("kernel", self.kernel, ("auto", "plain", "fused"))
+        choose("kernel", self.kernel, ("auto", "plain", "fused", "graph"))
         for name in ("epochs", "batch_size", "threads", "checkpoint_every"):
             value = getattr(self, name)
             integer = isinstance(value, int) and not isinstance(value, bool)
@@ -131,7 +134,10 @@ def fit(
             model.to(device).train()
             weights = [p for p in model.parameters() if p.requires_grad]
             rate, betas = objective.learning_rate, objective.betas
-            optimizer = torch.optim.Adam(weights, lr=rate, betas=betas, fused=True)
+            recorded = kernel == "graph" and device.type == "cuda"
+            optimizer = torch.optim.Adam(
+                weights, lr=rate, betas=betas, fused=True, capturable=recorded
+            )
             identity: dict = {}
             history: list[dict] = []
             if checkpoint is not None:

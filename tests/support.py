@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
-from m3l import Corpus, View
+from m3l import Corpus, Objective, View
 
 
 def make_corpus(
@@ -30,3 +30,40 @@ def make_corpus(
         )
     ids = [f"t{i}" for i in range(n)]
     return Corpus("small", built, ids, ids, ["train"] * n if split is None else split)
+
+
+ALL = ("en", "de", "image")
+CASES = {
+    "book": (ALL, Objective.preset("book"), {}),
+    "paper": (ALL, Objective.preset("paper"), {}),
+    "released": (ALL, Objective.preset("released"), {}),
+    "released_head": (ALL, Objective.preset("released_head"), {}),
+    "gaussian, both orders": (ALL, Objective(kl="gaussian", kl_order="both", kl_weight=0.7), {}),
+    "dot, own negatives": (ALL, Objective(similarity="dot"), {}),
+    "cosine, other view's negatives": (
+        ALL,
+        Objective(negatives="cross_view", directions="sum"),
+        {},
+    ),
+    "no InfoNCE": (("en", "de"), Objective(contrastive_weight=0.0), {}),
+    "zeroshot": (("en",), Objective.preset("zeroshot"), {}),
+    "shared network": (ALL, Objective.preset("book"), {"share_text_network": True}),
+    "no dropout": (ALL, Objective.preset("book"), {"dropout": 0.0}),
+    "another width": (ALL, Objective.preset("book"), {"hidden": 7}),
+    "scaled inputs": (("en", "de"), Objective.preset("book"), {"input_scaling": "none"}),
+}
+
+
+def incomplete(views=ALL):
+    """Tuples 0 to 9 are whole, 10 to 24 lack the picture, 25 the first text; of the
+    others some have the picture or the first text alone.
+    """
+    corpus, rows = make_corpus(views=views), np.arange(40)
+    lacking = {
+        "image": (rows >= 10) & (rows < 25) | (rows >= 30) & (rows < 35),
+        "en": (rows == 25) | (rows >= 35),
+        "de": (rows >= 30),
+    }
+    for name, view in corpus.views.items():
+        view.index[lacking[name]] = -1
+    return corpus

@@ -25,15 +25,17 @@ FUSED = {
 
 
 def choose_kernel(name: str, device: torch.device, objective: Objective) -> str:
-    """The kernel that ``name`` stands for here: ``"plain"`` or ``"fused"``.
+    """The kernel that ``name`` stands for here: ``"plain"``, ``"fused"`` or ``"graph"``.
 
     Raises
     ------
     ParameterError
         The fused kernel is demanded and cannot run here.
     """
-    if name == "plain":
+    if name in ("plain", "graph"):
         return name
+    if name == "auto" and device.type == "cuda":
+        return "graph"
     obstacle = ""
     others = [field for field, known in FUSED.items() if getattr(objective, field) not in known]
     if device.type != "cpu":
@@ -60,12 +62,16 @@ def training_step(
         from .fused import FusedStep
 
         return FusedStep(model, corpus, objective, optimizer, prior)
+    if kernel == "graph":
+        from .graph import GraphStep
+
+        return GraphStep(model, Batches(corpus, device, prior), objective, optimizer)
     return PlainStep(model, Batches(corpus, device, prior), objective, optimizer)
 
 
 def limit_blas_threads(kernel: str, threads: int) -> AbstractContextManager:
     """Keep the matrix products of compiled code to ``threads``; torch has a setting of its own."""
-    if kernel == "plain":
+    if kernel != "fused":
         return nullcontext()
     import scipy.linalg  # noqa: F401 - loads the library that is to be limited
     from threadpoolctl import threadpool_limits

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from support import make_corpus
+from support import CASES, incomplete, make_corpus
 
 from m3l import Objective, TrainConfig, fit, model_for
 from m3l.errors import DataError, ParameterError
@@ -13,27 +13,6 @@ from m3l.kernels import choice
 from m3l.kernels.fused import FusedStep
 from m3l.kernels.loops import exp
 from m3l.kernels.plain import Batches, PlainStep
-
-ALL = ("en", "de", "image")
-CASES = {
-    "book": (ALL, Objective.preset("book"), {}),
-    "paper": (ALL, Objective.preset("paper"), {}),
-    "released": (ALL, Objective.preset("released"), {}),
-    "released_head": (ALL, Objective.preset("released_head"), {}),
-    "gaussian, both orders": (ALL, Objective(kl="gaussian", kl_order="both", kl_weight=0.7), {}),
-    "dot, own negatives": (ALL, Objective(similarity="dot"), {}),
-    "cosine, other view's negatives": (
-        ALL,
-        Objective(negatives="cross_view", directions="sum"),
-        {},
-    ),
-    "no InfoNCE": (("en", "de"), Objective(contrastive_weight=0.0), {}),
-    "zeroshot": (("en",), Objective.preset("zeroshot"), {}),
-    "shared network": (ALL, Objective.preset("book"), {"share_text_network": True}),
-    "no dropout": (ALL, Objective.preset("book"), {"dropout": 0.0}),
-    "another width": (ALL, Objective.preset("book"), {"hidden": 7}),
-    "scaled inputs": (("en", "de"), Objective.preset("book"), {"input_scaling": "none"}),
-}
 
 
 def both_steps(corpus, objective, options, prior=None):
@@ -236,21 +215,6 @@ def test_checkpoint_of_the_other_kernel_is_refused(corpus, tmp_path):
         train("fused")
 
 
-def incomplete(views=ALL):
-    """Tuples 0 to 9 are whole, 10 to 24 lack the picture, 25 the first text; of the
-    others some have the picture or the first text alone.
-    """
-    corpus, rows = make_corpus(views=views), np.arange(40)
-    lacking = {
-        "image": (rows >= 10) & (rows < 25) | (rows >= 30) & (rows < 35),
-        "en": (rows == 25) | (rows >= 35),
-        "de": (rows >= 30),
-    }
-    for name, view in corpus.views.items():
-        view.index[lacking[name]] = -1
-    return corpus
-
-
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(
     "tuples",
@@ -295,5 +259,7 @@ def test_a_choice_that_the_fused_step_does_not_know_takes_the_plain_one(monkeypa
 
 
 def test_unknown_kernel_is_refused():
-    with pytest.raises(ParameterError, match="kernel='fast' is unknown; valid: auto, fused, plain"):
+    with pytest.raises(
+        ParameterError, match="kernel='fast' is unknown; valid: auto, fused, graph, plain"
+    ):
         TrainConfig(kernel="fast")
