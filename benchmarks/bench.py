@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-import scipy.sparse as sp
 import torch
+from shapes import random_corpus
 
 from m3l import Corpus, Objective, TrainConfig, View, fit, model_for
 from m3l.files import write_json
@@ -25,34 +25,6 @@ from m3l_book.data.prepared import assemble
 from m3l_book.records.environment import environment
 
 VIEWS = ("en", "de", "image")
-
-
-def random_corpus(
-    n: int, views: tuple[str, ...], dimension: int = 512, words: int = 2000
-) -> Corpus:
-    """A corpus of the paper's shape with random content; random, since zeros would flatter."""
-    rng = np.random.default_rng(0)
-    built = {}
-    for name in views:
-        text = name != "image"
-        bow = (
-            sp.csr_matrix(
-                rng.poisson(0.03, size=(n, words)).astype(np.int32)
-                + np.eye(n, words, dtype=np.int32)
-            )
-            if text
-            else None
-        )
-        built[name] = View(
-            name,
-            rng.standard_normal((n, dimension), dtype=np.float32),
-            np.arange(n),
-            [f"{name}{i}" for i in range(n)],
-            bow,
-            [f"w{i}" for i in range(words)] if text else None,
-        )
-    ids = [f"t{i}" for i in range(n)]
-    return Corpus("random", built, ids, ids, ["train"] * n)
 
 
 def tokens_a_second(corpus: Corpus, topics: int = 100, sweeps: int = 200) -> tuple[float, int]:
