@@ -4,7 +4,7 @@
 
 from .coherence import npmi, topic_diversity, topic_recovery
 from .divergence import cosine_matrix, jensen_shannon, jensen_shannon_matrix
-from .ranking import chance, rank_scores, relevance, retrieval, retrieval_from
+from .ranking import chance, nearest_both_ways, rank_scores, relevance, retrieval, retrieval_from
 from .spaces import modality_gap, neighbour_overlap
 from .uncertainty import Estimate, estimate, holm, interval_of_mean
 
@@ -18,6 +18,7 @@ __all__ = [
     "jensen_shannon",
     "jensen_shannon_matrix",
     "modality_gap",
+    "nearest_both_ways",
     "neighbour_overlap",
     "npmi",
     "rank_scores",

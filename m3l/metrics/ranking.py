@@ -6,7 +6,7 @@ that a model which gives the same topics to everything scores what chance scores
 order of the file gives it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import scipy.sparse as sp
@@ -101,13 +101,14 @@ def retrieval(
             " NaN or infinity",
             DataError,
         )
-    return retrieval_from(
-        np.concatenate([block for _, block in distance(queries, items)]), relevant
-    )
+    return retrieval_from((block for _, block in distance(queries, items)), relevant)
 
 
-def retrieval_from(distance: np.ndarray, relevant: Sequence[set[int]]) -> dict:
-    """`retrieval` from distances (N, M) that are there already.
+def retrieval_from(
+    distance: np.ndarray | Iterable[np.ndarray], relevant: Sequence[set[int]]
+) -> dict:
+    """`retrieval` from distances (N, M) that are there already, whole or as blocks of rows, of
+    which one at a time is held.
 
     Returns
     -------
@@ -115,30 +116,78 @@ def retrieval_from(distance: np.ndarray, relevant: Sequence[set[int]]) -> dict:
     rows, ``chance_rr`` and ``chance_ap``, means of what a random order scores, ``first`` (Q,) the
     nearest item of each.
     """
-    require(
-        len(relevant) == len(distance),
-        f"{len(relevant)} sets of relevant items for {len(distance)} queries",
-        DataError,
-    )
-    bad = np.flatnonzero(~np.isfinite(distance).all(axis=1))
-    require(len(bad) == 0, f"query {bad[:1]}: its distances hold NaN or infinity", DataError)
-    rows = [row for row, items in enumerate(relevant) if items]
+    rows, scores, firsts, start, m = [], [], [], 0, 0
+    for block in [distance] if isinstance(distance, np.ndarray) else distance:
+        bad = start + np.flatnonzero(~np.isfinite(block).all(axis=1))
+        require(len(bad) == 0, f"query {bad[:1]}: its distances hold NaN or infinity", DataError)
+        m = block.shape[1]
+        for row, distances in enumerate(block, start):
+            if row < len(relevant) and relevant[row]:
+                mask = np.zeros(m, dtype=bool)
+                mask[list(relevant[row])] = True
+                rows.append(row)
+                scores.append(rank_scores(distances, mask))
+                firsts.append(int(distances.argmin()))
+        start += len(block)
+    sizes = f"{len(relevant)} sets of relevant items for {start} queries"
+    require(len(relevant) == start, sizes, DataError)
     require(len(rows) > 0, "no query has a relevant item", DataError)
-    scores, m = np.empty((len(rows), 2)), distance.shape[1]
-    for i, row in enumerate(rows):
-        mask = np.zeros(m, dtype=bool)
-        mask[list(relevant[row])] = True
-        scores[i] = rank_scores(distance[row], mask)
     by_size = {size: chance(size, m) for size in {len(relevant[row]) for row in rows}}
     at_random = np.array([by_size[len(relevant[row])] for row in rows])
     return {
-        "reciprocal_rank": scores[:, 0],
-        "average_precision": scores[:, 1],
+        "reciprocal_rank": np.array(scores)[:, 0],
+        "average_precision": np.array(scores)[:, 1],
         "query": np.array(rows),
-        "first": distance[rows].argmin(axis=1),
+        "first": np.array(firsts),
         "chance_rr": float(at_random[:, 0].mean()),
         "chance_ap": float(at_random[:, 1].mean()),
     }
+
+
+def nearest_both_ways(
+    blocks: Iterable[tuple[int, np.ndarray]], n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ``n`` nearest items of each query, and the ``n`` nearest queries of each item, from one
+    pass over a symmetric distance's blocks of rows (start, (B, M)).
+
+    Equal distances are in order of their number.
+
+    Returns
+    -------
+    int64 (N, min(n, M)) and (M, min(n, N)), nearest first.
+    """
+    of_queries, values, numbers = [], None, None
+    for start, block in blocks:
+        of_queries.append(_smallest(block, n)[1])
+        own, rows = _smallest(block.T, n)  # (M, at most n)
+        if values is None:
+            values, numbers = own, rows + start
+        else:
+            values = np.concatenate([values, own], axis=1)
+            numbers = np.concatenate([numbers, rows + start], axis=1)
+        order = np.argsort(values, axis=1, kind="stable")[:, :n]  # earlier rows stand first
+        values = np.take_along_axis(values, order, axis=1)
+        numbers = np.take_along_axis(numbers, order, axis=1)
+    require(values is not None, "no block of distances", DataError)
+    return np.concatenate(of_queries), numbers
+
+
+def _smallest(distance: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The n smallest values of each row, and their columns, in order; equal ones by column."""
+    n = min(n, distance.shape[1])
+    if n == distance.shape[1]:
+        columns = np.argsort(distance, axis=1, kind="stable")
+        return np.take_along_axis(distance, columns, axis=1), columns
+    columns = np.sort(np.argpartition(distance, n - 1, axis=1)[:, :n], axis=1)
+    values = np.take_along_axis(distance, columns, axis=1)
+    last = values.max(axis=1, keepdims=True)
+    for row in np.flatnonzero((distance <= last).sum(axis=1) > n):  # of equal ones, the first
+        below = np.flatnonzero(distance[row] < last[row])
+        equal = np.flatnonzero(distance[row] == last[row])[: n - len(below)]
+        columns[row] = np.sort(np.concatenate([below, equal]))
+        values[row] = distance[row, columns[row]]
+    order = np.argsort(values, axis=1, kind="stable")
+    return np.take_along_axis(values, order, axis=1), np.take_along_axis(columns, order, axis=1)
 
 
 def relevance(

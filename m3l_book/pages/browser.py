@@ -9,7 +9,7 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from itertools import permutations
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from m3l.corpus import Corpus
 from m3l.errors import DataError, M3LError, require
 from m3l.files import atomic, read_json
 from m3l.metrics.divergence import jensen_shannon_matrix
+from m3l.metrics.ranking import nearest_both_ways
 
 from ..data.prepared import read_tuples
 from ..data.schema import PICTURES
@@ -137,13 +138,10 @@ def _check(run: Run, test: Corpus) -> None:
 def _nearest(run: Run, n: int) -> dict[tuple[str, str], list[list[int]]]:
     """(view, other view) -> for each item of the first its ``n`` nearest of the second."""
     nearest = {}
-    for a, b in permutations(run.theta, 2):
+    for a, b in combinations(run.theta, 2):
         blocks = jensen_shannon_matrix(run.theta[a], run.theta[b])
-        nearest[a, b] = [
-            row
-            for _, block in blocks
-            for row in np.argsort(block, axis=1, kind="stable")[:, :n].tolist()
-        ]
+        there, back = nearest_both_ways(blocks, n)
+        nearest[a, b], nearest[b, a] = there.tolist(), back.tolist()
     return nearest
 
 

@@ -10,7 +10,14 @@ from scipy.stats import t as student_t
 from m3l import DataError, ParameterError
 from m3l.metrics.coherence import _cooccurrence, npmi, topic_diversity, topic_recovery
 from m3l.metrics.divergence import cosine_matrix, jensen_shannon, jensen_shannon_matrix
-from m3l.metrics.ranking import chance, rank_scores, relevance, retrieval
+from m3l.metrics.ranking import (
+    chance,
+    nearest_both_ways,
+    rank_scores,
+    relevance,
+    retrieval,
+    retrieval_from,
+)
 from m3l.metrics.spaces import modality_gap, neighbour_overlap
 from m3l.metrics.uncertainty import estimate, holm, interval_of_mean
 
@@ -713,3 +720,36 @@ def test_neighbour_overlap_is_what_scikit_learn_finds():
     assert neighbour_overlap(a, b, 4) == pytest.approx(
         np.mean([len(set(p) & set(q)) / 4 for p, q in zip(*actual, strict=True)])
     )
+
+
+@pytest.mark.parametrize("n", [1, 3, 9, 50])
+@pytest.mark.parametrize("levels", [3, 1000])
+def test_nearest_both_ways_are_those_of_a_whole_sort(n, levels):
+    """With few levels many distances are equal; they are in order of their number."""
+    distance = np.random.default_rng(0).integers(levels, size=(40, 25)) / levels
+    blocks = [(start, distance[start : start + 7]) for start in range(0, 40, 7)]
+    there, back = nearest_both_ways(blocks, n)
+    np.testing.assert_array_equal(there, np.argsort(distance, axis=1, kind="stable")[:, :n])
+    np.testing.assert_array_equal(back, np.argsort(distance.T, axis=1, kind="stable")[:, :n])
+    with pytest.raises(DataError, match="no block of distances"):
+        nearest_both_ways([], 3)
+
+
+def test_retrieval_from_blocks_is_that_from_the_whole():
+    distance = np.random.default_rng(1).random((30, 12)).round(1)
+    relevant = [{i % 12} if i % 4 else set() for i in range(30)]
+    whole = retrieval_from(distance, relevant)
+    blocks = retrieval_from((distance[i : i + 8] for i in range(0, 30, 8)), relevant)
+    for key, value in whole.items():
+        np.testing.assert_array_equal(blocks[key], value, err_msg=key)
+    with pytest.raises(DataError, match="30 sets of relevant items for 29 queries"):
+        retrieval_from(iter([distance[:29]]), relevant)
+
+
+def test_retrieval_holds_one_block_of_distances_at_a_time():
+    theta = np.random.default_rng(0).dirichlet(np.full(5, 0.1), size=1500)
+    tracemalloc.start()
+    retrieval(theta, theta)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 9 << 20, "the whole matrix would be 17 MiB"
