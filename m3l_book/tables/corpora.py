@@ -143,6 +143,22 @@ def mining_lines(cards: Mapping[str, Mapping]) -> list[str]:
     return lines
 
 
+def join_table(card: Mapping) -> "Styler":
+    """How many tuples of the lists that a corpus was made from were found, and why others were not:
+    a row a reason.
+    """
+    import pandas as pd
+
+    join = card["join"]
+    reasons = dict.fromkeys(what for counted in join.values() for what in counted)
+    names = {"rows": "asked for", "found": "found"}
+    rows = [
+        {"": names.get(what, what)} | {part: counted.get(what, 0) for part, counted in join.items()}
+        for what in reasons
+    ]
+    return styled(pd.DataFrame(rows)).format("{:,}", subset=list(join))
+
+
 def sample_of(folder: str, n: int, illustrated: bool = False) -> "DataFrame":
     """Test tuples of ``n`` articles drawn at random, or of those among all that have a picture."""
     frame = read_tuples(folder)

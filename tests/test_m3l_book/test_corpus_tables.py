@@ -106,3 +106,10 @@ def test_a_sample_of_illustrated_articles_has_a_picture_each(tmp_path):
     frame.to_parquet(tmp_path / "tuples.parquet")
     assert len(tables.sample_of(str(tmp_path), 3)) == 3
     assert set(tables.sample_of(str(tmp_path), 3, illustrated=True)["image_id"]) == {"p0", "p1"}
+
+
+def test_what_of_the_lists_was_found_has_a_row_for_each_reason():
+    join = {"train": {"rows": 1200, "found": 1000, "gone": 200}, "test": {"rows": 50, "found": 50}}
+    table = tables.join_table({"join": join}).data
+    assert table[""].tolist() == ["asked for", "found", "gone"]
+    assert table["train"].tolist() == [1200, 1000, 200] and table["test"].tolist() == [50, 50, 0]
