@@ -8,6 +8,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import t as student_t
 
 from m3l import DataError, ParameterError
+from m3l.metrics import divergence
 from m3l.metrics.coherence import _cooccurrence, npmi, topic_diversity, topic_recovery
 from m3l.metrics.divergence import cosine_matrix, jensen_shannon, jensen_shannon_matrix
 from m3l.metrics.ranking import (
@@ -65,12 +66,13 @@ def test_divergence_is_between_0_and_ln_2(dtype):
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 1000, 5000, 1 << 30])
-def test_chunks_change_nothing(chunk_bytes):
+@pytest.mark.parametrize("way, held", [("_compiled", 8), ("_by_torch", 5 * 8)])
+def test_chunks_change_nothing(chunk_bytes, way, held):
     p, q = simplex(23, 5), simplex(11, 5, seed=1)
-    blocks = list(jensen_shannon_matrix(p, q, chunk_bytes))
+    blocks = list(getattr(divergence, way)(p, q, chunk_bytes))
     assert [start for start, _ in blocks] == list(np.cumsum([0] + [len(b) for _, b in blocks])[:-1])
-    np.testing.assert_array_equal(whole(blocks), whole(jensen_shannon_matrix(p, q)))
-    assert all(len(b) == 1 or b.size * 5 * 8 <= chunk_bytes for _, b in blocks)
+    np.testing.assert_allclose(whole(blocks), whole(jensen_shannon_matrix(p, q)), atol=1e-14)
+    assert all(len(b) == 1 or b.size * held <= chunk_bytes for _, b in blocks)
 
 
 def test_memory_stays_near_the_chunk():
@@ -753,3 +755,30 @@ def test_retrieval_holds_one_block_of_distances_at_a_time():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 9 << 20, "the whole matrix would be 17 MiB"
+
+
+def test_compiled_logarithm_is_right_to_two_parts_in_ten_to_the_fifteen():
+    from m3l.kernels.divergence import log
+
+    x = np.concatenate([10.0 ** np.linspace(-300, 300, 2001), np.linspace(1e-3, 2, 2001)])
+    right = np.log(x)
+    error = np.abs([log(value) for value in x] - right) / np.maximum(1.0, np.abs(right))
+    assert error.max() < 2e-15
+
+
+def test_distances_are_the_same_with_and_without_compiled_loops_and_whatever_the_threads():
+    import torch
+
+    p, q = simplex(50, 9, concentration=0.05), simplex(31, 9, seed=1)
+    p[3] = np.eye(9)[2]
+    threads = torch.get_num_threads()
+    try:
+        found = []
+        for number in (1, 3):
+            torch.set_num_threads(number)
+            found.append(whole(divergence._compiled(p, q, 4000)))
+    finally:
+        torch.set_num_threads(threads)
+    np.testing.assert_array_equal(*found)
+    np.testing.assert_allclose(found[0], whole(divergence._by_torch(p, q, 4000)), atol=1e-14)
+    np.testing.assert_array_equal(found[0], whole(divergence._compiled(q, p, 4000)).T)

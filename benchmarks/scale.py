@@ -1,0 +1,211 @@
+"""What grows with the data: ``python benchmarks/scale.py [OUT.json] [--gigabytes 1.1]``.
+
+Each parser of the paper's files on a generated one, in a process of its own, with its speed and the
+memory it took; distances between as many items as the paper tests and as a large corpus has; how
+fast encoders read.
+"""
+
+import argparse
+import datetime
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from m3l.files import write_json  # noqa: E402
+
+TEXT = (
+    "The river rises in the hills, passes under an old stone bridge & enters the lake near the"
+    " town, where boats have been built since the twelfth century. "
+)
+
+
+def generate(kind: str, path: str, size: int) -> None:
+    """A file of one of the paper's formats, of at least ``size`` bytes."""
+    import miniature
+
+    rng = np.random.default_rng(0)
+    with open(path, "wb") as file:
+        if kind == "comparable":
+            file.write(b'<wikipediaComparable name="de-en">\n<header/>\n')
+        if kind == "wit":
+            file.write(miniature.wit([]).encode())
+        number = 0
+        while file.tell() < size:
+            number += 1
+            file.write(_entry(kind, number, rng).encode())
+        if kind == "comparable":
+            file.write(b"</wikipediaComparable>\n")
+
+
+def _entry(kind: str, number: int, rng: np.random.Generator) -> str:
+    """A pair of articles of about 4 kB, a row of WIT of 2 kB, a picture of 20 kB, or 2,048 numbers."""
+    import miniature
+
+    if kind == "comparable":
+        long = "\n".join([TEXT * 4] * int(rng.integers(2, 12)))
+        return miniature.pair(number, (f"Title {number}", long), (f"Titel {number}", long))
+    if kind == "wit":
+        row = miniature.wit([("en", f"Title {number}", f"https://a/{number}.jpg")])
+        return row.partition("\n")[2].replace("description", TEXT * 10)
+    address = f"https://upload.wikimedia.org/wikipedia/commons/a/ab/{number}.jpg"
+    if kind == "pixels":
+        return miniature.pixel_line(address, rng.bytes(20_000))
+    return miniature.feature_line(address, rng.random(2048))
+
+
+def parse(kind: str, path: str) -> dict:
+    """Read a file as the corpus is read, wanting one entry in fifty; what it took."""
+    from m3l_book.wikipedia import challenge, comparable, wit
+
+    counts: Counter = Counter()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    begun = time.perf_counter()
+    if kind == "comparable":
+
+        def some(names):
+            return names["en"].endswith("00") or names["en"].endswith("50")
+
+        found = sum(1 for _ in comparable.pairs(path, counts, some))
+    elif kind == "wit":
+        found = sum(1 for _ in wit.page_pictures(path, counts, ("en", "de")))
+    else:
+        read = challenge.pixels if kind == "pixels" else challenge.features
+        found = sum(1 for _ in read(path, counts, _every_fiftieth))
+    seconds, size = time.perf_counter() - begun, Path(path).stat().st_size
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    about = {"megabytes": round(size / 1e6), "found": found, "broken": dict(+counts)}
+    about |= {"seconds": round(seconds, 2), "mb_per_second": round(size / 1e6 / seconds, 1)}
+    return about | {"peak_mb": round(peak), "peak_above_start_mb": round(peak - before)}
+
+
+def _every_fiftieth(address: str) -> str | None:
+    return address if address.endswith(("00.jpg", "50.jpg")) else None
+
+
+def parsers(size: int) -> list[dict]:
+    """Each parser on a file of ``size`` bytes, in a process of its own."""
+    rows = []
+    names = {"comparable": "comparable corpora, XML", "wit": "WIT, TSV"}
+    names |= {"pixels": "challenge, pixels", "features": "challenge, ResNet-50 features"}
+    for kind, name in names.items():
+        with tempfile.NamedTemporaryFile() as file:
+            generate(kind, file.name, size)
+            command = [sys.executable, __file__, "--parse", kind, file.name]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+        rows.append({"what": name} | json.loads(done.stdout))
+    return rows
+
+
+def distances(items: int, topics: int = 100) -> list[dict]:
+    """Jensen–Shannon divergence of the paper's test part and of ``items`` by ``items``."""
+    import torch
+    from scipy.spatial.distance import cdist
+
+    from m3l.metrics.divergence import jensen_shannon_matrix
+    from m3l.metrics.ranking import nearest_both_ways
+
+    rng, rows = np.random.default_rng(0), []
+    a, b = (rng.dirichlet(np.full(topics, 0.1), n) for n in (1000, 3278))
+    begun = time.perf_counter()
+    cdist(a[:200], b, "jensenshannon")
+    theirs = (time.perf_counter() - begun) * 5
+    begun = time.perf_counter()
+    for _ in jensen_shannon_matrix(a, b):
+        pass
+    ours = time.perf_counter() - begun
+    values = rng.random(2_000_000)
+    begun = time.perf_counter()
+    for _ in range(10):
+        torch.from_numpy(values).log()
+    logs = 20_000_000 / (time.perf_counter() - begun)
+    rows.append(
+        {"what": "1,000 × 3,278", "seconds": round(ours, 2), "scipy": round(theirs, 2)}
+        | {"logarithms_alone": round(1000 * 3278 * topics / logs, 2)}
+    )
+    c, d = (rng.dirichlet(np.full(topics, 0.1), items) for _ in range(2))
+    begun = time.perf_counter()
+    for _ in jensen_shannon_matrix(c, d):
+        pass
+    ours = time.perf_counter() - begun
+    rows.append(
+        {"what": f"{items:,} × {items:,}", "seconds": round(ours, 1)}
+        | {"logarithms_alone": round(items * items * topics / logs, 1)}
+    )
+    begun = time.perf_counter()
+    nearest_both_ways(jensen_shannon_matrix(c, d), 5)
+    seconds = round(time.perf_counter() - begun, 1)
+    return [
+        *rows,
+        {"what": f"five nearest of {items:,} in {items:,}, both ways", "seconds": seconds},
+    ]
+
+
+def encoders(documents: int = 400) -> list[dict]:
+    """Items a second of encoders of known size, on texts of more than 128 tokens and pictures."""
+    from PIL import Image
+
+    from m3l_book.encoders.registry import get_encoder
+
+    rng, rows = np.random.default_rng(0), []
+    words = TEXT.split()
+    texts = [" ".join(rng.choice(words, 200)) for _ in range(documents)]
+    for name, parameters in (("minilm-en", 10.6e6), ("use-multilingual", 0.0)):
+        encoder = get_encoder(name)
+        encoder.embed(texts[:32])
+        begun = time.perf_counter()
+        encoder.embed(texts)
+        rate = round(documents / (time.perf_counter() - begun), 1)
+        rows.append({"what": name, "kind": "text", "items_per_second": rate})
+        rows[-1] |= {"parameters_a_token": parameters} if parameters else {}
+    with tempfile.TemporaryDirectory() as folder:
+        paths = []
+        for i in range(64):
+            paths.append(f"{folder}/{i}.jpg")
+            Image.fromarray(rng.integers(0, 255, (225, 300, 3), dtype=np.uint8)).save(paths[-1])
+        encoder = get_encoder("efficientnet-lite0", "image")
+        encoder.embed(paths[:8])
+        begun = time.perf_counter()
+        encoder.embed(paths)
+        rate = round(64 / (time.perf_counter() - begun), 1)
+    return [*rows, {"what": "efficientnet-lite0", "kind": "image", "items_per_second": rate}]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("out", nargs="?", help="file to write, as data/results/scale.json")
+    parser.add_argument("--gigabytes", type=float, default=1.1)
+    parser.add_argument("--items", type=int, default=20_000)
+    parser.add_argument("--parse", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.parse:
+        print(json.dumps(parse(*options.parse)))
+        return
+    from m3l_book.recorded import machine
+
+    found = {"machine": machine(), "measured": datetime.date.today().isoformat()}
+    found["parsers"] = parsers(int(options.gigabytes * 1e9))
+    for row in found["parsers"]:
+        about = f"{row['megabytes']:>6,} MB{row['mb_per_second']:>8} MB/s{row['peak_mb']:>6} MB"
+        print(f"{row['what']:<34}{about}", flush=True)
+    found["distances"] = distances(options.items)
+    for row in found["distances"]:
+        print(f"{row['what']:<44}{row['seconds']:>8} s", row, flush=True)
+    found["encoders"] = encoders()
+    for row in found["encoders"]:
+        print(f"{row['what']:<34}{row['items_per_second']:>8} items/s", flush=True)
+    if options.out:
+        write_json(options.out, found)
+
+
+if __name__ == "__main__":
+    main()
