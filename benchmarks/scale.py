@@ -8,7 +8,7 @@ fast encoders read.
 import argparse
 import datetime
 import json
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -48,7 +48,7 @@ def generate(kind: str, path: str, size: int) -> None:
 
 
 def _entry(kind: str, number: int, rng: np.random.Generator) -> str:
-    """A pair of articles of about 4 kB, a row of WIT of 2 kB, a picture of 20 kB, or 2,048 numbers."""
+    """A pair of articles of some 4 kB, a row of WIT of 2 kB, a picture of 20 kB, or features."""
     import miniature
 
     if kind == "comparable":
@@ -68,7 +68,7 @@ def parse(kind: str, path: str) -> dict:
     from m3l_book.wikipedia import challenge, comparable, wit
 
     counts: Counter = Counter()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    before = _most_memory()
     begun = time.perf_counter()
     if kind == "comparable":
 
@@ -82,10 +82,16 @@ def parse(kind: str, path: str) -> dict:
         read = challenge.pixels if kind == "pixels" else challenge.features
         found = sum(1 for _ in read(path, counts, _every_fiftieth))
     seconds, size = time.perf_counter() - begun, Path(path).stat().st_size
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = _most_memory()
     about = {"megabytes": round(size / 1e6), "found": found, "broken": dict(+counts)}
     about |= {"seconds": round(seconds, 2), "mb_per_second": round(size / 1e6 / seconds, 1)}
     return about | {"peak_mb": round(peak), "peak_above_start_mb": round(peak - before)}
+
+
+def _most_memory() -> float:
+    """MiB that this process had at most, since it began."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)[1]) / 1024
 
 
 def _every_fiftieth(address: str) -> str | None:
