@@ -44,10 +44,10 @@ def told(cell, corpora: Collection[str]) -> bool:
     return not about or any(corpus in corpora for corpus in about)
 
 
-OWN_CORPUS = """
+OTHER_CORPUS = """
 ```{{note}}
-This build is of a corpus of your own, {corpora}. Where a page speaks of `vital` and `emoji`, it
-means the corpora that the book comes with.
+This build is of {whose}, {corpora}. Where a page speaks of `vital` and `emoji`, it means the
+corpora that the book comes with.
 ```
 """
 
@@ -57,7 +57,9 @@ def opening(text: str, corpora: Collection[str]) -> str:
     if {"vital", "emoji"} & set(corpora):
         return text
     title, _, rest = text.partition("\n")
-    return f"{title}\n{OWN_CORPUS.format(corpora=', '.join(map(as_markdown, corpora)))}{rest}"
+    whose = "the paper's own data" if "wikipedia" in corpora else "a corpus of your own"
+    note = OTHER_CORPUS.format(whose=whose, corpora=", ".join(map(as_markdown, corpora)))
+    return f"{title}\n{note}{rest}"
 
 
 def stage(profile: str, pages: Path, source: Path) -> None:
