@@ -116,3 +116,33 @@ def test_encoders_are_fetched_from_the_hub_by_the_names_that_profiles_give(model
     again = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
     assert again.stdout == done.stdout, again.stderr[-3000:]
     assert asked > 10
+
+
+MEMORY = """
+import re, sys
+from m3l_book.encoders.registry import get_encoder
+encoder = get_encoder(sys.argv[1], "image")
+encoder.embed(sys.argv[2:4])
+print(encoder.embed(sys.argv[2:]).shape[0])
+print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+"""
+
+
+@pytest.mark.parametrize("which", ["clip", "efficientnet"])
+def test_64_photographs_of_35_megapixels_stay_below_1500_megabytes(models, tmp_path, which):
+    """They are scaled as they are read, and no more are held than are encoded at once."""
+    rng, paths = np.random.default_rng(0), []
+    coarse = Image.fromarray(rng.integers(0, 255, (50, 70, 3), dtype=np.uint8))
+    coarse.resize((7000, 5000)).save(tmp_path / "0.jpg", quality=80)
+    for i in range(64):
+        paths.append(tmp_path / f"{i}.jpg")
+        if i:
+            os.link(paths[0], paths[i])
+    name = str(models / CLIP) if which == "clip" else "efficientnet-lite0"
+    command = [sys.executable, "-c", MEMORY, name, *map(str, paths)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    number, kilobytes = map(int, done.stdout.split()[-2:])
+    assert number == 64 and kilobytes < 1_500_000
