@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .checkpoint import CURE, load_checkpoint, save_checkpoint
+from .checkpoint import CURE, begun_with, load_checkpoint, save_checkpoint
 from .corpus import Corpus
 from .device import resolve_device
 from .errors import DataError, TrainingDiverged, choose, require
 from .files import digest
-from .kernels.choice import choose_kernel, limit_blas_threads, training_step
+from .kernels.choice import choose_device, choose_kernel, limit_blas_threads, training_step
 from .loss import Objective
 from .model import M3L
 from .preconditions import Prior, check_training
@@ -30,7 +30,7 @@ class TrainConfig:
     ----------
     epochs, batch_size, seed : int
     device : str
-        ``"auto"`` (a GPU when there is one), ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+        ``"auto"`` (a GPU, where there is one that is faster), ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
     threads : int
         CPU threads; small matrices gain little from more than one.
     checkpoint_every : int
@@ -126,6 +126,10 @@ def fit(
         f"validate_every={validate_every!r}: expected an integer, 1 or more",
     )
     device = resolve_device(config.device)
+    if config.device == "auto" and device.type == "cuda":
+        made_on = begun_with(checkpoint, "device") if checkpoint is not None else None
+        given = model, corpus, objective, config.batch_size, config.kernel, prior
+        device = choose_device(device, made_on, *given)
     kernel = choose_kernel(config.kernel, device, objective)
     with _processor_settings(config, kernel, device):
         torch.manual_seed(config.seed)

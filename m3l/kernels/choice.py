@@ -1,5 +1,7 @@
 """Which kernel computes a training step: autograd, or the same in compiled loops."""
 
+import copy
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
@@ -67,6 +69,59 @@ def training_step(
 
         return GraphStep(model, Batches(corpus, device, prior), objective, optimizer)
     return PlainStep(model, Batches(corpus, device, prior), objective, optimizer)
+
+
+MEASURED = 30
+"""Steps that a device is measured by, after as many to warm up."""
+
+
+def seconds_a_step(
+    model: M3L,
+    corpus: Corpus,
+    objective: Objective,
+    batch_size: int,
+    kernel: str,
+    device: torch.device,
+    prior: tuple[np.ndarray, np.ndarray] | None,
+) -> float:
+    """How long a step takes on a device, by a copy of the model that is thrown away."""
+    kernel, twin = choose_kernel(kernel, device, objective), copy.deepcopy(model).to(device).train()
+    recorded = kernel == "graph" and device.type == "cuda"
+    weights = [p for p in twin.parameters() if p.requires_grad]
+    rate, betas = objective.learning_rate, objective.betas
+    optimizer = torch.optim.Adam(weights, lr=rate, betas=betas, fused=True, capturable=recorded)
+    step = training_step(kernel, twin, corpus, objective, optimizer, device, prior)
+    tuples = torch.arange(batch_size).to(device)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        for _ in range(2):  # the second time it is warm
+            begun = time.perf_counter()
+            for _ in range(MEASURED):
+                terms = step(tuples)
+            float(sum(terms.values()))  # waits for the device
+    return (time.perf_counter() - begun) / MEASURED
+
+
+def choose_device(
+    device: torch.device,
+    made_on: object,
+    model: M3L,
+    corpus: Corpus,
+    objective: Objective,
+    batch_size: int,
+    kernel: str,
+    prior: tuple[np.ndarray, np.ndarray] | None,
+) -> torch.device:
+    """The faster of a GPU and the CPU for a training, by measurement: small models leave a card
+    idle. A run that was begun goes on where it was, ``made_on`` a type of device.
+    """
+    cpu = torch.device("cpu")
+    if made_on is not None:
+        return cpu if made_on == "cpu" else device
+    if kernel == "fused":
+        return cpu
+    measured = model, corpus, objective, batch_size, kernel
+    seconds = {where: seconds_a_step(*measured, where, prior) for where in (device, cpu)}
+    return min(seconds, key=seconds.get)
 
 
 def limit_blas_threads(kernel: str, threads: int) -> AbstractContextManager:

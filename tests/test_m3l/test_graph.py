@@ -9,6 +9,7 @@ from support import ALL, CASES, incomplete, make_corpus
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from m3l import Objective, TrainConfig, fit, model_for
+from m3l.checkpoint import begun_with
 from m3l.errors import DataError
 from m3l.kernels import choice
 from m3l.kernels.graph import GraphStep, masked_terms
@@ -192,3 +193,35 @@ def test_recorded_step_trains_as_the_body_does_on_a_cpu(views, still):
         config = TrainConfig(epochs=3, batch_size=9, device=device, kernel="graph")
         results[device] = fit(model, corpus, objective, config, progress=False)[-1]["loss"]
     assert results["cuda"] == pytest.approx(results["cpu"], rel=1e-3)
+
+
+def test_auto_takes_the_device_that_was_measured_to_be_faster(monkeypatch, tmp_path):
+    """There is no GPU here: what a device takes is told by the test, and where it is trained."""
+    corpus, model = make_corpus(), model_for(make_corpus(), 6)
+    gpu, given = torch.device("cuda"), (corpus, Objective.preset("book"), 9, "auto", None)
+    for slow, fast in (("cuda", "cpu"), ("cpu", "cuda")):
+        times = {slow: 2e-3, fast: 1e-3}
+        monkeypatch.setattr(choice, "seconds_a_step", lambda *a, times=times: times[a[5].type])
+        assert choice.choose_device(gpu, None, model, *given).type == fast
+        assert choice.choose_device(gpu, slow, model, *given).type == slow, "a run goes on there"
+    fused = corpus, Objective.preset("book"), 9, "fused", None
+    assert choice.choose_device(gpu, None, model, *fused).type == "cpu"
+
+
+@pytest.mark.parametrize("kernel", ["graph", "plain", "fused"])
+def test_measuring_a_step_leaves_model_and_random_numbers_as_they_were(kernel):
+    corpus, model = make_corpus(), model_for(make_corpus(), 6)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    torch.manual_seed(3)
+    seconds = choice.seconds_a_step(model, corpus, Objective.preset("book"), 9, kernel, CPU, None)
+    assert 0 < seconds < 1
+    after = torch.rand(4)
+    torch.manual_seed(3)
+    assert torch.equal(after, torch.rand(4))
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in before.items())
+
+
+def test_a_checkpoint_says_what_it_was_begun_with(tmp_path):
+    assert begun_with(tmp_path / "none", "device") is None
+    trained(make_corpus(), epochs=2, checkpoint=tmp_path / "c")
+    assert begun_with(tmp_path / "c", "device") == "cpu"
