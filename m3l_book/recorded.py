@@ -7,6 +7,7 @@ against updates), ``measurements/`` (each query's value of every
 model) and ``verdicts.json`` (what became of each claim).
 """
 
+import csv
 import json
 import platform
 import subprocess
@@ -44,7 +45,8 @@ class Recorded:
         None where nothing is recorded: then all else is empty.
     about : dict
         ``profile``, ``commit``, ``machine``, ``versions``, ``seconds``, ``runs``, ``missing``,
-        ``roles`` and ``generated`` (both of `Collection`), ``articles`` (training, by corpus).
+        ``roles`` and ``generated`` (both of `Collection`), ``articles`` (training, by corpus),
+        ``earlier``: where and when runs were recorded before the last ones.
     measured : Measurements
     """
 
@@ -132,9 +134,10 @@ def record(
     folder: str | Path,
     profile: str,
     paper: str,
-    missing: Sequence[str] = (),
+    plan: Sequence[str] = (),
 ) -> dict:
-    """Write what the runs of a collection measured, atomically.
+    """Write what the runs of a collection measured, atomically; runs that were recorded before and
+    are not in it stay as they are.
 
     Parameters
     ----------
@@ -143,39 +146,112 @@ def record(
     profile : str
     paper : path
         The folder of the paper's numbers and claims.
-    missing : names of runs
-        Those of the profile that were not made.
+    plan : names of runs
+        Those of the profile; what of them is not recorded then is named as missing.
 
     Returns
     -------
     What ``about.json`` says.
+
+    Raises
+    ------
+    DataError
+        A model has fewer seeds here than were recorded, or a corpus is another one.
     """
+    before = load_recorded(folder) if (Path(folder) / "about.json").is_file() else Recorded()
     measured = collection.measurements
     measured |= topic_space.mixing_measurements(collection.runs, collection.tests)
-    records = collection.records
+    records, fresh = collection.records, {run.folder.name for run in collection.records}
+    runs = [*_kept_rows(before, "runs", fresh), *(_run_row(run) for run in records)]
+    scores = [*_kept_rows(before, "scores", fresh)]
+    scores += [row for run in records for row in _score_rows(run)]
     about = {
         "profile": profile,
-        "commit": _commit(),
-        "recorded": datetime.now(UTC).date().isoformat(),
-        "machine": machine(),
-        "versions": records[0].metrics["environment"],
-        "runs": len(records),
-        "missing": list(missing),
-        "seconds": round(sum(run.metrics["seconds"] for run in records)),
-        "roles": collection.roles,
-        "generated": collection.generated,
-        "articles": {corpus: _articles(collection, corpus) for corpus in collection.roles},
-        "data": sorted({f"{r.params['corpus']} {r.metrics['data']}" for r in records}),
+        **_origin(collection),
+        "runs": len(runs),
+        "missing": [name for name in plan if name not in {row["run"] for row in runs}],
+        "seconds": round(sum(float(row["seconds"]) for row in runs)),
+        "roles": before.roles_with(collection.roles),
+        "generated": sorted({*before.generated, *collection.generated}),
+        "articles": before.about.get("articles", {})
+        | {corpus: _articles(collection, corpus) for corpus in collection.roles},
+        "prepared": _same_corpora(collection, before),
+        "data": sorted(
+            {f"{r.params['corpus']} {r.metrics['data']}" for r in records}
+            | set(before.about.get("data", []))
+        ),
+        "earlier": _earlier(before),
     }
     with atomic(folder, directory=True) as temporary:
-        save_measurements(temporary / "measurements", measured)
+        save_measurements(temporary / "measurements", _with_earlier(before.measured, measured))
         write_json(temporary / "about.json", about)
-        write_csv(temporary / "runs.csv", [_run_row(run) for run in records])
-        write_csv(temporary / "scores.csv", [row for run in records for row in _score_rows(run)])
-        curves(longest(records)).to_csv(temporary / "curves.csv", index=False)
+        write_csv(temporary / "runs.csv", runs)
+        write_csv(temporary / "scores.csv", scores)
+        _curves_with_earlier(before, records).to_csv(temporary / "curves.csv", index=False)
         kept = Recorded(None, about, load_measurements(temporary / "measurements"))
         write_json(temporary / "verdicts.json", outcomes(kept.verdicts(paper)))
     return about
+
+
+def _origin(collection: Collection) -> dict:
+    """Where and when the runs of a collection are recorded, and how many they are."""
+    return {
+        "commit": _commit(),
+        "recorded": datetime.now(UTC).date().isoformat(),
+        "machine": machine(),
+        "versions": collection.records[0].metrics["environment"],
+    }
+
+
+def _earlier(before: Recorded) -> list[dict]:
+    """What was recorded before, by where and when."""
+    if before.folder is None:
+        return []
+    told = ("commit", "recorded", "machine", "versions", "runs")
+    return [*before.about.get("earlier", []), {key: before.about[key] for key in told}]
+
+
+def _kept_rows(before: Recorded, name: str, fresh: set[str]) -> list[dict]:
+    """The rows of a table of what was recorded before, without those of runs that are here."""
+    if before.folder is None:
+        return []
+    with open(before.folder / f"{name}.csv", encoding="utf-8", newline="") as file:
+        return [row for row in csv.DictReader(file) if row["run"] not in fresh]
+
+
+def _with_earlier(before: Measurements, measured: Measurements) -> Measurements:
+    """Measurements, and what was measured before of other models."""
+    for key in before.keys() & measured.keys():
+        there, here = len(before[key].values), len(measured[key].values)
+        fewer = f"{key[-1]} on {key[0]}: {there} seeds were recorded and {here} are here; make the"
+        require(here >= there, f"{fewer} others, or none of it", DataError)
+    return {**before, **measured}
+
+
+def _curves_with_earlier(before: Recorded, records: Sequence[Run]) -> "DataFrame":
+    import pandas as pd
+
+    new, old, own = curves(longest(records)), before.curves, ["corpus", "model"]
+    if not len(old) or not len(new):
+        return old if len(old) else new
+    replaced = set(map(tuple, new[own].to_numpy()))
+    stays = [tuple(row) not in replaced for row in old[own].to_numpy()]
+    return pd.concat([old[stays], new], ignore_index=True)
+
+
+def _same_corpora(collection: Collection, before: Recorded) -> dict[str, str]:
+    """The corpora's checksums; `DataError` if one was another when it was recorded before."""
+    known = before.about.get("prepared", {})
+    here = {
+        corpus: read_json(f"{collection.prepared(corpus)}/card.json")["hashes"]["tuples"]
+        for corpus in collection.roles
+    }
+    for corpus, checksum in here.items():
+        same = known.get(corpus, checksum) == checksum
+        require(
+            same, f"corpus {corpus} is not the one that was recorded; record all anew", DataError
+        )
+    return known | here
 
 
 def outcomes(judged: Mapping[str, Verdict]) -> dict[str, dict]:

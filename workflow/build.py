@@ -275,15 +275,14 @@ def record(profile: str, plan: planning.Plan, records: Path) -> int:
     from m3l_book.records.collection import Collection
 
     there = [run for run in plan.runs if (records / run / "metrics.json").is_file()]
-    missing = [run for run in plan.runs if run not in there]
     variants = {run: v for run, v in plan.every_variant().items() if run in there}
     if not there:
         raise Refused(f"{records}: no run of profile {profile} is there; make some with --runs")
     collection = Collection.load(ROOT / "data" / profile, records, there, variants)
     folder = ROOT / "data" / "results" / profile
-    about = recorded.record(collection, folder, profile, str(ROOT / "data" / "paper"), missing)
+    about = recorded.record(collection, folder, profile, str(ROOT / "data" / "paper"), [*plan.runs])
     print(f"{folder}: {about['runs']} runs, {about['seconds']:,} s of training")
-    if missing:
+    if missing := about["missing"]:
         print(f"{len(missing)} runs are not there yet: {', '.join(missing[:8])}, …")
     return 0
 

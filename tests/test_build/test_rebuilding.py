@@ -132,3 +132,37 @@ def test_a_profile_that_calls_itself_another_is_refused(workshop):
     result = build(workshop, "mini")
     profile.unlink()
     assert result.returncode == 2 and "profile: smoke" in result.stderr
+
+
+def test_runs_are_recorded_in_parts(workshop):
+    """What was recorded before stays, where its runs are gone; fewer seeds are no record."""
+    folder, runs = workshop / "data/results/smoke", workshop / "runs/smoke"
+    gone = workshop / "gone"
+    try:
+        first = build(workshop, "smoke", "--record")
+        assert first.returncode == 0, first.stderr[-3000:]
+        about = json.loads((folder / "about.json").read_text())
+        files = {p.name: p.read_bytes() for p in folder.glob("*.csv")}
+        verdicts = (folder / "verdicts.json").read_text()
+        assert about["missing"] == [] and about["earlier"] == [] and about["runs"] > 30
+        gone.mkdir()
+        for run in runs.glob("*-s*"):
+            if run.name != "emoji-pltm-s0":
+                run.rename(gone / run.name)
+        assert build(workshop, "smoke", "--record").returncode == 0
+        again = json.loads((folder / "about.json").read_text())
+        assert again["runs"] == about["runs"] and again["seconds"] == about["seconds"]
+        assert again["missing"] == [] and again["data"] == about["data"]
+        (earlier,) = again["earlier"]
+        assert earlier["runs"] == about["runs"] and earlier["commit"] == about["commit"]
+        assert (folder / "verdicts.json").read_text() == verdicts
+        for name, content in files.items():
+            old, new = content.splitlines(), (folder / name).read_bytes().splitlines()
+            assert sorted(old) == sorted(new), name
+        (gone / "emoji-m3l-s0").rename(runs / "emoji-m3l-s0")
+        fewer = build(workshop, "smoke", "--record")
+        assert fewer.returncode == 2 and "seeds were recorded and 1 are here" in fewer.stderr
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        for run in gone.glob("*") if gone.is_dir() else ():
+            run.rename(runs / run.name)
