@@ -129,6 +129,12 @@ def load_recorded(folder: str | Path) -> Recorded:
     return Recorded(folder, about, load_measurements(folder / "measurements"))
 
 
+def everything(collection: Collection) -> Measurements:
+    """All that claims are about, measured of the runs of a collection: of the topic space too."""
+    measured = collection.measurements
+    return measured | topic_space.mixing_measurements(collection.runs, collection.tests)
+
+
 def record(
     collection: Collection,
     folder: str | Path,
@@ -159,8 +165,7 @@ def record(
         A model has fewer seeds here than were recorded, or a corpus is another one.
     """
     before = load_recorded(folder) if (Path(folder) / "about.json").is_file() else Recorded()
-    measured = collection.measurements
-    measured |= topic_space.mixing_measurements(collection.runs, collection.tests)
+    measured = everything(collection)
     records, fresh = collection.records, {run.folder.name for run in collection.records}
     runs = [*_kept_rows(before, "runs", fresh), *(_run_row(run) for run in records)]
     scores = [*_kept_rows(before, "scores", fresh)]

@@ -125,8 +125,8 @@ def cells(html, table_class):
 
 
 def test_verdicts_and_tables_show_the_recorded_numbers(book, checkout):
-    from m3l_book import topic_space
     from m3l_book.claims import judging
+    from m3l_book.recorded import everything
     from m3l_book.records import planning
     from m3l_book.records.collection import Collection
 
@@ -137,8 +137,7 @@ def test_verdicts_and_tables_show_the_recorded_numbers(book, checkout):
             variants.setdefault(run, []).extend(further)
     data, runs = str(checkout / "data/smoke"), checkout / "runs/smoke"
     collection = Collection.load(data, runs, list(plan.runs), variants)
-    measured = collection.measurements
-    measured |= topic_space.mixing_measurements(collection.runs, collection.tests)
+    measured = everything(collection)
     verdicts = judging.verdicts(checkout / "data/paper", measured, collection.generated)
     page = (book / "verdicts.html").read_text(encoding="utf-8")
     shown = unescape(" ".join(cells(page, "verdict-table")))
@@ -150,6 +149,11 @@ def test_verdicts_and_tables_show_the_recorded_numbers(book, checkout):
     for v, begin, end in zip(tested, order, order[1:], strict=False):
         row = shown[begin:end]
         assert v.words in row and all(f"{mean:.3f}" in row for mean in v.means.values()), v.claim.id
+    agree = [
+        re.findall(r"both\s+decide \d+ claims, and agree on[^.]*", text)
+        for text in (page, (book / "conclusion.html").read_text(encoding="utf-8"))
+    ]
+    assert agree[0] == agree[1], "both pages count the same claims"
     front = unescape((book / "index.html").read_text(encoding="utf-8"))
     assert (
         f"Of {len(tested)} claims" in front
