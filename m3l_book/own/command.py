@@ -10,6 +10,7 @@ from pathlib import Path
 from m3l.errors import M3LError, ParameterError, require
 from m3l.files import atomic, digest
 
+from ..data.sources import SOURCES
 from ..data.tables import several
 from ..encoders.encoder import EncoderUnavailable
 from .inspecting import Facts, inspect
@@ -32,7 +33,7 @@ def corpus_name(path: Path, given: str) -> str:
             f"--name {given!r}: expected letters, digits, - and _",
         )
         name = given
-    taken = ("smoke", "laptop", "full", "vital", "emoji")
+    taken = ("smoke", "laptop", "full", "paper", *SOURCES)
     return f"my-{name}" if name in taken else name or "mine"
 
 

@@ -46,7 +46,16 @@ def page_pictures(
     DataError
         The header lacks a column that is needed.
     """
-    csv.field_size_limit(LARGEST_CELL)
+    before = csv.field_size_limit(LARGEST_CELL)
+    try:
+        yield from _page_pictures(path, counts, languages)
+    finally:
+        csv.field_size_limit(before)
+
+
+def _page_pictures(
+    path: str | Path, counts: Counter, languages: Collection[str]
+) -> Iterator[PagePicture]:
     reader = csv.reader(_decoded(path, counts), delimiter="\t")
     header = next(reader, [])
     places = {name: header.index(name) for name in NEEDED if name in header}
