@@ -159,7 +159,7 @@ def nearest_both_ways(
     of_queries, values, numbers = [], None, None
     for start, block in blocks:
         of_queries.append(_smallest(block, n)[1])
-        own, rows = _smallest(block.T, n)  # (M, at most n)
+        own, rows = _smallest(np.ascontiguousarray(block.T), n)  # (M, at most n)
         if values is None:
             values, numbers = own, rows + start
         else:

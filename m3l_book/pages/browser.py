@@ -139,7 +139,7 @@ def _nearest(run: Run, n: int) -> dict[tuple[str, str], list[list[int]]]:
     """(view, other view) -> for each item of the first its ``n`` nearest of the second."""
     nearest = {}
     for a, b in combinations(run.theta, 2):
-        blocks = jensen_shannon_matrix(run.theta[a], run.theta[b])
+        blocks = jensen_shannon_matrix(run.theta[a], run.theta[b], chunk_bytes=16 << 20)
         there, back = nearest_both_ways(blocks, n)
         nearest[a, b], nearest[b, a] = there.tolist(), back.tolist()
     return nearest

@@ -350,9 +350,9 @@ def test_unknown_option_lists_the_valid_ones():
 
 def test_unknown_corpus_lists_the_valid_ones():
     with pytest.raises(
-        ParameterError, match=r"corpus='wikipedia' is unknown; valid: emoji, table, vital"
+        ParameterError, match=r"corpus='news' is unknown; valid: emoji, table, vital, wikipedia"
     ):
-        load_source("wikipedia")
+        load_source("news")
 
 
 # preparing it
