@@ -271,12 +271,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=2, help="of the comparison with it")
     steps_alone = "measure what makes training fast, write it as JSON, and no more"
     parser.add_argument("--steps", type=Path, metavar="FILE", help=steps_alone)
+    parser.add_argument("--step-tuples", type=int, default=1600, help="of what is measured so")
     return parser.parse_args(arguments)
 
 
 def main() -> None:
     options = parse()
-    measured = steps()
+    measured = steps(options.step_tuples)
     print_steps(measured)
     if options.steps:
         shape = "512 dimensions, 2,000 words, 100 topics, batches of 32"
