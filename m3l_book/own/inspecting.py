@@ -126,6 +126,10 @@ def inspect(
     facts = Facts(table.path, named, chosen, problems=reader.problems, notes=notes_of(reader))
     facts.tuples, facts.articles = len(frame), int(frame["article_id"].nunique())
     facts.pictures = int(frame["image_id"].notna().sum())
+    if reader.markup == "keep" and any("hold HTML" in what for what in reader.counts):
+        facts.notes.append(
+            "tags and entities are counted as words; --markup strip frees texts of them"
+        )
     _look_at_texts(facts, frame)
     _look_at_copies(facts, reader)
     return facts

@@ -137,7 +137,9 @@ def test_a_profile_that_calls_itself_another_is_refused(workshop):
 def test_runs_are_recorded_in_parts(workshop):
     """What was recorded before stays, where its runs are gone; fewer seeds are no record."""
     folder, runs = workshop / "data/results/smoke", workshop / "runs/smoke"
-    gone = workshop / "gone"
+    gone, who = workshop / "gone", ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for command in (["init", "-q"], [*who, "commit", "-q", "--allow-empty", "-m", "a commit"]):
+        subprocess.run(["git", *command], cwd=workshop, check=True)
     try:
         first = build(workshop, "smoke", "--record")
         assert first.returncode == 0, first.stderr[-3000:]
@@ -164,5 +166,6 @@ def test_runs_are_recorded_in_parts(workshop):
         assert fewer.returncode == 2 and "seeds were recorded and 1 are here" in fewer.stderr
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(workshop / ".git")
         for run in gone.glob("*") if gone.is_dir() else ():
             run.rename(runs / run.name)

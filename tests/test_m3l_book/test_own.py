@@ -52,6 +52,15 @@ def test_what_lacks_is_counted(tmp_path):
     assert not facts.complete
 
 
+def test_html_in_texts_is_said_with_the_option_that_frees_them_of_it(tmp_path):
+    table = without_split()
+    table[0]["de_text"] += " &amp; <b>more</b>"
+    notes = facts_of(tmp_path, table).notes
+    assert "de texts that hold HTML: 1" in notes and any("--markup strip" in n for n in notes)
+    stripped = facts_of(tmp_path, table, markup="strip").notes
+    assert not any("--markup strip" in note for note in stripped)
+
+
 def test_pictures_are_looked_for_and_not_decoded(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no picture at all")
     assert facts_of(tmp_path, without_split(picture="a.png")).problems == []
