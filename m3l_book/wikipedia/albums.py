@@ -67,7 +67,8 @@ def pictures_of_challenge(
     for note in _looked_through(directory, wanted, folder, take):
         found |= note["found"]
         counts.update(note["counts"])
-    counts[NOT_PUBLISHED] += len(wanted - found.keys()) - counts[UNREADABLE]
+    broken = counts[UNREADABLE] + counts[challenge.BROKEN_PIXELS]
+    counts[NOT_PUBLISHED] += max(0, len(wanted - found.keys()) - broken)
     return {key: folder / "pictures" / name for key, name in found.items()}
 
 

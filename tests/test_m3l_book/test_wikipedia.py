@@ -593,6 +593,7 @@ def test_every_loss_is_counted_and_the_rest_survives(wikipedia, tmp_path):
     told = " | ".join(tuples.card["notes"])
     assert f"{challenge.BROKEN_PIXELS}: 1" in told and f"{albums.UNREADABLE}: 1" in told
     assert f"{streams.CUT}: 1" in told and albums.NO_FEATURES in told
+    assert albums.NOT_PUBLISHED not in told, "what is broken is counted once"
     join = tuples.card["join"]
     lost = sum(part.get(source.NO_PICTURE, 0) for part in join.values())
     assert lost >= 3 and sum(part["found"] for part in join.values()) == 25 - lost == len(
