@@ -1,5 +1,6 @@
 """From a source's tuples to a prepared corpus: files with a schema."""
 
+import shutil
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -85,6 +86,7 @@ def prepare(
     with atomic(folder, directory=True) as temporary:
         pictures = _write_pictures(temporary, tuples)
         frame, counts["leaking_tuples"] = _without_leaks(frame, tuples, leakage, pictures)
+        same = _apart(frame, pictures) if leakage == "keep" else {}
         if near_duplicates == "drop":
             frame, counts["near_tuples"] = _without_near(frame, tuples.languages, pictures)
         require(
@@ -125,7 +127,7 @@ def prepare(
         for lang, vocabulary in vocabularies.items():
             _write_words(temporary, lang, frame, texts[lang], vocabulary)
         used = _keep_pictures(temporary, frame, pictures)
-        _keep_given(temporary, frame, tuples)
+        _keep_given(temporary, frame, tuples, same)
         card["near_duplicates"] = duplicates.near_duplicates(frame, tuples.languages, used)
         card["hashes"] = _hashes(temporary, frame)
         write_json(temporary / "card.json", card)
@@ -313,9 +315,28 @@ def _keep_pictures(folder: Path, frame, pictures: Mapping[str, Path]) -> dict[st
     return kept
 
 
-def _keep_given(folder: Path, frame, tuples: Tuples) -> None:
-    """The features that come with a source, a row for each picture of the frame, in its order."""
-    pictures = items(frame, PICTURES)["image_id"].tolist()
+def _apart(frame, pictures: dict[str, Path]) -> dict[str, str]:
+    """Make a picture that stands in several parts an item of its own in each, in place: in a corpus
+    no item does. The new ids, and what they were.
+    """
+    parts = frame.dropna(subset=["image_id"]).groupby("image_id")["split"].unique()
+    same = {}
+    for image, splits in parts[parts.map(len) > 1].items():
+        for split in [s for s in SPLITS if s in splits][1:]:
+            own, path = f"{image}-{split}", pictures[image]
+            pictures[own] = path.with_name(f"{path.stem}-{split}{path.suffix}")
+            shutil.copyfile(path, pictures[own])
+            frame.loc[(frame["image_id"] == image) & (frame["split"] == split), "image_id"] = own
+            same[own] = image
+    return same
+
+
+def _keep_given(folder: Path, frame, tuples: Tuples, same: Mapping[str, str]) -> None:
+    """The features that come with a source, a row for each picture of the frame, in its order;
+    ``same`` are the ids that pictures had there, by those that they have now.
+    """
+    now = items(frame, PICTURES)["image_id"].tolist()
+    pictures = [same.get(identity, identity) for identity in now]
     for name, (ids, vectors) in tuples.given.items():
         place = {identity: row for row, identity in enumerate(ids)}
         lacking = [identity for identity in pictures if identity not in place]

@@ -16,6 +16,7 @@ import pytest
 from m3l import DataError, ParameterError
 from m3l_book.data.embed import embed_view
 from m3l_book.data.prepare import prepare
+from m3l_book.data.prepared import assemble
 from m3l_book.data.sources import load_source
 from m3l_book.data.sources import wikipedia as source
 from m3l_book.wikipedia import albums, challenge, comparable, fetching, joining, lists, streams, wit
@@ -573,6 +574,17 @@ def test_published_split_stays_as_it_is_or_loses_what_leaks(wikipedia, tmp_path)
     clean = prepare(tuples, tmp_path / "clean", leakage="drop", **how)
     assert kept["counts"]["train"]["tuples"] == clean["counts"]["train"]["tuples"] + 2 == 20
     assert kept["counts"]["test"] == clean["counts"]["test"]
+    for folder in ("kept", "clean"):  # both are corpora, in which no item stands in two parts
+        vectors = embed_view(
+            tmp_path / folder, "image", "resnet-50", tmp_path / "e", tmp_path / "c"
+        )
+        assert len(vectors) == kept["counts"]["test"]["pictures"] + (20 if folder == "kept" else 18)
+        for view in ("en", "de"):
+            embed_view(
+                tmp_path / folder, view, f"corpus-lsi-{view}", tmp_path / "e", tmp_path / "c"
+            )
+        encoders = {"en": "corpus-lsi-en", "de": "corpus-lsi-de", "image": "resnet-50"}
+        assert len(assemble(tmp_path / folder, tmp_path / "e", encoders).part("test")) == 7
     assert any("scores of the test part are too good" in line for line in kept["warnings"])
     assert not any("too good" in line for line in clean["warnings"])
 
