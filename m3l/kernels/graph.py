@@ -102,7 +102,7 @@ class GraphStep:
 
     def body(self, tuples: Tensor) -> dict[str, Tensor]:
         """What a graph records."""
-        terms = masked_terms(self.objective, self.model, *self.batches.whole(tuples))
+        terms = masked_terms(self.objective, self.model, *self.batches(tuples, whole=True))
         self.optimizer.zero_grad(set_to_none=True)
         sum(terms.values()).backward()
         self.optimizer.step()

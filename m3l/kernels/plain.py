@@ -35,37 +35,23 @@ class Batches:
                 present,
             )
 
-    def whole(self, tuples: Tensor) -> tuple[dict, dict, dict, tuple | None]:
-        """The same with a row for every tuple, whatever stands in those of views that it lacks."""
+    def __call__(
+        self, tuples: Tensor, whole: bool = False
+    ) -> tuple[dict, dict, dict, tuple | None]:
+        """The tuples' embeddings, bags of words, presence and prior, as `Objective` takes them; if
+        ``whole``, with a row for every tuple, whatever stands in those of views that it lacks.
+        """
         x, bows, presence = {}, {}, {}
         for name, (embeddings, index, bow, present) in self.views.items():
             items = index[tuples]
             if present is not None:
                 presence[name] = present[tuples]
-                items = items.clamp(min=0)
+                items = items.clamp(min=0) if whole else items[presence[name]]
             x[name] = embeddings[items]
             if bow is not None:
                 bows[name] = bow[items]
         prior = None if self.prior is None else tuple(p[tuples] for p in self.prior)
         return x, bows, presence, prior
-
-    def __call__(self, tuples: Tensor) -> tuple[dict, dict, dict, tuple | None]:
-        """The tuples' embeddings, bags of words, presence and prior, as `Objective` takes them."""
-        x, bows, presence = {}, {}, {}
-        for name, (embeddings, index, bow, present) in self.views.items():
-            items = index[tuples]
-            if present is not None:
-                presence[name] = present[tuples]
-                items = items[presence[name]]
-            x[name] = embeddings[items]
-            if bow is not None:
-                bows[name] = bow[items]
-        return (
-            x,
-            bows,
-            presence,
-            None if self.prior is None else tuple(p[tuples] for p in self.prior),
-        )
 
 
 class PlainStep:

@@ -53,7 +53,7 @@ def gradients_and_terms(kind, corpus, objective, options, tuples, prior=None):
     if kind is PlainStep:
         terms = objective(model, *step.batches(tuples))
     else:
-        terms = masked_terms(objective, model, *step.batches.whole(tuples))
+        terms = masked_terms(objective, model, *step.batches(tuples, whole=True))
     sum(terms.values()).backward()
     grads = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
     statistics = {n: v for n, v in model.state_dict().items() if "running" in n}
