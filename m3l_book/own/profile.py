@@ -182,7 +182,7 @@ def curve_for(runs: Sequence[Mapping], sizes: Sequence[int], articles: int) -> l
             points.append(point)
         if model in first:
             of = [first[model]["name"]]
-            grids.append({"chapter": "15-your-corpus", "of": of, "points": points})
+            grids.append({"chapter": "14-your-corpus", "of": of, "points": points})
     return grids
 
 

@@ -154,8 +154,8 @@ def test_two_runs_of_one_name_are_refused():
 def test_every_profile_can_be_planned_and_shows_something_in_each_chapter_of_grids(name):
     path = ROOT / "workflow" / "profiles" / f"{name}.yaml"
     actual = planning.make_plan(yaml.safe_load(path.read_text(encoding="utf-8")))
-    beside = {"smoke": {"15-your-corpus"}, "laptop": set()}
-    assert set(actual.shown) == beside.get(name, {"06-validation", "15-your-corpus"}) | {
+    beside = {"smoke": {"14-your-corpus"}, "laptop": set()}
+    assert set(actual.shown) == beside.get(name, {"06-validation", "14-your-corpus"}) | {
         "main",
         "10-topic-numbers",
         "11-batch-sizes",
