@@ -98,7 +98,9 @@ def execute(chapter: str | Path, output: str | Path, parameters: dict) -> float:
     os.environ.setdefault(
         "TQDM_DISABLE", "1"
     )  # a bar would stay on the page, as a widget that asks a CDN for its script
-    place = re.match(r"(\d+)-", Path(chapter).stem)  # captions begin with the chapter's number
+    # captions begin with the chapter's number
+    chapters = Path(chapter).parent.name != "exercises"
+    place = re.match(r"(\d+)-", Path(chapter).stem) if chapters else None
     os.environ[captions.CHAPTER] = str(int(place[1])) if place else ""
     failed = output.with_suffix(".failed.ipynb")
     with atomic(output) as temporary:

@@ -4,6 +4,8 @@ PAGES HTML``.
 Warnings are errors, and nothing is executed here: what the reader sees is what papermill left.
 """
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,12 +18,15 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from m3l.files import atomic, digest_file, read_json
+from m3l_book.apparatus import generated, minutes
 from m3l_book.chapter import provenance_text
 from m3l_book.pages.explorer import bokeh_scripts
 from m3l_book.records.environment import environment
 from m3l_book.shown import as_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
+LESSONS = ["exercises", "teaching"]  # folders that are about the book's own corpora
+PATIENT = "M3L_BOOK_PATIENT"  # a build on a slow machine goes on
 
 
 def page_tags(cell) -> list[str]:
@@ -52,8 +57,17 @@ corpora that the book comes with.
 """
 
 
+def own(corpora: Collection[str]) -> bool:
+    """Whether the corpora are a user's, of which exercises and lessons do not speak."""
+    return not {"vital", "emoji", "wikipedia"} & set(corpora)
+
+
 def opening(text: str, corpora: Collection[str]) -> str:
-    """The first page, which says so under its title if the corpora are a user's own."""
+    """The first page, which says so under its title if the corpora are not the book's own; for a
+    user's, without what is about the book's.
+    """
+    if own(corpora):
+        text = re.sub(r"<!-- lessons -->.*?<!-- end -->", "", text, flags=re.DOTALL)
     if {"vital", "emoji"} & set(corpora):
         return text
     title, _, rest = text.partition("\n")
@@ -62,23 +76,82 @@ def opening(text: str, corpora: Collection[str]) -> str:
     return f"{title}\n{note}{rest}"
 
 
+def executed(pages: Path) -> dict[str, nbformat.NotebookNode]:
+    """Executed notebooks by the place of their page in the book."""
+    return {
+        str(page.relative_to(pages).with_suffix("")): nbformat.read(page, as_version=4)
+        for page in sorted(pages.rglob("*.ipynb"))
+    }
+
+
+def stage_notebooks(
+    notebooks: dict[str, nbformat.NotebookNode], corpora: Collection[str], source: Path
+) -> None:
+    """Write executed chapters as pages: what they took under their title, their exercises at their
+    end.
+    """
+    declared = minutes.declared_minutes(ROOT / minutes.DECLARED)
+    for place, notebook in notebooks.items():
+        cells = [cell for cell in notebook.cells if told(cell, corpora)]
+        if place in declared:
+            line = minutes.opening(declared[place], minutes.seconds_taken(notebook))
+            cells.insert(1, nbformat.v4.new_markdown_cell(line))
+        if f"exercises/{place}" in notebooks:
+            line = f"Exercises to this chapter, with answers: {{doc}}`exercises/{place}`."
+            cells.insert(len(cells) - 1, nbformat.v4.new_markdown_cell(line))
+        notebook.cells = cells
+        for cell in notebook.cells:
+            cell.metadata["tags"] = page_tags(cell)
+        path = source / f"{place}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, path)
+
+
+def stage_generated(
+    profile: str, notebooks: dict[str, nbformat.NotebookNode], runs: Path, source: Path
+) -> None:
+    """Write the pages that are made from the code, the notebooks and the build."""
+    shown = {place: book for place, book in notebooks.items() if "/" not in place}
+    declared = minutes.declared_minutes(ROOT / minutes.DECLARED)
+    made = {
+        "parameters": generated.parameters(ROOT / "book"),
+        "equations": generated.equations(ROOT / "book" / "equations.csv"),
+        "status": generated.status(profile, shown, executed(runs), declared),
+        "links": generated.links(ROOT / "book"),
+        "api": generated.interface(ROOT / "m3l"),
+    }
+    for name, text in made.items():
+        (source / f"{name}.md").write_text(text, encoding="utf-8")
+
+
+def stage_contents(source: Path) -> None:
+    """The sidebar's list, without lessons that are not in this book."""
+    path = source / "_toc.yml"
+    contents = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for part in contents["parts"]:
+        part["chapters"] = [
+            entry
+            for entry in part["chapters"]
+            if entry["file"].partition("/")[0] not in LESSONS
+            or any(source.glob(f"{entry['file']}.*"))
+        ]
+    contents["parts"] = [part for part in contents["parts"] if part["chapters"]]
+    path.write_text(yaml.safe_dump(contents, sort_keys=False), encoding="utf-8")
+
+
 def stage(profile: str, pages: Path, source: Path) -> None:
     """Copy prose, static files and executed chapters into ``source``; prose gets the provenance
     that chapters carry.
     """
     corpora = read_json(pages.parent / "profile.json")["corpora"]
-    shutil.copytree(
-        ROOT / "book",
-        source,
-        ignore=shutil.ignore_patterns("*.ipynb", "_ext", ".ipynb_checkpoints", "__pycache__"),
-    )
-    made = {page.stem: digest_file(page) for page in sorted(pages.glob("*.ipynb"))}
-    for page in sorted(pages.glob("*.ipynb")):
-        notebook = nbformat.read(page, as_version=4)
-        notebook.cells = [cell for cell in notebook.cells if told(cell, corpora)]
-        for cell in notebook.cells:
-            cell.metadata["tags"] = page_tags(cell)
-        nbformat.write(notebook, source / page.name)
+    left_out = ["*.ipynb", "*.csv", "_ext", ".ipynb_checkpoints", "__pycache__"]
+    left_out += LESSONS if own(corpora) else []
+    shutil.copytree(ROOT / "book", source, ignore=shutil.ignore_patterns(*left_out))
+    notebooks = executed(pages)
+    made = {place: digest_file(pages / f"{place}.ipynb") for place in notebooks if "/" not in place}
+    stage_generated(profile, notebooks, pages.parent / "runs", source)
+    stage_notebooks(notebooks, corpora, source)
+    stage_contents(source)
     extra = source / "_extra"  # goes beside the pages as it is
     for folder in ("assets", "topics"):
         if (pages.parent / folder).is_dir():
@@ -86,18 +159,34 @@ def stage(profile: str, pages: Path, source: Path) -> None:
     (extra / "bokeh").mkdir(parents=True)
     for script in bokeh_scripts():
         shutil.copyfile(script, extra / "bokeh" / script.name)
-    for page in sorted(source.glob("*.md")):
+    for page in sorted(source.rglob("*.md")):
         begun = time.perf_counter()
         text = page.read_text(encoding="utf-8")
-        text = opening(text, corpora) if page.stem == "index" else text
+        text = opening(text, corpora) if page == source / "index.md" else text
         block = provenance_text(
             {"profile": profile}, made, environment(), time.perf_counter() - begun
         )
         page.write_text(f"{text}\n{block}", encoding="utf-8")
 
 
+def overtime(profile: str, pages: Path) -> list[str]:
+    """What `minutes.too_long` says of the pages that were executed."""
+    seconds = {
+        place: taken
+        for place, book in executed(pages).items()
+        if (taken := minutes.seconds_taken(book)) is not None
+    }
+    declared = minutes.declared_minutes(ROOT / minutes.DECLARED)
+    return minutes.too_long(seconds, declared, profile)
+
+
 def main() -> int:
     profile, pages, html = sys.argv[1], Path(sys.argv[2]).resolve(), Path(sys.argv[3]).resolve()
+    late = overtime(profile, pages)
+    if late and not os.environ.get(PATIENT):
+        cure = f"with {PATIENT}=1 the book is built all the same"
+        print("\n".join([*late, cure]), file=sys.stderr)
+        return 1
     work = html.parent / "jupyter-book"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
