@@ -5,10 +5,24 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: book test test-fast rehearsal lab bench lint serve clean
+# where the project is published; with it chapters have buttons for Binder and Colab
+export M3L_BOOK_REPOSITORY := $(REPOSITORY)
+
+.PHONY: book pdf slides report exercises test test-fast rehearsal lab bench lint serve clean
 
 book: $(VENV)/ready
 	$(RUN) workflow/build.py $(PROFILE)
+
+# on paper, of the book that is built; needs Debian's chromium
+pdf: book
+	$(RUN) workflow/printing.py $(PROFILE) book
+
+slides report: book
+	$(RUN) workflow/printing.py $(PROFILE) $@
+
+# for students, without answers
+exercises: $(VENV)/ready
+	$(RUN) -m m3l_book.apparatus.lessons build/exercises
 
 test: $(VENV)/ready
 	$(RUN) -m pytest

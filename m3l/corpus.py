@@ -1,6 +1,6 @@
 """Aligned tuples of views: the one data structure that models, metrics and chapters share.
 
-A *tuple* is what the paper calls a tuple of comparable documents (Section 4.1): an article in
+A *tuple* is the paper's tuple of aligned documents (Sections 3.1 and 4.1): an article in
 several languages and a picture of it. A *view* is one language or modality. A view holds each of
 its documents or pictures once, as *items*; a tuple points at one item of each view it has, so that
 an article with five pictures is five tuples that share their text items.

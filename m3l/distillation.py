@@ -25,7 +25,7 @@ def teacher_prior(
     view : str
         What the teacher reads.
     floor : float
-        The least log σ² of the prior; the paper has none, which is ``-inf``.
+        The least log σ² of the prior; the paper mentions none, which is ``-inf``.
 
     Returns
     -------

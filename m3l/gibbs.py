@@ -1,4 +1,4 @@
-"""Collapsed Gibbs sampling for the Polylingual Topic Model (Mimno et al. 2009, Section 4.3).
+"""Collapsed Gibbs sampling for the Polylingual Topic Model (Mimno et al. 2009; Section 4.3 of the paper).
 
 D tuples, K topics, L languages, V words of a language, T tokens in all.
 """

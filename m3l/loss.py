@@ -38,8 +38,9 @@ def gaussian_kl(
 
 
 def categorical_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """KL(p ‖ q) between distributions over topics, second term of Eq. 1: log_p, log_q (B, K) ->
-    (B,), nats.
+    """KL(p ‖ q) between distributions over topics, one reading of Eq. 1's second term.
+
+    log_p, log_q (B, K) -> (B,), nats.
     """
     return (log_p.exp() * (log_p - log_q)).sum(dim=-1)
 
@@ -87,7 +88,7 @@ def info_nce(
 
 @dataclass(frozen=True)
 class Objective:
-    """Every choice on which the paper and its released code differ; see `PRESETS`.
+    """Every choice of loss and optimiser on which paper and released code differ; see `PRESETS`.
 
     Attributes
     ----------
@@ -266,7 +267,8 @@ def _both(
 
 
 PRESETS = {
-    # Eq. 1 as printed; Adam's betas are not said, so the usual ones
+    # Eq. 1, its signs put right and its denominator read by Section 3.1's counts; Adam's betas are
+    # not said, so the usual ones
     "paper": Objective(
         kl_order="both",
         similarity="dot",

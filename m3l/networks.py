@@ -102,7 +102,7 @@ class BatchNorm(nn.BatchNorm1d):
 class InferenceNetwork(nn.Module):
     """Embedding to the parameters of a Gaussian over topics (Appendix; Bianchi et al. 2021b).
 
-    Two softplus layers, dropout, then batch-normalised μ and log σ².
+    Two softplus layers, where the appendix says one, dropout, then batch-normalised μ and log σ².
     """
 
     def __init__(self, embedding_size: int, topics: int, hidden: int = 100, dropout: float = 0.2):

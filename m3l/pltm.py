@@ -1,4 +1,4 @@
-"""The Polylingual Topic Model (Mimno et al. 2009) the paper's classical baseline (Section 4.3).
+"""The Polylingual Topic Model (Mimno et al. 2009), the paper's classical baseline (Section 4.3).
 
 A tuple d has one distribution over topics θ_d ~ Dirichlet(α), shared by its documents in all
 languages; a topic k has a distribution over the words of each language l, φ_lk ~ Dirichlet(β_l). θ

@@ -1,9 +1,10 @@
 """Stage executed chapters and prose, and build them into HTML: ``python workflow/render.py PROFILE
-PAGES HTML``.
+PAGES HTML``; with ``--builder singlehtml``, into one page.
 
 Warnings are errors, and nothing is executed here: what the reader sees is what papermill left.
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from m3l.files import atomic, digest_file, read_json
-from m3l_book.apparatus import generated, minutes
+from m3l_book.apparatus import generated, minutes, slides
 from m3l_book.chapter import provenance_text
 from m3l_book.pages.explorer import bokeh_scripts
 from m3l_book.records.environment import environment
@@ -144,7 +145,7 @@ def stage(profile: str, pages: Path, source: Path) -> None:
     that chapters carry.
     """
     corpora = read_json(pages.parent / "profile.json")["corpora"]
-    left_out = ["*.ipynb", "*.csv", "_ext", ".ipynb_checkpoints", "__pycache__"]
+    left_out = ["*.ipynb", "*.csv", "slides.yml", "_ext", ".ipynb_checkpoints", "__pycache__"]
     left_out += LESSONS if own(corpora) else []
     shutil.copytree(ROOT / "book", source, ignore=shutil.ignore_patterns(*left_out))
     notebooks = executed(pages)
@@ -156,6 +157,11 @@ def stage(profile: str, pages: Path, source: Path) -> None:
     for folder in ("assets", "topics"):
         if (pages.parent / folder).is_dir():
             shutil.copytree(pages.parent / folder, extra / folder)
+    if not own(corpora):
+        plan = slides.read_slides(ROOT / "book" / "slides.yml")
+        extra.mkdir(exist_ok=True)
+        text = slides.deck(plan, notebooks, "_static/mathjax/tex-svg.js")
+        (extra / "slides.html").write_text(text, encoding="utf-8")
     (extra / "bokeh").mkdir(parents=True)
     for script in bokeh_scripts():
         shutil.copyfile(script, extra / "bokeh" / script.name)
@@ -180,48 +186,64 @@ def overtime(profile: str, pages: Path) -> list[str]:
     return minutes.too_long(seconds, declared, profile)
 
 
-def main() -> int:
-    profile, pages, html = sys.argv[1], Path(sys.argv[2]).resolve(), Path(sys.argv[3]).resolve()
-    late = overtime(profile, pages)
-    if late and not os.environ.get(PATIENT):
-        cure = f"with {PATIENT}=1 the book is built all the same"
-        print("\n".join([*late, cure]), file=sys.stderr)
-        return 1
-    work = html.parent / "jupyter-book"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    stage(profile, pages, work / "source")
+def configure(work: Path, repository: str) -> None:
+    """Write jupyter-book's configuration for a staged book; with the address of a repository,
+    chapters have buttons that open them in Binder and Colab.
+    """
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     config["sphinx"]["config"]["bibtex_bibfiles"] = ["references.bib"]
     config["sphinx"]["config"]["html_extra_path"] = ["_extra"]
     config["sphinx"]["local_extensions"] = {
         name: str(ROOT / folder) for name, folder in config["sphinx"]["local_extensions"].items()
     }
+    if repository:
+        config["repository"] = {"url": repository, "branch": "main", "path_to_book": "book"}
+        config["launch_buttons"] |= {
+            "binderhub_url": "https://mybinder.org",
+            "colab_url": "https://colab.research.google.com",
+        }
+        config["html"]["use_repository_button"] = True
     (work / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
-    command = [
-        str(Path(sys.executable).parent / "jupyter-book"),
-        "build",
-        str(work / "source"),
-        "--path-output",
-        str(work),
-    ]
-    command += [
-        "--config",
-        str(work / "_config.yml"),
-        "--toc",
-        str(work / "source" / "_toc.yml"),
-        "--warningiserror",
-        "--nitpick",
-        "--keep-going",
-        "--quiet",
-    ]
-    result = subprocess.run(command, capture_output=True, text=True)
-    (work / "log.txt").write_text(result.stdout + result.stderr, encoding="utf-8")
+
+
+def jupyter_book(work: Path, builder: str) -> int:
+    """Run jupyter-book on a staged book; what it says is in ``log.txt``, and shown if it fails."""
+    places = ["--path-output", work, "--config", work / "_config.yml"]
+    places += ["--toc", work / "source" / "_toc.yml"]
+    program = Path(sys.executable).parent / "jupyter-book"
+    strict = ["--warningiserror", "--nitpick", "--keep-going", "--quiet"]
+    command = [program, "build", work / "source", "--builder", builder, *places, *strict]
+    result = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    said = result.stdout + result.stderr
+    (work / "log.txt").write_text(said, encoding="utf-8")
     if result.returncode:
-        print("\n".join((result.stdout + result.stderr).splitlines()[-60:]), file=sys.stderr)
-        return result.returncode
+        print("\n".join(said.splitlines()[-60:]), file=sys.stderr)
+    return result.returncode
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("profile")
+    parser.add_argument("pages", type=Path, help="folder of the executed chapters")
+    parser.add_argument("html", type=Path, help="folder that the book is written into")
+    parser.add_argument("--builder", default="html", choices=["html", "singlehtml"])
+    options = parser.parse_args()
+    pages, html = options.pages.resolve(), options.html.resolve()
+    late = overtime(options.profile, pages)
+    if late and not os.environ.get(PATIENT):
+        cure = f"with {PATIENT}=1 the book is built all the same"
+        print("\n".join([*late, cure]), file=sys.stderr)
+        return 1
+    work = html.parent / ("jupyter-book" if options.builder == "html" else "jupyter-book-one")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    stage(options.profile, pages, work / "source")
+    repository = os.environ.get("M3L_BOOK_REPOSITORY", "")
+    configure(work, repository.removesuffix("/").removesuffix(".git"))
+    if code := jupyter_book(work, options.builder):
+        return code
     with atomic(html, directory=True) as temporary:
-        shutil.copytree(work / "_build" / "html", temporary, dirs_exist_ok=True)
+        shutil.copytree(work / "_build" / options.builder, temporary, dirs_exist_ok=True)
     return 0
 
 

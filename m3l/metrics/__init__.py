@@ -1,5 +1,5 @@
-"""Retrieval, coherence, uncertainty and spaces: everything that is measured of a model (Section
-4.2).
+"""What is measured of a model: retrieval, divergence and coherence (Section 4.2), and, beyond the
+paper, diversity, recovery, uncertainty and spaces.
 """
 
 from .coherence import npmi, topic_diversity, topic_recovery

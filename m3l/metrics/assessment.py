@@ -29,7 +29,7 @@ def evaluate(vectors: Mapping[str, np.ndarray], corpus: Corpus, raw: bool = Fals
     Parameters
     ----------
     vectors : view -> (M_v, K)
-        θ of each view's items; or raw embeddings, then compared by cosine (footnote 4).
+        θ of each view's items; or raw embeddings, then compared by cosine.
     corpus : Corpus
         The test part.
     raw : bool

@@ -1,4 +1,4 @@
-"""Coherence and diversity of topics, and the recovery of known ones (Section 4.2)."""
+"""Coherence of topics (Section 4.2), their diversity, and the recovery of known ones."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ def npmi(
         How many words of a topic count.
     window : int
     counting : {"gensim", "windows"}
-        ``gensim`` gives the numbers of gensim's ``c_npmi``, with which the paper measured: there,
+        ``gensim`` gives the numbers of gensim's ``c_npmi``, with which the paper presumably measured: there,
         once the first of two occurrences leaves the window, a word counts as gone though the second
         is still in it. ``windows`` counts it.
 

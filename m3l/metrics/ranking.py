@@ -1,4 +1,4 @@
-"""Retrieval, coherence and diversity of topics (Section 4.2).
+"""Retrieval by topics (Section 4.2).
 
 Rankings are by Jensen–Shannon divergence between document–topic distributions, in nats. Items at
 equal distance share their ranks: every score is its expectation over random orders of the ties, so

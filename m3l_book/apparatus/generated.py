@@ -22,11 +22,13 @@ METHOD = (
     ("The model", ("model", "networks", "noise")),
     ("The loss", ("loss", "distillation")),
     ("Training", ("train", "device", "checkpoint", "estimator")),
-    ("PLTM", ("pltm",)),
+    ("PLTM", ("pltm", "gibbs")),
     ("What is measured", tuple(f"metrics.{name}" for name in MEASURES)),
     ("Looking at topics", ("inspection",)),
     ("Errors and files", ("errors", "saving", "files")),
 )
+# what scikit-learn adds to every estimator
+INHERITED = ":exclude-members: set_fit_request, set_transform_request, set_score_request"
 ADDRESS = re.compile(r"https?://[^\s<>\"'`{}|\\^\])]+")
 
 
@@ -184,6 +186,6 @@ def interface(package: str | Path) -> str:
             parts.append(f"```{{eval-rst}}\n.. automodule:: {name}\n   :no-index:\n```\n")
             for member in public_names(path):
                 kind = "class" if member[0].isupper() else "function"
-                members = "   :members:\n" if kind == "class" else ""
+                members = f"   :members:\n   {INHERITED}\n" if kind == "class" else ""
                 parts.append(f"```{{eval-rst}}\n.. auto{kind}:: {name}.{member}\n{members}```\n")
     return "\n".join(parts)

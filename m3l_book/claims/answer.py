@@ -65,7 +65,9 @@ def _competitive(verdict: Verdict, corpus: str) -> str:
         "differs": "M3L-Contrast is not competitive with ZeroshotTM there",
         "undecided": "Whether M3L-Contrast is competitive with ZeroshotTM there cannot be told",
     }
-    said = f"it reaches {share:.2f} of its score, in the paper {verdict.claim.threshold:.2f}"
+    printed = {who: mean for (_, who), mean in verdict.paper_means.items()}
+    paper = printed[M3L] / printed[ZEROSHOT]
+    said = f"it reaches {share:.2f} of its score, in the paper {paper:.2f}"
     return f"{starts[verdict.by_corpus[corpus]]}: {said}."
 
 
@@ -122,7 +124,7 @@ def _more_topics(verdict: Verdict, corpus: str) -> str:
     ends = {
         "replicates": "More topics retrieve better between languages, as the paper says",
         "differs": "More topics do not always retrieve better between languages, where the paper "
-        "says so",
+        "says that in general they do",
         "undecided": "Whether more topics retrieve better between languages cannot be told",
     }
     return f"{ends[verdict.by_corpus[corpus]]}: {numbers}."

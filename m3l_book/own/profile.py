@@ -101,7 +101,9 @@ def settings_for(facts: Facts, wishes: Wishes) -> tuple[dict[str, int], list[str
     epochs = wishes.epochs or min(MOST_EPOCHS, max(PAPER["epochs"], LEAST_UPDATES // batches))
     if not wishes.epochs and epochs > PAPER["epochs"]:
         updates = f"{epochs * batches:,} updates"
-        said.append(f"{epochs} epochs, which are {updates} (the paper has 100, of 62,500)")
+        said.append(
+            f"{epochs} epochs, which are {updates} (the paper's M3L-Contrast has 100, of 62,500 in all)"
+        )
     return {"topics": topics, "epochs": epochs, "batch_size": batch}, said
 
 

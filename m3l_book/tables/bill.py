@@ -47,7 +47,14 @@ def items_a_second(scale: Mapping, encoder: str) -> float:
 
 
 def bill(
-    grid: "DataFrame", scale: Mapping, gpu: Mapping, seeds: int, articles: int, nodes: int = 16
+    grid: "DataFrame",
+    scale: Mapping,
+    gpu: Mapping,
+    seeds: int,
+    training: int,
+    documents: int,
+    pictures: int,
+    nodes: int = 16,
 ) -> "DataFrame":
     """The paper's experiment step by step: hours on this machine's cores, on a GPU where that was
     measured, and on a cluster of ``nodes`` such machines.
@@ -58,13 +65,16 @@ def bill(
         `m3l_book.tables.costs.paper_grid`'s.
     scale, gpu : mappings
         What ``benchmarks/scale.py`` and ``benchmarks/gpu.py`` wrote; ``gpu`` may be empty.
-    seeds, articles : int
+    seeds : int
+    training : int
+        Training tuples.
+    documents, pictures : int
+        To be encoded, of all parts and languages.
     nodes : int
     """
     import pandas as pd
 
     cores = 2
-    documents, pictures = 2 * articles, articles
     encoding = sum(
         (pictures if name == "clip-ViT-B-32" else documents / (1 if "multi" in name else 2))
         / items_a_second(scale, name)
@@ -74,7 +84,7 @@ def bill(
     neural = float(grid.loc[~classical, "core-hours here"].sum()) * seeds
     sampling = float(grid.loc[classical, "hours, as the paper says"].sum()) * seeds
     parsing = sum(1e3 / row["mb_per_second"] for row in scale["parsers"][:2]) / 3600
-    on_gpu = gpu_hours(grid, gpu, articles) * seeds if gpu else float("nan")
+    on_gpu = gpu_hours(grid, gpu, training) * seeds if gpu else float("nan")
     rows = [
         ("texts and pages read, a gigabyte of each", parsing, parsing, parsing),
         ("encoding by five encoders", encoding / 3600, float("nan"), encoding / 3600 / nodes),

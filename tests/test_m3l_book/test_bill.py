@@ -69,7 +69,7 @@ def test_speed_goes_with_weights_and_tokens():
 
 
 def test_bill_has_a_line_a_step_and_says_nothing_of_a_gpu_that_was_not_measured(grid):
-    table = bill.bill(grid, SCALE, {}, 5, 21_000)
+    table = bill.bill(grid, SCALE, {}, 5, 20_000, 42_000, 23_278)
     assert len(table) == 4 and table["hours, a GPU"].isna().sum() == 3
     training = table.set_index("step").loc["training, neural models"]
     hours = grid["core-hours here"].sum() * 5 / 2
@@ -84,7 +84,7 @@ def test_bill_takes_the_speed_that_a_gpu_had(grid):
     rates = neural["views"].map({1: 4e5, 2: 4e5, 3: 2e5})
     hours = float((neural["runs a seed"] * 20_000 * 100 / rates).sum()) / 3600
     assert bill.gpu_hours(grid, GPU, 20_000) == pytest.approx(hours)
-    table = bill.bill(grid, SCALE, GPU, 5, 20_000).set_index("step")
+    table = bill.bill(grid, SCALE, GPU, 5, 20_000, 42_000, 23_278).set_index("step")
     assert table.loc["training, neural models", "hours, a GPU"] == pytest.approx(5 * hours)
     assert "a card" in bill.gpu_line(GPU) and "1e-05" in bill.gpu_line(GPU)
     assert bill.gpu_table(GPU)["tuples a second"].tolist() == [200_000, 9, 400_000, 400_000]

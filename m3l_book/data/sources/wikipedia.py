@@ -24,8 +24,8 @@ NO_PICTURE = "the picture, or its ResNet-50 features, cannot be had"
 BIASES = (
     "What two Wikipedias both have an article on, and illustrate: places, people, species and"
     " machines, as their writers see them. Pictures in which a face fills more than a tenth are not"
-    " published by the challenge. Pictures of living people, and stereotypes that a topic model"
-    " may learn from words and pictures together, are a risk that the paper names itself."
+    " published by the challenge; others show living people, who were not asked. The paper names a"
+    " risk itself: that images of people and objects are associated with stereotypes."
 )
 
 
@@ -53,7 +53,7 @@ def load(
         (the preparation's ``leakage`` says what becomes of them); or as many drawn at random, by
         the paper's recipe, from all that there are.
     pixels : {"challenge", "addresses"}
-        Pictures from the files of the image–caption challenge, 300 pixels wide, as in the paper:
+        Pictures from the files of the image–caption challenge, 300 pixels wide:
         some hundred gigabytes, which pass through; or each fetched by its own address.
     train, test : int
         Pairs of articles to draw; of the authors' lists, all are taken.

@@ -1,0 +1,78 @@
+"""Print a built book, its slides, or its report by chromium: ``python workflow/printing.py PROFILE
+book|slides|report``.
+
+The files are ``build/PROFILE/book.pdf``, ``slides.pdf`` and ``report.pdf``; the pages must have
+been built.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from m3l.files import atomic
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FOOT = (
+    '<div style="font-size:8px;width:100%;text-align:center;color:#595959">'
+    '<span class="pageNumber"></span></div>'
+)
+MARGINS = {"top": "18mm", "bottom": "18mm", "left": "17mm", "right": "17mm"}
+# MathJax, where there is one, has set its last equation
+SET = "window.MathJax && MathJax.startup ? MathJax.startup.promise.then(() => true) : true"
+
+
+def print_page(page: Path, output: Path, **options: object) -> None:
+    """Print a page from disk as PDF, its folds open and without the network."""
+    from playwright.sync_api import sync_playwright
+
+    program = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if program is None:
+        raise FileNotFoundError("no chromium on this machine; on Debian, apt-get install chromium")
+    with sync_playwright() as driver, atomic(output) as temporary:
+        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        context = browser.new_context(offline=True, color_scheme="light")
+        opened = context.new_page()
+        opened.goto(page.as_uri(), wait_until="load", timeout=300_000)
+        opened.wait_for_function(SET, timeout=300_000)
+        opened.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        opened.pdf(path=str(temporary), print_background=True, **options)
+        browser.close()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("profile")
+    parser.add_argument("what", choices=["book", "slides", "report"])
+    options = parser.parse_args()
+    build = ROOT / "build" / options.profile
+    page, output = build / "html" / f"{options.what}.html", build / f"{options.what}.pdf"
+    if options.what == "book":
+        page = build / "onepage" / "index.html"
+        command = [sys.executable, "workflow/render.py", options.profile]
+        command += [str(build / "pages"), str(page.parent), "--builder", "singlehtml"]
+        if code := subprocess.run(command, cwd=ROOT).returncode:
+            return code
+    if not page.is_file():
+        print(f"{page} is not there; make book PROFILE={options.profile}", file=sys.stderr)
+        return 2
+    layout = {"format": "A4", "margin": MARGINS}
+    if options.what == "slides":
+        layout = {"prefer_css_page_size": True}
+    else:
+        layout |= {"display_header_footer": True, "header_template": "<span></span>"}
+        layout |= {"footer_template": FOOT, "outline": True, "tagged": True}
+    try:
+        print_page(page, output, **layout)
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(output.relative_to(ROOT))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
