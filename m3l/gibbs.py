@@ -1,4 +1,5 @@
-"""Collapsed Gibbs sampling for the Polylingual Topic Model (Mimno et al. 2009; Section 4.3 of the paper).
+"""Collapsed Gibbs sampling for the Polylingual Topic Model (Mimno et al. 2009; the paper's Section
+4.3).
 
 D tuples, K topics, L languages, V words of a language, T tokens in all.
 """

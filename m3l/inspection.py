@@ -12,6 +12,9 @@ def top_documents(theta: np.ndarray, n: int = 5) -> np.ndarray:
     """The ``n`` items of largest weight in each topic: theta (M, K) -> int (K, n), best first.
 
     With fewer than ``n`` items all are there. Ties go by row.
+
+    >>> top_documents(np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), 2).tolist()
+    [[0, 2], [1, 2]]
     """
     require(n >= 1, f"n={n}: expected 1 or more")
     return np.argsort(-theta.T, axis=1, kind="stable")[:, :n]

@@ -292,5 +292,9 @@ def model_for(
 
 
 def top_topics(theta: np.ndarray, n: int = 3) -> np.ndarray:
-    """The ``n`` most probable topics of each item: theta (M, K) -> int (M, n), best first."""
+    """The ``n`` most probable topics of each item: theta (M, K) -> int (M, n), best first.
+
+    >>> top_topics(np.array([[0.2, 0.5, 0.3]]), 2).tolist()
+    [[1, 2]]
+    """
     return np.argsort(-theta, axis=1, kind="stable")[:, :n]

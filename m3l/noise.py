@@ -17,7 +17,7 @@ def item_keys(contents: list[bytes], view: str, seed: int) -> np.ndarray:
 
 
 def normal_of_items(items: np.ndarray, view: str, seed: int, shape: tuple[int, int]) -> np.ndarray:
-    """Standard normal numbers of each item: items (M, D) -> float32 (M, *shape)."""
+    """Standard normal numbers of each item: items (M, D), a shape (S, K) -> float32 (M, S, K)."""
     keys = item_keys([row.tobytes() for row in np.ascontiguousarray(items)], view, seed)
     numbers = np.empty((len(items), *shape), dtype=np.float32)
     for key, own in zip(keys, numbers, strict=True):

@@ -51,7 +51,11 @@ def keep_vocabulary(
 
 
 def bag_of_words(documents: Iterable[Sequence[str]], vocabulary: Sequence[str]) -> sp.csr_matrix:
-    """Word counts, int32 (M, V), of M tokenised documents over the vocabulary's columns."""
+    """Word counts, int32 (M, V), of M tokenised documents over the vocabulary's columns.
+
+    >>> bag_of_words([["river", "stone", "river"]], ["bridge", "river"]).toarray().tolist()
+    [[0, 2]]
+    """
     from sklearn.feature_extraction.text import CountVectorizer
 
     return sp.csr_matrix(

@@ -66,6 +66,9 @@ def tokenize(text: str, language: str = "", segmented: bool = False) -> list[str
     ------
     DataError
         The text has such a script, is not segmented, and ICU is not installed.
+
+    >>> tokenize("The ﬁrst bridge, over the RIVER", "en")
+    ['the', 'first', 'bridge', 'over', 'the', 'river']
     """
     text = MARKED_END.sub(" ", text)
     text = INVISIBLE.sub("", text).translate(_folded_letters())

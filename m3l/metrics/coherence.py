@@ -29,14 +29,18 @@ def npmi(
         How many words of a topic count.
     window : int
     counting : {"gensim", "windows"}
-        ``gensim`` gives the numbers of gensim's ``c_npmi``, with which the paper presumably measured: there,
-        once the first of two occurrences leaves the window, a word counts as gone though the second
-        is still in it. ``windows`` counts it.
+        ``gensim`` gives the numbers of gensim's ``c_npmi``, with which the paper presumably
+        measured: there, once the first of two occurrences leaves the window, a word counts as gone
+        though the second is still in it. ``windows`` counts it.
 
     Returns
     -------
     (T,), between -1 and 1: the mean over pairs of a topic's words; NaN for a topic of one word. A
     word that no document holds is a `DataError`.
+
+    >>> documents = [["ship", "wave"]] * 3 + [["ship"]] + [["wave"]] * 2 + [["sky"]] * 4
+    >>> npmi([["ship", "wave"]], documents).round(3).tolist()
+    [0.337]
     """
     require(window >= 1, f"window={window}: expected 1 or more")
     choose("counting", counting, ("gensim", "windows"))
@@ -116,6 +120,9 @@ def _cooccurrence(
 def topic_diversity(topics: Sequence[Sequence[str]], top_n: int = 25) -> float:
     """Share of distinct words among the top ``top_n`` of all topics (Dieng et al. 2020); 1 when
     none repeats.
+
+    >>> topic_diversity([["sea", "ship"], ["sea", "star"]])
+    0.75
     """
     words = [word for topic in topics for word in topic[:top_n]]
     require(len(words) > 0, "no topic has a word", DataError)

@@ -31,6 +31,9 @@ def rank_scores(distance: np.ndarray, relevant: np.ndarray) -> tuple[float, floa
     Reciprocal rank of the first relevant item, and uninterpolated average precision (Manning &
     Schütze 1999, ch. 15), both as expectations over the orders of ties (for the latter see McSherry
     & Najork 2008).
+
+    >>> rank_scores(np.array([0.1, 0.2, 0.3]), np.array([False, True, True]))
+    (0.5, 0.583...)
     """
     total = int(relevant.sum())
     require(total > 0, "a query without a relevant item has no rank", DataError)
@@ -59,6 +62,9 @@ def _log_choose(n, k):
 def chance(relevant: int, items: int) -> tuple[float, float]:
     """Expected reciprocal rank and average precision of a random order: ``relevant`` of ``items``
     are relevant.
+
+    >>> [round(x, 3) for x in chance(1, 4)]  # (1 + 1/2 + 1/3 + 1/4) / 4
+    [0.521, 0.521]
     """
     mask = np.zeros(items, dtype=bool)
     mask[:relevant] = True
@@ -86,6 +92,10 @@ def retrieval(
     Returns
     -------
     As `retrieval_from`.
+
+    >>> theta = np.eye(3)
+    >>> retrieval(theta, theta)["reciprocal_rank"].tolist()
+    [1.0, 1.0, 1.0]
     """
     if relevant is None:
         require(

@@ -10,6 +10,9 @@ def modality_gap(a: np.ndarray, b: np.ndarray) -> float:
     """Distance between the centres of two views' unit vectors, (N, D) and (M, D).
 
     0 where they are mixed, at most 2 (Liang et al. 2022).
+
+    >>> modality_gap(np.array([[2.0, 0.0]]), np.array([[-3.0, 0.0]]))
+    2.0
     """
     require(
         a.ndim == b.ndim == 2 and a.shape[1] == b.shape[1],

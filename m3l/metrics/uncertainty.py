@@ -141,6 +141,9 @@ def interval_of_mean(
 ) -> tuple[float, float] | None:
     """The interval of the mean of ``values``, (N,) or (S, N), as `estimate` has it; None if they
     are of one unit alone.
+
+    >>> [round(bound, 2) for bound in interval_of_mean(np.array([0.0, 1.0, 0.0, 1.0]))]
+    [-0.42, 1.42]
     """
     values = np.atleast_2d(np.asarray(values, dtype=np.float64))
     drawn = values.shape[1] if units is None else len(np.unique(units))
@@ -150,6 +153,9 @@ def interval_of_mean(
 def holm(p_values: Sequence[float]) -> list[float]:
     """The p values of a family of tests, corrected as Holm (1979) does: one is significant at a
     level if its corrected value is at most that, and the chance of any false one is at most that.
+
+    >>> [round(p, 2) for p in holm([0.01, 0.04])]
+    [0.02, 0.04]
     """
     p = np.asarray(p_values, dtype=np.float64)
     require(

@@ -102,7 +102,7 @@ def settings_for(facts: Facts, wishes: Wishes) -> tuple[dict[str, int], list[str
     if not wishes.epochs and epochs > PAPER["epochs"]:
         updates = f"{epochs * batches:,} updates"
         said.append(
-            f"{epochs} epochs, which are {updates} (the paper's M3L-Contrast has 100, of 62,500 in all)"
+            f"{epochs} epochs, which are {updates} (the paper's M3L-Contrast has 100, of 62,500)"
         )
     return {"topics": topics, "epochs": epochs, "batch_size": batch}, said
 
