@@ -35,8 +35,9 @@ rehearsal: $(VENV)/ready
 	rm -rf build/rehearsal
 	$(RUN) tests/rehearsal.py build/rehearsal
 
+# with this environment's kernel, whatever others the machine has
 lab: $(VENV)/ready
-	$(RUN) -m jupyterlab book
+	env -u JUPYTER_PATH JUPYTER_PREFER_ENV_PATH=1 $(RUN) -m jupyterlab .
 
 bench: $(VENV)/ready .venv.ctm/ready .venv.lda/ready
 	$(RUN) benchmarks/bench.py

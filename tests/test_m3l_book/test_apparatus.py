@@ -1,0 +1,282 @@
+"""What surrounds the chapters: openings, pages made from the code, glossary, notation, slides."""
+
+import ast
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+import m3l
+from m3l.errors import DataError
+from m3l_book import execute
+from m3l_book.apparatus import generated, minutes, slides
+
+ROOT = Path(__file__).resolve().parents[2]
+BOOK = ROOT / "book"
+NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
+
+
+def prose(path):
+    """The Markdown of a notebook or a page."""
+    if path.suffix == ".md":
+        return path.read_text(encoding="utf-8")
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+# openings and minutes
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_page_opens_with_what_one_can_do_after_it(path):
+    opening = nbformat.read(path, as_version=4).cells[0].source
+    parts = ["**What you will see.**", "**After this page you can**", "**What you need.**"]
+    places = [opening.index(part) for part in parts]
+    assert places == sorted(places)
+    objectives = re.findall(r"^- (\w+)", opening[places[1] : places[2]], re.M)
+    assert 2 <= len(objectives) <= 5
+    # a verb that can be tested, and no state of mind
+    assert not {"understand", "know", "learn", "appreciate"} & set(objectives)
+
+
+def test_minutes_are_declared_of_every_page_and_of_no_other():
+    declared = minutes.declared_minutes(BOOK / "minutes.csv")
+    assert set(declared) == {path.stem for path in NOTEBOOKS}
+    assert all({"smoke", "laptop", "full"} == set(row) for row in declared.values())
+
+
+@pytest.mark.parametrize(
+    "rows, message",
+    [
+        ("a,1\na,2\n", "line 3: page 'a' stands there already"),
+        ("a,0\n", "line 2: smoke is '0', expected whole minutes, 1 or more"),
+        ("a,1.5\n", "line 2: smoke is '1.5'"),
+        ("a,\n", "line 2: smoke is ''"),
+    ],
+)
+def test_minutes_that_are_none_are_named(tmp_path, rows, message):
+    (tmp_path / "m.csv").write_text("page,smoke\n" + rows, encoding="utf-8")
+    with pytest.raises(DataError, match=re.escape(message)):
+        minutes.declared_minutes(tmp_path / "m.csv")
+
+
+def test_a_page_is_late_at_more_than_three_times_its_minutes():
+    declared = {"a": {"smoke": 1}, "b": {"smoke": 2}}
+    late = minutes.too_long({"a": 180.0, "b": 361.0, "other": 9e9}, declared, "smoke")
+    assert len(late) == 1 and late[0].startswith("b took 6.0 min, more than 3 times the 2 min")
+    assert minutes.too_long({"a": 9e9}, declared, "mine") == []
+    line = minutes.opening(declared["b"], 12.3)
+    assert line == "**To compute it.** At most 2 minutes in profile `smoke`. This build took 12 s."
+    assert minutes.opening({"smoke": 1}, None).endswith("At most 1 minute in profile `smoke`.")
+
+
+# pages made from the code
+
+
+def executed(seconds, texts=()):
+    outputs = [new_output("stream", name="stderr", text=text) for text in texts]
+    cells = [new_markdown_cell("# A page"), new_code_cell("pass", outputs=outputs)]
+    return new_notebook(cells=cells, metadata={"papermill": {"duration": seconds}})
+
+
+def test_the_status_page_counts_seconds_and_warnings():
+    noisy = executed(2.0, ["x.py:1: UserWarning: a\n  warn()\n", "FutureWarning: b"])
+    pages = {"01-data": executed(61.25), "play": noisy, "left-out": new_notebook()}
+    declared = {"01-data": {"smoke": 1}}
+    text = generated.status("smoke", pages, {"r1": executed(5.0), "r2": noisy}, declared)
+    assert "| {doc}`01-data` | 61.2 | 1 | 0 |" in text
+    assert "| {doc}`play` | 2.0 | – | 2 |" in text
+    assert "| {doc}`left-out` | not executed | – | 0 |" in text
+    assert "2 runs were executed, in 7 s" in text and text.endswith("`r2`.\n")
+
+
+def test_the_page_of_parameters_has_every_parameter_of_every_notebook():
+    text = generated.parameters(BOOK)
+    for path in NOTEBOOKS:
+        part = text.split(f"## {path.stem}\n")[1].split("\n## ")[0]
+        names = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", part, re.M)
+        kinds = {n: kind.__name__ for n, kind in execute.declared_parameters(path).items()}
+        assert dict(names) == kinds
+
+
+def function_of(name):
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:end]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[end:]:
+            found = getattr(found, part)
+        return found
+    raise AssertionError(name)
+
+
+def test_each_equation_leads_to_a_function_and_a_test_and_each_function_to_its_equation():
+    rows = generated.read_equations(BOOK / "equations.csv")
+    labelled = {}
+    for path in NOTEBOOKS:
+        for label in re.findall(r"^\$\$ \((\w+)\)", prose(path), re.M):
+            labelled[label] = path.stem
+    listed = {row["label"]: row["source"] for row in rows if row["label"]}
+    defined = {k: v for k, v in labelled.items() if k != "reparameterised"}
+    assert listed == defined, "the same equation as a step of the primer is not computed by itself"
+    for row in rows:
+        assert callable(function_of(row["function"])), row
+        file, test = row["test"].split("::")
+        assert f"\ndef {test}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), row
+    # the other way: who cites an equation is in the list
+    cited = set()
+    for path in (ROOT / "m3l").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and "Eq. 1" in (ast.get_docstring(node) or ""):
+                module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+                cited.add(f"{module}.{node.name}")
+    assert cited and cited <= {row["function"] for row in rows}
+
+
+def test_an_empty_field_of_the_equations_is_named(tmp_path):
+    head = "label,source,what,function,test\n"
+    (tmp_path / "e.csv").write_text(head + ",a,b,,t::t\n", encoding="utf-8")
+    with pytest.raises(DataError, match="line 2: function is empty"):
+        generated.read_equations(tmp_path / "e.csv")
+
+
+def test_the_library_page_has_all_that_is_public_and_says_what_it_is():
+    text = generated.interface(ROOT / "m3l")
+    for name in set(m3l.__all__) - {"PRESETS"}:
+        assert re.search(rf"auto(class|function):: m3l\.[\w.]+\.{name}$", text, re.M), name
+    for name in re.findall(r"auto(?:class|function):: (m3l\.[\w.]+)$", text, re.M):
+        about = inspect.getdoc(function_of(name))
+        assert about and len(about) > 20, name
+        if not inspect.isfunction(function_of(name)):
+            continue
+        takes = str(inspect.signature(function_of(name)))
+        any_shape = name.split(".")[1] in ("checkpoint", "saving", "files")
+        if re.search(r"ndarray|Tensor", takes) and not any_shape:
+            assert re.search(r"\((?:[A-Z0-9]\w*|\.\.\.)(?:, ?\w*'?)*\)", about), f"{name}: a shape"
+
+
+# addresses
+
+
+def test_addresses_of_the_book_are_well_formed_and_listed():
+    text = generated.links(BOOK)
+    for address in generated.addresses(BOOK):
+        assert f"<{address}>" in text
+    assert "github.com/somebody" in text
+
+
+@pytest.mark.parametrize("address", ["http://example.org", "https://nohost", "https://a b"])
+def test_a_malformed_address_names_its_page(tmp_path, address):
+    (tmp_path / "page.md").write_text(f"see {address} there", encoding="utf-8")
+    with pytest.raises(DataError, match=r"page\.md"):
+        generated.addresses(tmp_path)
+
+
+# glossary and notation
+
+
+def test_the_glossary_is_in_order_and_each_term_is_met_in_the_book():
+    import sys
+
+    sys.path.insert(0, str(BOOK / "_ext"))
+    try:
+        import terms
+    finally:
+        sys.path.pop(0)
+    text = (BOOK / "glossary.md").read_text(encoding="utf-8")
+    found = terms.terms(text)
+    listed = re.findall(r"^(\S.*)$", re.search(r"\{glossary\}\n(.*?)```", text, re.S)[1], re.M)
+    assert listed == sorted(listed, key=str.lower) and len(set(listed)) == len(listed) > 40
+    assert set(found) == set(listed)
+    pages = [*NOTEBOOKS, *BOOK.glob("*.md"), *(BOOK / "teaching").glob("*.md")]
+    everything = "\n".join(prose(path) for path in pages if path.stem != "glossary")
+    for term in found:
+        assert terms.words(term).search(everything), f"{term} is met nowhere"
+
+
+GREEK = "alpha beta gamma delta varepsilon epsilon eta theta lambda mu phi psi sigma tau".split()
+WORDS = r"\\(?:text|operatorname|mathrm|label|begin|end)\s*\{[^}]*\}"
+
+
+def symbols(formula):
+    """The letters of a formula that stand for something, with what makes another letter of them."""
+    formula = re.sub(WORDS, " ", formula)
+    formula = re.sub(r"\\math(cal|bb)\s*\{?([A-Z])\}?", r" <\1\2> ", formula)
+    found = set(re.findall(r"<\w+>", formula))
+    formula = re.sub(r"<\w+>", " ", formula)
+    found |= {c for c in re.findall(r"\\([A-Za-z]+)", formula) if c in GREEK}
+    formula = re.sub(r"\\[A-Za-z]+", " ", formula)
+    return found | set(re.findall(r"[A-Za-z]", formula))
+
+
+def formulas(text):
+    text = re.sub(r"`[^`\n]*`|^```.*?^```", " ", text, flags=re.S | re.M)
+    return [a or b for a, b in re.findall(r"\$\$(.+?)\$\$|(?<!\\)\$([^$\n]+?)\$", text, re.S)]
+
+
+def test_symbols_of_all_equations_are_in_the_notation():
+    rows = re.findall(r"^\| (\$.+?) \|", (BOOK / "notation.md").read_text(encoding="utf-8"), re.M)
+    listed = set().union(*(symbols(f) for row in rows for f in re.findall(r"\$(.+?)\$", row)))
+    assert {"theta", "beta", "<calN>", "K"} <= listed and len(rows) > 25
+    pages = [*NOTEBOOKS, *(BOOK / "exercises").glob("*.ipynb"), *(BOOK / "teaching").glob("*.md")]
+    for path in pages:
+        for formula in formulas(prose(path)):
+            unknown = symbols(formula) - listed
+            assert not unknown, f"{path.name}: {sorted(unknown)} of {formula}"
+
+
+def test_a_symbol_that_is_not_in_the_notation_would_be_found():
+    assert symbols(r"\operatorname{softmax}(\theta\beta_l) \in \mathbb{R}") == {
+        *("theta", "beta", "l", "<bbR>"),
+    }
+
+
+# slides
+
+
+def page_with(caption, figure=True):
+    outputs = [new_output("display_data", {"image/svg+xml": "<svg>drawn</svg>"})]
+    html = f'<p class="figure-caption">Figure 3.1. {caption}</p>'
+    outputs += [new_output("display_data", {"text/html": html})]
+    if not figure:
+        html = f"<table><caption>Table 3.1. {caption}</caption></table>"
+        outputs = [new_output("display_data", {"text/html": html})]
+    return new_notebook(cells=[new_code_cell("", outputs=outputs)])
+
+
+def test_a_slide_shows_the_pages_own_figure_or_table():
+    page = page_with("The model &amp; more.")
+    assert slides.shown(page, ["The model & more"]) == "<svg>drawn</svg>"
+    assert "<table>" in slides.shown(page_with("Scores.", figure=False), ["Scores"])
+    assert slides.shown(page, ["Another"]) is None
+    listed = [
+        {"title": "First & best", "points": ["*one* < two", "$a < b$"]},
+        {"title": "Drawn", "show": ["p", "The model"]},
+        {"title": "Elsewhere", "show": ["q", "The model"]},
+    ]
+    text = slides.deck(listed, {"p": page}, "x.js")
+    assert text.count("<section>") == 2, "a slide whose page is not there is left out"
+    assert "<em>one</em> &lt; two" in text and "First &amp; best" in text and "drawn" in text
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [("- title: a", "slide 1: it needs"), ("- {title: a, picture: b}", "picture is unknown")],
+)
+def test_a_slide_that_says_nothing_is_named(tmp_path, text, message):
+    (tmp_path / "s.yml").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        slides.read_slides(tmp_path / "s.yml")
+
+
+def test_the_slides_of_the_book_name_pages_of_the_book():
+    stems = {path.stem for path in NOTEBOOKS}
+    listed = slides.read_slides(BOOK / "slides.yml")
+    assert len(listed) > 10
+    assert {slide["show"][0] for slide in listed if "show" in slide} <= stems
