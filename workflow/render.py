@@ -27,6 +27,7 @@ from m3l_book.shown import as_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = ["exercises", "teaching"]  # folders that are about the book's own corpora
+ANSWER = "Answer"  # what a folded solution is called
 PATIENT = "M3L_BOOK_PATIENT"  # a build on a slow machine goes on
 
 
@@ -103,6 +104,8 @@ def stage_notebooks(
         notebook.cells = cells
         for cell in notebook.cells:
             cell.metadata["tags"] = page_tags(cell)
+            if "solution" in cell.metadata["tags"]:
+                cell.metadata["mystnb"] = {"code_prompt_show": ANSWER, "code_prompt_hide": ANSWER}
         path = source / f"{place}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, path)

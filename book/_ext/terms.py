@@ -9,8 +9,10 @@ from sphinx import addnodes
 GLOSSARY = "glossary"
 # what is shown of a corpus or computed, what leads elsewhere already, and headings
 APART = (nodes.reference, nodes.literal, nodes.math, nodes.title, nodes.rubric, nodes.raw)
-APART += (nodes.table, nodes.literal_block, addnodes.pending_xref, nodes.caption)
+APART += (nodes.table, nodes.literal_block, addnodes.pending_xref, nodes.caption, nodes.emphasis)
 COMPUTED = {"cell_output", "provenance"}
+# pages that are tables of names, and those on which students are people
+WITHOUT = ("glossary", "api", "parameters", "status", "links", "exercises/", "teaching/")
 
 
 def terms(text):
@@ -40,7 +42,7 @@ def plain(node):
 
 def link(app, doctree):
     page = app.env.docname
-    if page == GLOSSARY or page.startswith("exercises/") or not app.m3l_terms:
+    if page.startswith(WITHOUT):
         return
     waiting = dict(app.m3l_terms)
     for text in [node for node in doctree.findall(nodes.Text) if plain(node)]:

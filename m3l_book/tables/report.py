@@ -32,7 +32,8 @@ def corpora_table(collection: Collection) -> pd.DataFrame:
 def cost(collection: Collection, recorded: Recorded) -> str:
     """What was run and what it cost, in a sentence or two."""
     seconds = sum(run.metrics["seconds"] for run in collection.records)
-    here = f"This build trained {len(collection.records)} models in {seconds / 3600:.1f} h"
+    took = f"{seconds / 3600:.1f} h" if seconds > 3600 else f"{seconds / 60:.1f} min"
+    here = f"This build trained {len(collection.records)} models in {took}"
     if not recorded.about:
         return f"{here}."
     about = recorded.about

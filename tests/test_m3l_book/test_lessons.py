@@ -50,7 +50,9 @@ def test_every_chapter_has_three_to_six_exercises_from_recall_to_research():
             continue
         cells = nbformat.read(path, as_version=4).cells
         text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-        found = re.findall(r"^## (\d+)\.(\d+) .+ \((recall|compute|explore|research)\)$", text, re.M)
+        found = re.findall(
+            r"^## (\d+)\.(\d+) .+ \((recall|compute|explore|research)\)$", text, re.M
+        )
         assert 3 <= len(found) <= 6, path
         assert [int(n) for _, n, _ in found] == list(range(1, len(found) + 1))
         assert {int(chapter) for chapter, _, _ in found} == {int(path.stem[:2])}

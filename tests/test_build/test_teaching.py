@@ -1,0 +1,265 @@
+"""What a reader plays with, slides, print, buttons, and what each page says of itself."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+from building import ROOT
+
+from m3l import Objective
+from m3l.loss import reconstruction
+from m3l.networks import Posterior
+from m3l_book.pages import lab
+
+pytestmark = pytest.mark.book
+PDF_PAGE = re.compile(rb"/Type\s*/Page\b(?!s)")
+
+
+def turn(page, knob, value):
+    page.locator(f'[data-knob="{knob}"]').evaluate(
+        "(k, v) => { k.value = v; k.dispatchEvent(new Event('input', {bubbles: true})); }", value
+    )
+
+
+def loss_by_the_library(temperature, weight, kl, move):
+    """The three terms of each of three tuples by m3l, (3, 3)."""
+    objective = Objective(temperature=temperature, contrastive_weight=weight, kl_weight=kl)
+    english = torch.tensor(lab.THETA_EN, dtype=torch.float64)
+    german = torch.tensor(lab.THETA_DE, dtype=torch.float64)
+    german[1] = (1 - move) * german[1] + move * german[2]
+    none = torch.zeros(3, 3)
+    a, b = (Posterior(none, none, theta.log()) for theta in (english, german))
+    beta = torch.tensor(lab.BETA, dtype=torch.float64)
+    counts = torch.tensor(lab.COUNTS, dtype=torch.float64)
+    words = sum(reconstruction(theta @ beta, counts) for theta in (english, german))
+    contrast = weight * objective.contrastive(a, b)
+    return torch.stack([words, kl * objective.pairwise_kl(a, b), contrast], dim=1)
+
+
+def test_the_loss_under_the_knobs_is_that_of_the_library(book, running):
+    import browsing
+
+    with browsing.opened(running, book / "play.html") as tab:
+        for log10, weight, kl, move in [(-1.15, 50, 1, 0), (-1.7, 3, 20, 1), (0, 100, 0.5, 0.45)]:
+            for knob, value in zip(
+                ("temperature", "weight", "kl", "move"), (log10, weight, kl, move), strict=True
+            ):
+                turn(tab.page, knob, value)
+            shown = tab.page.locator("#loss-lab tbody tr").evaluate_all(
+                "rows => rows.map(r => ['reconstruction', 'agreement', 'contrast'].map("
+                "t => Number(r.querySelector(`[data-term=${t}]`).textContent)))"
+            )
+            expected = loss_by_the_library(10**log10, weight, kl, move)
+            assert shown == pytest.approx(expected.numpy(), abs=6e-4)
+            total = float(tab.page.locator("#loss-lab").get_attribute("data-total"))
+            assert total == pytest.approx(float(expected.sum()), rel=1e-9)
+        tab.page.locator("#loss-lab button").click()
+        assert tab.page.locator('[data-shown="weight"]').text_content() == "50.00"
+        assert not tab.faults
+
+
+def test_a_point_of_the_simplex_is_dragged_and_moved_by_keys(book, running):
+    import browsing
+
+    def state():
+        root = tab.page.locator("#simplex-lab")
+        return [json.loads(root.get_attribute(f"data-{name}")) for name in ("theta", "words")]
+
+    with browsing.opened(running, book / "play.html") as tab:
+        picture = tab.page.locator("#simplex-lab svg")
+        picture.scroll_into_view_if_needed()
+        box, before = picture.bounding_box(), state()[0]
+        tab.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        tab.page.mouse.down()
+        tab.page.mouse.move(box["x"] + box["width"] / 2, box["y"] - 500)  # far above the top
+        tab.page.mouse.up()
+        theta, words = state()
+        assert theta != before and theta[2] == pytest.approx(1) and sum(theta) == pytest.approx(1)
+        beta = torch.tensor(lab.BETA, dtype=torch.float64)
+        expected = (torch.tensor(theta, dtype=torch.float64) @ beta).softmax(0)
+        assert words == pytest.approx(expected.tolist())
+        tab.page.locator("#simplex-lab [data-point]").focus()
+        for _ in range(6):
+            tab.page.keyboard.press("ArrowDown")
+        assert state()[0][2] < 0.9 and all(share >= 0 for share in state()[0])
+
+
+def test_slides_show_figures_as_vectors_and_are_walked_by_keys(book, running):
+    import browsing
+
+    with browsing.opened(running, book / "slides.html") as tab:
+        tab.page.wait_for_function("() => document.querySelectorAll('mjx-container').length > 0")
+        slides = tab.page.locator("section")
+        assert slides.count() >= 12
+        drawn = tab.page.locator(".shown svg, .shown table").count()
+        assert drawn >= 8 and tab.page.locator(".shown img").count() == 0
+        for _ in range(3):
+            tab.page.keyboard.press("ArrowRight")
+        top = tab.page.evaluate("document.querySelector('main').scrollTop")
+        assert top == pytest.approx(3 * tab.page.viewport_size["height"], abs=2)
+        # nothing that a slide shows is wider than the slide
+        wide = tab.page.evaluate(
+            "[...document.querySelectorAll('.shown')].map(e => e.scrollWidth - e.clientWidth)"
+        )
+        assert max(wide) <= 1 and not tab.faults
+
+
+def test_slides_and_report_are_printed(checkout):
+    run = [sys.executable, "workflow/printing.py", "smoke"]
+    pages = {}
+    for what in ("slides", "report"):
+        result = subprocess.run([*run, what], cwd=checkout, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        printed = (checkout / f"build/smoke/{what}.pdf").read_bytes()
+        assert printed.startswith(b"%PDF")
+        pages[what] = len(PDF_PAGE.findall(printed))
+    assert pages["slides"] >= 12 and pages["report"] == 4
+    result = subprocess.run([*run[:-1], "none", "report"], cwd=checkout, capture_output=True)
+    assert result.returncode == 2 and b"make book PROFILE=none" in result.stderr
+
+
+def test_a_page_says_how_long_it_took_and_where_its_exercises_are(book):
+    for page in ("03-model", "07-retrieval"):
+        html = (book / f"{page}.html").read_text(encoding="utf-8")
+        assert re.search(r"This build took [\d,]+ s\.", html) and "in profile" in html
+        assert f'href="exercises/{page}.html"' in html
+    html = (book / "status.html").read_text(encoding="utf-8")
+    assert "07-retrieval.html" in html and "runs were executed" in html
+
+
+def test_chapters_are_downloaded_as_they_were_executed(book):
+    import nbformat
+
+    for page in ("03-model", "exercises/03-model"):
+        html = (book / f"{page}.html").read_text(encoding="utf-8")
+        link = re.search(r'href="([^"]+\.ipynb)"', html)[1]
+        notebook = nbformat.read((book / page).parent / link, as_version=4)
+        nbformat.validate(notebook)
+        assert any(cell.get("outputs") for cell in notebook.cells)
+
+
+def test_terms_lead_to_the_glossary(book):
+    html = (book / "03-model.html").read_text(encoding="utf-8")
+    assert 'href="glossary.html#term-InfoNCE"' in html
+    assert html.count('href="glossary.html#term-InfoNCE"') == 1, "at its first mention alone"
+
+
+def test_a_page_that_took_too_long_fails_the_build_and_is_named(workshop):
+    import nbformat
+
+    path = workshop / "build/smoke/pages/play.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata["papermill"]["duration"] = 200.0
+    nbformat.write(notebook, path)
+    render = [sys.executable, "workflow/render.py", "smoke", "build/smoke/pages", "build/x/html"]
+    environment = os.environ | {"PYTHONPATH": str(workshop)}
+    result = subprocess.run(render, cwd=workshop, capture_output=True, text=True, env=environment)
+    assert result.returncode == 1
+    assert "play took 3.3 min, more than 3 times the 1 min that book/minutes.csv" in result.stderr
+    assert not (workshop / "build/x/html").exists()
+
+
+def test_buttons_for_binder_and_colab_and_their_files(workshop):
+    render = [sys.executable, "workflow/render.py", "smoke", "build/smoke/pages", "build/y/html"]
+    environment = os.environ | {
+        "PYTHONPATH": str(workshop),
+        "M3L_BOOK_REPOSITORY": "https://github.com/somebody/m3l-book.git",
+        "M3L_BOOK_PATIENT": "1",
+    }
+    result = subprocess.run(render, cwd=workshop, capture_output=True, text=True, env=environment)
+    assert result.returncode == 0, result.stderr[-2000:]
+    html = (workshop / "build/y/html/exercises/03-model.html").read_text(encoding="utf-8")
+    at = "book/exercises/03-model.ipynb"
+    assert "https://mybinder.org/v2/gh/somebody/m3l-book/main?urlpath=" in html and at in html
+    assert f"https://colab.research.google.com/github/somebody/m3l-book/blob/main/{at}" in html
+    binder = ROOT / ".binder"
+    assert (binder / "runtime.txt").read_text() == "python-3.11\n"
+    assert (binder / "requirements.txt").read_text() == "-r ../requirements.txt\n"
+    assert os.access(binder / "postBuild", os.X_OK)
+    subprocess.run(["bash", "-n", str(binder / "postBuild")], check=True)
+
+
+def commands():
+    text = (ROOT / "book" / "cookbook.md").read_text(encoding="utf-8")
+    return re.findall(r"^```sh\n(.+?)\n```", text, re.M | re.S)
+
+
+def test_the_twelve_commands_of_the_cookbook_do_what_they_say(workshop):
+    assert len(commands()) == 12
+    table = "en_title,de_title,en_text,de_text\n" + "".join(
+        f"A{i},B{i},a bridge over river number {i},eine Brücke über Fluss Nummer {i}\n"
+        for i in range(30)
+    )
+    (workshop / "my.csv").write_text(table, encoding="utf-8")
+    folder = os.path.dirname(sys.executable)
+    environment = os.environ | {
+        "PYTHONPATH": str(workshop),
+        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+    }
+    said = []
+    for command in commands():
+        command = command.replace("laptop", "smoke")
+        if "m3l_book.execute" in command:
+            command += " -p profile smoke -p data data/smoke -p runs runs/smoke"
+        if "my-run" in command:
+            command += " -p epochs 2"
+        result = subprocess.run(
+            ["bash", "-c", command],
+            cwd=workshop,
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=900,
+        )
+        assert result.returncode == 0, f"{command}\n{result.stdout[-1500:]}{result.stderr[-1500:]}"
+        said.append(result.stdout + result.stderr)
+    assert "topics: int" in said[0].replace("int (default", "int (default")
+    record = json.loads((workshop / "runs/smoke/my-run/params.json").read_text())
+    assert record["topics"] == 25
+    assert (workshop / "build/my-tables.ipynb").is_file()
+    points = json.loads((workshop / "runs/smoke/points.json").read_text())
+    assert "12" in json.dumps(points)
+    assert (workshop / "build/my-topics/index.html").is_file()
+    assert (workshop / "build/exercises/lab-infonce.ipynb").is_file()
+    assert "runs" in said[10] and said[11].count("[") == 11
+
+
+def test_jupyterlab_takes_this_environments_kernel_and_chapters_run_cell_by_cell(
+    workshop, tmp_path
+):
+    """As `make lab` starts it, with another kernel of that name in the user's folder."""
+    line = next(
+        line for line in (ROOT / "Makefile").read_text().splitlines() if "-m jupyterlab" in line
+    )
+    assert "env -u JUPYTER_PATH JUPYTER_PREFER_ENV_PATH=1 $(RUN)" in line
+    other = tmp_path / ".local/share/jupyter/kernels/python3"
+    other.mkdir(parents=True)
+    kernel = {"argv": ["/nowhere/python"], "display_name": "Another", "language": "python"}
+    (other / "kernel.json").write_text(json.dumps(kernel))
+    for folder in ("data", "runs", "build"):
+        (workshop / folder / "laptop").symlink_to(workshop / folder / "smoke")
+    code = (
+        "import nbformat, sys; from nbclient import NotebookClient\n"
+        "for name in sys.argv[1:]:\n"
+        "    book = nbformat.read(name, as_version=4)\n"
+        "    client = NotebookClient(book, kernel_name='python3', timeout=300)\n"
+        "    client.execute(cwd=name.rpartition('/')[0])\n"
+        "    print(name, len(book.cells))\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "JUPYTER_PATH"}
+    environment |= {"JUPYTER_PREFER_ENV_PATH": "1", "HOME": str(tmp_path)}
+    environment |= {"PYTHONPATH": str(workshop)}
+    names = ["03-model", "07-retrieval", "primer", "play", "exercises/03-model"]
+    result = subprocess.run(
+        [sys.executable, "-c", code, *(f"book/{name}.ipynb" for name in names)],
+        cwd=workshop,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert result.stdout.count("\n") == len(names)
