@@ -21,12 +21,15 @@ FOOT = (
     '<span class="pageNumber"></span></div>'
 )
 MARGINS = {"top": "18mm", "bottom": "18mm", "left": "17mm", "right": "17mm"}
+# a report of four pages has no list of its own contents and no folds
+BOOK = ".admonition.provenance .admonition.provenance { display: none; }"  # lists of runs
+REPORT = "#jb-print-docs-body #jb-print-toc, .admonition.provenance { display: none; }"
 # MathJax, where there is one, has set its last equation
 SET = "window.MathJax && MathJax.startup ? MathJax.startup.promise.then(() => true) : true"
 
 
-def print_page(page: Path, output: Path, **options: object) -> None:
-    """Print a page from disk as PDF, its folds open and without the network."""
+def print_page(page: Path, output: Path, style: str = "", **options: object) -> None:
+    """Print a page from disk as PDF, its folds open and without the network; ``style`` is CSS."""
     from playwright.sync_api import sync_playwright
 
     program = next((path for name in NAMES if (path := shutil.which(name))), None)
@@ -39,6 +42,7 @@ def print_page(page: Path, output: Path, **options: object) -> None:
         opened.goto(page.as_uri(), wait_until="load", timeout=300_000)
         opened.wait_for_function(SET, timeout=300_000)
         opened.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        opened.add_style_tag(content=style or "/* none */")
         opened.pdf(path=str(temporary), print_background=True, **options)
         browser.close()
 
@@ -65,6 +69,8 @@ def main() -> int:
     else:
         layout |= {"display_header_footer": True, "header_template": "<span></span>"}
         layout |= {"footer_template": FOOT, "outline": True, "tagged": True}
+        # wide tables need the room
+        layout |= {"scale": 0.7, "style": BOOK if options.what == "book" else REPORT}
     try:
         print_page(page, output, **layout)
     except FileNotFoundError as error:

@@ -17,6 +17,7 @@ from m3l.errors import DataError, require
 
 STATIC = Path(__file__).parent.parent / "pages" / "static"
 CAPTION = re.compile(r'class="figure-caption">(.*?)</p>|<caption[^>]*>(.*?)</caption>', re.DOTALL)
+LONG = 14  # rows of a table that are set smaller
 NUMBER = re.compile(r"^(Figure|Table) [\d.]+ ")
 
 
@@ -73,7 +74,8 @@ def slide(about: Mapping, notebooks: Mapping[str, nbformat.NotebookNode]) -> str
         if found is None:
             return None
         source = f'<p class="source">from <a href="{page}.html">{page}</a></p>'
-        parts.append(f'<div class="shown">{found}</div>{source}')
+        long = " long" if found.count("<tr") > LONG else ""
+        parts.append(f'<div class="shown{long}">{found}</div>{source}')
     return f"<section>{''.join(parts)}</section>"
 
 

@@ -44,6 +44,27 @@ def cost(collection: Collection, recorded: Recorded) -> str:
     )
 
 
+def scores_table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
+    """What the main comparisons rest on: a row a model, corpus and direction."""
+    rows: dict[tuple, dict] = {}
+    for verdict in verdicts:
+        claim = verdict.claim
+        if claim.chapter != "07-retrieval":
+            continue
+        for (corpus, pair, who), mean in verdict.means.items():
+            if corpus in verdict.by_corpus and not who.changes:
+                printed = verdict.paper_means.get((pair, who))
+                rows[corpus, claim.measure, pair, who.model] = {
+                    "corpus": corpus,
+                    "measure": claim.measure,
+                    "direction": pair.replace("-", " → "),
+                    "model": who.model,
+                    "measured": f"{mean:.3f}",
+                    "paper": "–" if printed is None else f"{printed:.3f}",
+                }
+    return pd.DataFrame(rows[key] for key in sorted(rows))
+
+
 def claims_table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
     """A row a claim: its section, what it says, whether the paper's own tables bear it out, and
     the verdict.
