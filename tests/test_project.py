@@ -71,7 +71,8 @@ def test_chapter_is_clean_and_its_parameters_are_typed_and_documented(chapter):
     assert "chapter.start(globals())" in after, "parameters are checked in the next cell"
     assert book.cells[0].cell_type == "markdown" and "What you will see" in book.cells[0].source
     assert "chapter.provenance(" in code[-1].source
-    assert any("## To take away" in c.source for c in book.cells if c.cell_type == "markdown")
+    closed = any("## To take away" in c.source for c in book.cells if c.cell_type == "markdown")
+    assert closed or chapter.stem == "report"
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda p: p.stem)
@@ -86,9 +87,9 @@ def test_figures_are_shown_with_alternative_text_and_code_fits_its_box(chapter):
 def test_files_sidebar_and_prose_give_chapters_the_same_numbers():
     toc = yaml.safe_load((ROOT / "book/_toc.yml").read_text())
     numbered = [part for part in toc["parts"] if part.get("numbered")]
-    (files,) = [[entry["file"] for entry in part["chapters"]] for part in numbered]
+    files = [entry["file"] for part in numbered for entry in part["chapters"]]
     assert [int(name[:2]) for name in files] == list(range(1, len(files) + 1))
-    assert set(files) == {path.stem for path in CHAPTERS} - {"verdicts", "conclusion"}
+    assert set(files) == {path.stem for path in CHAPTERS if path.stem[0].isdigit()}
     prose = [*ROOT.glob("*.md"), *(ROOT / "book").glob("*.md"), *CHAPTERS]
     code = [p for d in ("m3l", "m3l_book", "workflow") for p in (ROOT / d).rglob("*.py")]
     for path in [*prose, *code, ROOT / "workflow/Snakefile"]:
@@ -174,8 +175,8 @@ ROOMS = {
         networks validation corpus noise model loss preconditions kernels distillation train pltm
         gibbs metrics inspection estimator""",
     "m3l_book": """shown values variants measured pictures summaries wikipedia encoders data
-        records claims topic_space recorded tables figures pages chapter execute left_out own
-        __main__""",
+        records claims topic_space recorded tables figures pages chapter execute left_out
+        apparatus own __main__""",
 }
 
 
@@ -241,15 +242,6 @@ def test_no_pickle_and_no_network_address_of_a_registry():
             and "import pickle" not in text
             and "weights_only=False" not in text
         ), path
-
-
-def test_equations_in_chapters_and_functions_refer_to_each_other():
-    labels = set()
-    for chapter in CHAPTERS:
-        for cell in nbformat.read(chapter, as_version=4).cells:
-            labels |= set(re.findall(r"^\$\$ \((\w+)\)", cell.source, re.M))
-    assert {"eq1", "generative", "jsd", "margin"} <= labels
-    assert "Eq. 1" in (ROOT / "m3l" / "loss.py").read_text()
 
 
 def test_ci_brings_a_browser_and_runs_make_test_and_nothing_else():

@@ -65,9 +65,10 @@ def _competitive(verdict: Verdict, corpus: str) -> str:
         "differs": "M3L-Contrast is not competitive with ZeroshotTM there",
         "undecided": "Whether M3L-Contrast is competitive with ZeroshotTM there cannot be told",
     }
+    said = f"it reaches {share:.2f} of its score"
     printed = {who: mean for (_, who), mean in verdict.paper_means.items()}
-    paper = printed[M3L] / printed[ZEROSHOT]
-    said = f"it reaches {share:.2f} of its score, in the paper {paper:.2f}"
+    if M3L in printed and ZEROSHOT in printed:
+        said += f", in the paper {printed[M3L] / printed[ZEROSHOT]:.2f}"
     return f"{starts[verdict.by_corpus[corpus]]}: {said}."
 
 
