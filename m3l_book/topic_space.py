@@ -340,7 +340,9 @@ def summary_frames(
         what: pd.DataFrame({name: summary[what] for name, summary in summaries.items()}).T
         for what in ("gap", "partners")
     }
-    return pd.DataFrame(mixing).T, pd.concat(pairs, axis=1)
+    both = pd.concat(pairs, axis=1)
+    both.columns = [f"{what}, {pair}" for what, pair in both.columns]
+    return pd.DataFrame(mixing).T, both
 
 
 def of_contenders(

@@ -95,8 +95,9 @@ def best_choice(looks: Sequence[Looked], what: str, usual: str) -> str:
     best = max(whole, key=lambda value: whole[value])
     end = "the one used" if best == usual else f"{usual}, the one used, has {whole[usual]:.3f}"
     return (
-        f"Over models and directions alike, of {len(whole)} values of {what} the best is {best}"
-        f" ({whole[best]:.3f}), {end}."
+        f"By the plain mean over models and directions, of MRR and UAP alike, which ranks and means"
+        f" nothing more, of {len(whole)} values of {what} the best is {best} ({whole[best]:.3f}),"
+        f" {end}."
     )
 
 

@@ -132,7 +132,9 @@ def orders(rows: "DataFrame") -> "DataFrame":
         same = ranked == [model for model in PAPER_ORDER if model in found]
         line = {"setting": variant or "as in the main tables"}
         line |= {model: found.get(model, np.nan) for model in PAPER_ORDER}
-        lines.append({**line, "the paper's order": "yes" if same else "no"})
+        whole = len(found) == len(PAPER_ORDER)
+        said = ("yes" if same else "no") if whole else "–"
+        lines.append({**line, "the paper's order": said})
     return pd.DataFrame(lines)
 
 

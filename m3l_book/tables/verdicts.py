@@ -135,7 +135,7 @@ def verdict_table(
     for verdict in verdicts:
         claim = verdict.claim
         printed = "<br>".join(paper_lines(verdict)) + own_words[verdict.paper_agrees]
-        about = f"<br><small>Rule: {escape(claim.rule)}</small>"
+        about = f"<br><small>Rule: {escape(claim.rule)}<br><code>{claim.id}</code></small>"
         # a caveat stands where the verdict stands, once
         note = f"<br><small><i>{escape(claim.note)}</i></small>" if claim.note else ""
         row = {"claim": _with_section(claim) + about, "paper": printed or "in words only"}

@@ -94,7 +94,7 @@ def test_variants_stand_in_the_order_of_their_values(rows):
 def test_orders_compare_what_was_trained_in_the_same_setting(rows, runs):
     table = explanations.orders(rows).set_index("setting")
     assert list(table.index) == ["as in the main tables", "articles 500"]
-    assert table["the paper's order"].tolist() == ["no", "yes"]
+    assert table["the paper's order"].tolist() == ["no", "–"]
     assert np.isnan(table.loc["articles 500", "M3L-Contrast"])
     text = explanations.when_the_order_appears(explanations.orders(rows))
     assert "appears in none of 1 in which all three were trained" in text

@@ -11,7 +11,7 @@ import pytest
 
 from m3l import DataError
 from m3l.files import read_json
-from m3l_book.claims.answer import answer
+from m3l_book.claims.answer import answer, proposed
 from m3l_book.claims.judging import OUTCOMES, judge
 from m3l_book.claims.reading import read_claims
 from m3l_book.measured import Measured, save_measurements
@@ -238,3 +238,16 @@ def test_views_that_the_runs_of_a_chapter_do_not_read_keep_their_part(full):
     assert roles["vital"] == {"en": "en", "fr": "de", "image": "image"}
     assert roles["mine"] == own["mine"]
     assert roles["emoji"] == full.roles["emoji"]
+
+
+def test_the_hybrid_is_told_where_it_was_measured(full):
+    judged = full.verdicts(str(PAPER))
+    means = judged["hybrid"].means
+    shared, separate = (
+        full.mean("vital", "multimodal", "MRR", "en-de", contender("M3L-Contrast", variant))
+        for variant in ({"text network": "shared"}, None)
+    )
+    assert len(means) == 2
+    assert f"{shared:.3f} between languages" in proposed(judged, "vital")
+    assert f"{separate:.3f}." in proposed(judged, "vital")
+    assert proposed(judged, "nowhere") == "" == proposed({}, "vital")
