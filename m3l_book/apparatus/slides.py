@@ -16,7 +16,9 @@ import yaml
 from m3l.errors import DataError, require
 
 STATIC = Path(__file__).parent.parent / "pages" / "static"
-CAPTION = re.compile(r'class="figure-caption">(.*?)</p>|<caption[^>]*>(.*?)</caption>', re.DOTALL)
+CAPTION = re.compile(
+    r'class="figure-caption"[^>]*>(.*?)</p>|<caption[^>]*>(.*?)</caption>', re.DOTALL
+)
 LONG = 14  # rows of a table that are set smaller
 NUMBER = re.compile(r"^(Figure|Table) [\d.]+ ")
 
@@ -48,7 +50,8 @@ def shown(notebook: nbformat.NotebookNode, captions: Sequence[str]) -> str | Non
             data = output.get("data", {})
             text = data.get("text/html", "")
             for match in CAPTION.finditer(text):
-                caption = NUMBER.sub("", html.unescape(match[1] or match[2]).strip())
+                plain = re.sub(r"<[^>]+>", "", match[1] or match[2])
+                caption = NUMBER.sub("", html.unescape(plain).strip())
                 if any(caption.startswith(wanted) for wanted in captions):
                     figure = match[1] is not None
                     return before if figure else text

@@ -1,6 +1,7 @@
 """Figures and tables with a caption and a number, counted down a page."""
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
@@ -27,13 +28,20 @@ def numbered(kind: str, text: str) -> str:
     return f"{kind} {f'{chapter}.' if chapter else ''}{number}. {text}"
 
 
+def _anchor(caption: str) -> str:
+    """An id by which a caption with a chapter's number is led to; "" for one without."""
+    found = re.match(r"(Figure|Table) (\d+)\.(\d+)\. ", caption)
+    return f' id="{found[1].lower()}-{found[2]}-{found[3]}"' if found else ""
+
+
 def figure(drawn: Figure, text: str) -> None:
     """Put a figure on the page with its caption, in plain text, below it."""
     from IPython.display import HTML, display
 
     style.show(drawn)
-    caption = as_html(numbered("Figure", text))
-    display(HTML(f'<p class="figure-caption">{caption}</p>'))
+    caption = numbered("Figure", text)
+    place = _anchor(caption)
+    display(HTML(f'<p class="figure-caption"{place}>{as_html(caption)}</p>'))
 
 
 def table(
@@ -64,4 +72,5 @@ def table(
         shown = styled(shown, index=index)
         shown = shown.format(**formatting) if formatting else shown
         shown = shown.set_properties(**{"text-align": "start"}) if left else shown
-    display(shown.set_caption(as_html(numbered("Table", text))))
+    caption = numbered("Table", text)
+    display(shown.set_caption(f"<span{_anchor(caption)}>{as_html(caption)}</span>"))

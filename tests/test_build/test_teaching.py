@@ -148,6 +148,16 @@ def test_terms_lead_to_the_glossary(book):
     assert html.count('href="glossary.html#term-InfoNCE"') == 1, "at its first mention alone"
 
 
+def test_a_figure_or_table_named_by_its_number_is_led_to(book):
+    html = (book / "10-topic-numbers.html").read_text(encoding="utf-8")
+    assert 'href="#figure-10-1"' in html and 'id="figure-10-1"' in html
+    html = (book / "conclusion.html").read_text(encoding="utf-8")
+    assert 'href="12-encoder-combinations.html#table-12-1"' in html
+    assert 'id="table-12-1"' in (book / "12-encoder-combinations.html").read_text(encoding="utf-8")
+    html = (book / "teaching/plan.html").read_text(encoding="utf-8")
+    assert 'href="../01-data.html#table-1-1"' in html
+
+
 def test_a_page_that_took_too_long_fails_the_build_and_is_named(workshop):
     import nbformat
 
