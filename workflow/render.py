@@ -72,6 +72,8 @@ def opening(text: str, corpora: Collection[str]) -> str:
         text = re.sub(r"<!-- lessons -->.*?<!-- end -->", "", text, flags=re.DOTALL)
     if {"vital", "emoji"} & set(corpora):
         return text
+    if "wikipedia" in corpora:
+        text = re.sub(r"<!-- offline -->.*?<!-- end -->", "", text, flags=re.DOTALL)
     title, _, rest = text.partition("\n")
     whose = "the paper's own data" if "wikipedia" in corpora else "a corpus of your own"
     note = OTHER_CORPUS.format(whose=whose, corpora=", ".join(map(as_markdown, corpora)))

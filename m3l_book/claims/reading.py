@@ -1,7 +1,7 @@
 """The paper's claims and numbers as ``data/paper/`` has them."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -36,7 +36,8 @@ class Claim:
     ``measure`` on each of ``pairs`` (paper's languages).
 
     ``standing`` is one of `STANDINGS`, ``note`` what a reader of its verdict must know, ``written``
-    when and by which commit the rule was written, ``changed`` what changed since.
+    when and by which commit the rule was written, ``changed`` what changed since, ``caveat`` what
+    must be known where the encoder of pictures is not CLIP.
     """
 
     id: str
@@ -55,6 +56,12 @@ class Claim:
     note: str
     written: str
     changed: str
+    caveat: str = ""
+
+    def remark(self, corpora: Iterable[str]) -> str:
+        """``note``, and ``caveat`` unless a corpus is the paper's own, whose encoders are too."""
+        papers = any(name.startswith("wikipedia") for name in corpora)
+        return " ".join(part for part in (self.note, "" if papers else self.caveat) if part)
 
     def combinations(self) -> list[dict[Contender, float]]:
         """The cases of one corpus and pair: model -> weight, their weighted sum positive where the
@@ -95,7 +102,7 @@ def read_claims(path: str | Path) -> list[Claim]:
 
 def _claim(row: dict, where: str) -> Claim:
     """One row; ``where`` it stands is for errors."""
-    may_be_empty = ("threshold", "others", "note", "changed")
+    may_be_empty = ("threshold", "others", "note", "changed", "caveat")
     for name in [f.name for f in fields(Claim) if f.name not in may_be_empty]:
         require(bool(row[name].strip()), f"{where}: {name} is empty", DataError)
     try:
@@ -117,7 +124,7 @@ def _claim(row: dict, where: str) -> Claim:
         }
     )
     _check_relation(claim, row, where)
-    told = claim.standing == "tested" or bool(claim.note)
+    told = claim.standing == "tested" or bool(claim.note or claim.caveat)
     require(told, f"{where}: standing {claim.standing!r} needs a note that says why", DataError)
     return claim
 

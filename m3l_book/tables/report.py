@@ -84,6 +84,6 @@ def claims_table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
 def untested_table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
     """A row a claim that is not tested, with the reason."""
     return pd.DataFrame(
-        {"section": v.claim.section, "claim": v.claim.claim, "why not": v.claim.note}
+        {"section": v.claim.section, "claim": v.claim.claim, "why not": v.claim.remark(v.by_corpus)}
         for v in verdicts
     )

@@ -137,7 +137,8 @@ def verdict_table(
         printed = "<br>".join(paper_lines(verdict)) + own_words[verdict.paper_agrees]
         about = f"<br><small>Rule: {escape(claim.rule)}<br><code>{claim.id}</code></small>"
         # a caveat stands where the verdict stands, once
-        note = f"<br><small><i>{escape(claim.note)}</i></small>" if claim.note else ""
+        remark = claim.remark(verdict.by_corpus)
+        note = f"<br><small><i>{escape(remark)}</i></small>" if remark else ""
         row = {"claim": _with_section(claim) + about, "paper": printed or "in words only"}
         if recorded:
             row["recorded"], note = _outcome(recorded[claim.id], roles) + note, ""
@@ -227,7 +228,7 @@ def reasons_table(verdicts: Iterable[Verdict]) -> "Styler":
         {
             "claim": _with_section(verdict.claim),
             "standing": STANDINGS[verdict.claim.standing],
-            "why": escape(verdict.claim.note),
+            "why": escape(verdict.claim.remark(verdict.by_corpus)),
         }
         for verdict in verdicts
     ]

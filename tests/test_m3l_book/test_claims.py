@@ -1,6 +1,7 @@
 """Claims, their rules, and the numbers beside them."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -171,9 +172,10 @@ def test_a_broken_claim_is_named_by_its_line(tmp_path, change, message):
         "note",
         "written",
         "changed",
+        "caveat",
     ]
     about = ["a", "1", "x", "MRR", "multilingual", "en-de", "A", "above", "B", "", "c", "r"]
-    row = dict(zip(names, [*about, "tested", "", "once", ""], strict=True))
+    row = dict(zip(names, [*about, "tested", "", "once", "", ""], strict=True))
     with open(tmp_path / "claims.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, list(row))
         writer.writeheader()
@@ -450,3 +452,10 @@ def test_a_contender_is_read_as_claims_write_it_and_named_for_readers():
     for broken in ("PLTM {topics", "PLTM {[}", "PLTM {1"):
         with pytest.raises(DataError, match="what stands in braces is no mapping"):
             read_contender(broken)
+
+
+def test_a_caveat_about_encoders_is_not_told_of_the_papers_own():
+    noted = replace(claim(), note="A note.", caveat="Not CLIP.")
+    assert noted.remark(["vital"]) == "A note. Not CLIP."
+    assert noted.remark(["wikipedia-published"]) == "A note."
+    assert replace(noted, note="", caveat="").remark([]) == ""

@@ -243,7 +243,7 @@ def test_every_claim_has_a_row_with_its_rule_and_the_measured_numbers(verdicts, 
         assert (
             escape(v.claim.claim) in row["claim"]
             and f"Rule: {escape(v.claim.rule)}<" in row["claim"]
-            and escape(v.claim.note) in row["this build"]
+            and escape(v.claim.remark([])) in row["this build"]
         )
         words = reading.STANDINGS[v.claim.standing] or v.verdict
         assert f">{words}<" in row["this build"]
