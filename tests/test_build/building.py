@@ -8,8 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path.stem for path in (ROOT / "book").glob("*.ipynb"))
+CONTENTS = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
+EVERY = ["index", *(entry["file"] for part in CONTENTS["parts"] for entry in part["chapters"])]
 
 
 def build(folder, *arguments, **options):
@@ -69,6 +73,6 @@ def build_interrupted(folder):
     assert "build/smoke/html/index.html" in result.stdout
 
 
-def all_pages(book):
-    """The files of the chapters and of what stands around them."""
-    return [book / f"{page}.html" for page in ["index", *PAGES, "references"]]
+def all_pages(book, every=True):
+    """The files of all pages; or of the chapters and what stands around them alone."""
+    return [book / f"{page}.html" for page in (EVERY if every else ["index", *PAGES])]

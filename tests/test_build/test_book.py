@@ -6,13 +6,13 @@ from html import unescape
 
 import pytest
 import yaml
-from building import PAGES
+from building import EVERY, PAGES
 
 pytestmark = pytest.mark.book
 
 
 def test_every_page_is_there_and_says_how_it_was_made(book):
-    for page in [*PAGES, "index", "references"]:
+    for page in EVERY:
         html = (book / f"{page}.html").read_text(encoding="utf-8")
         assert "How this page was made" in html, page
         for part in ("profile", "parameters", "data", "versions", "wall time"):
@@ -40,7 +40,7 @@ def test_pages_read_without_a_network(book):
 
 
 def test_no_page_shows_an_error_or_a_raw_directive(book):
-    for page in [*PAGES, "index"]:
+    for page in EVERY:
         html = (book / f"{page}.html").read_text(encoding="utf-8")
         assert (
             "IPython.core.display" not in html
