@@ -52,9 +52,10 @@ lint: $(VENV)/ready
 serve: book
 	$(RUN) -m http.server --bind 127.0.0.1 --directory build/$(PROFILE)/html 8000
 
-# what was generated; data/cache, which is slow to make and never stale, stays unless removed by hand
+# what was generated; data/cache and data/downloads, which are slow to make and never stale, stay
+# unless removed by hand, and so do a user's own files
 clean:
-	rm -rf build .snakemake $(foreach p,$(basename $(notdir $(wildcard workflow/profiles/*.yaml))),data/$(p) runs/$(p))
+	rm -rf build .snakemake $(foreach p,$(basename $(notdir $(wildcard workflow/profiles/*.yaml))),data/$(p)/prepared data/$(p)/embeddings runs/$(p))
 
 # requirements.txt is the full set, so that nothing has to be resolved; modules are compiled when first imported
 $(VENV)/ready: requirements.txt pyproject.toml

@@ -336,13 +336,11 @@ def summary_frames(
 
     mixing = {name: summary["mixing"] for name, summary in summaries.items()}
     mixing["labels at random"] = next(iter(summaries.values()))["at random"]
-    pairs = {
-        what: pd.DataFrame({name: summary[what] for name, summary in summaries.items()}).T
+    pairs = [
+        pd.DataFrame({name: own[what] for name, own in summaries.items()}).T.add_prefix(f"{what}, ")
         for what in ("gap", "partners")
-    }
-    both = pd.concat(pairs, axis=1)
-    both.columns = [f"{what}, {pair}" for what, pair in both.columns]
-    return pd.DataFrame(mixing).T, both
+    ]
+    return pd.DataFrame(mixing).T, pd.concat(pairs, axis=1)
 
 
 def of_contenders(

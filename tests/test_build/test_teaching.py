@@ -108,17 +108,17 @@ def test_slides_show_figures_as_vectors_and_are_walked_by_keys(book, running):
         assert max(wide) <= 1 and not tab.faults
 
 
-def test_slides_and_report_are_printed(checkout):
+def test_slides_and_report_are_printed(workshop):
     run = [sys.executable, "workflow/printing.py", "smoke"]
     pages = {}
     for what in ("slides", "report"):
-        result = subprocess.run([*run, what], cwd=checkout, capture_output=True, text=True)
+        result = subprocess.run([*run, what], cwd=workshop, capture_output=True, text=True)
         assert result.returncode == 0, result.stderr
-        printed = (checkout / f"build/smoke/{what}.pdf").read_bytes()
+        printed = (workshop / f"build/smoke/{what}.pdf").read_bytes()
         assert printed.startswith(b"%PDF")
         pages[what] = len(PDF_PAGE.findall(printed))
     assert pages["slides"] >= 12 and pages["report"] == 4
-    result = subprocess.run([*run[:-1], "none", "report"], cwd=checkout, capture_output=True)
+    result = subprocess.run([*run[:-1], "none", "report"], cwd=workshop, capture_output=True)
     assert result.returncode == 2 and b"make book PROFILE=none" in result.stderr
 
 
