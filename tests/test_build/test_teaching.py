@@ -233,7 +233,7 @@ def test_the_twelve_commands_of_the_cookbook_do_what_they_say(workshop):
     assert record["topics"] == 25
     assert (workshop / "build/my-tables.ipynb").is_file()
     points = json.loads((workshop / "runs/smoke/points.json").read_text())
-    assert "12" in json.dumps(points)
+    assert "75" in json.dumps(points)
     assert (workshop / "build/my-topics/index.html").is_file()
     assert (workshop / "build/exercises/lab-infonce.ipynb").is_file()
     assert "runs" in said[10] and said[11].count("[") == 11
