@@ -118,10 +118,11 @@ def stage_generated(
 ) -> None:
     """Write the pages that are made from the code, the notebooks and the build."""
     shown = {place: book for place, book in notebooks.items() if "/" not in place}
+    there = generated.labels(shown.values())
     declared = minutes.declared_minutes(ROOT / minutes.DECLARED)
     made = {
         "parameters": generated.parameters(ROOT / "book"),
-        "equations": generated.equations(ROOT / "book" / "equations.csv"),
+        "equations": generated.equations(ROOT / "book" / "equations.csv", there),
         "status": generated.status(profile, shown, executed(runs), declared),
         "links": generated.links(ROOT / "book"),
         "api": generated.interface(ROOT / "m3l"),
@@ -155,8 +156,8 @@ def stage(profile: str, pages: Path, source: Path) -> None:
     shutil.copytree(ROOT / "book", source, ignore=shutil.ignore_patterns(*left_out))
     notebooks = executed(pages)
     made = {place: digest_file(pages / f"{place}.ipynb") for place in notebooks if "/" not in place}
-    stage_generated(profile, notebooks, pages.parent / "runs", source)
     stage_notebooks(notebooks, corpora, source)
+    stage_generated(profile, notebooks, pages.parent / "runs", source)
     stage_contents(source)
     extra = source / "_extra"  # goes beside the pages as it is
     for folder in ("assets", "topics"):

@@ -36,6 +36,7 @@ PRELOADED = (
         "sklearn.feature_extraction.text",
         "stopwordsiso",
         "torch",
+        "torch._dynamo",  # which making an optimiser imports, in five seconds
         "threadpoolctl",
         "scipy.sparse.linalg",
     ),

@@ -5,7 +5,7 @@ date: Markdown as jupyter-book reads it.
 import ast
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -74,11 +74,19 @@ def read_equations(path: str | Path) -> list[dict[str, str]]:
     return rows
 
 
-def equations(path: str | Path) -> str:
-    """The page that leads from each equation to its function and its test."""
+def labels(notebooks: Iterable[nbformat.NotebookNode]) -> set[str]:
+    """The labels of the equations that stand in notebooks."""
+    cells = [cell.source for notebook in notebooks for cell in notebook.cells]
+    return {label for text in cells for label in re.findall(r"^\$\$ \((\w+)\)", text, re.M)}
+
+
+def equations(path: str | Path, there: Collection[str]) -> str:
+    """The page that leads from each equation to its function and its test; of those labels that
+    are not ``there`` in this build, from the page that has them elsewhere.
+    """
     rows = []
     for row in read_equations(path):
-        where = f"{{eq}}`{row['label']}`" if row["label"] else row["source"]
+        where = f"{{eq}}`{row['label']}`" if row["label"] in there else row["source"]
         function, test = row["function"], row["test"].split("::")
         link = f"{{py:obj}}`{function}`" if function.startswith("m3l.") else f"`{function}`"
         rows.append((where, row["what"], link, f"`{test[1]}` in `tests/{test[0]}`"))

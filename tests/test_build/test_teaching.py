@@ -161,11 +161,12 @@ def test_a_figure_or_table_named_by_its_number_is_led_to(book):
 def test_a_page_that_took_too_long_fails_the_build_and_is_named(workshop):
     import nbformat
 
-    path = workshop / "build/smoke/pages/play.ipynb"
-    notebook = nbformat.read(path, as_version=4)
+    path = workshop / "build/late/pages/play.ipynb"
+    path.parent.mkdir(parents=True)
+    notebook = nbformat.read(workshop / "build/smoke/pages/play.ipynb", as_version=4)
     notebook.metadata["papermill"]["duration"] = 200.0
     nbformat.write(notebook, path)
-    render = [sys.executable, "workflow/render.py", "smoke", "build/smoke/pages", "build/x/html"]
+    render = [sys.executable, "workflow/render.py", "smoke", "build/late/pages", "build/x/html"]
     environment = os.environ | {"PYTHONPATH": str(workshop)}
     result = subprocess.run(render, cwd=workshop, capture_output=True, text=True, env=environment)
     assert result.returncode == 1

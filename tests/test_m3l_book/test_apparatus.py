@@ -138,6 +138,13 @@ def test_each_equation_leads_to_a_function_and_a_test_and_each_function_to_its_e
     assert cited and cited <= {row["function"] for row in rows}
 
 
+def test_an_equation_that_a_build_lacks_is_not_referred_to():
+    book = new_notebook(cells=[new_markdown_cell("$$\nx\n$$ (jsd)\n\nand so on")])
+    assert generated.labels([book]) == {"jsd"}
+    text = generated.equations(BOOK / "equations.csv", generated.labels([book]))
+    assert "{eq}`jsd`" in text and "{eq}`margin`" not in text and "| 01-data |" in text
+
+
 def test_an_empty_field_of_the_equations_is_named(tmp_path):
     head = "label,source,what,function,test\n"
     (tmp_path / "e.csv").write_text(head + ",a,b,,t::t\n", encoding="utf-8")
