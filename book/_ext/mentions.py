@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 from docutils import nodes
-from terms import plain
+from terms import APART, plain
 
 MENTION = re.compile(r"\b(Figure|Table)\s(\d+)\.(\d+)\b")
+# tables of the prose name others; computed ones are HTML, which is not looked into
+ELSEWHERE = tuple(kind for kind in APART if kind not in (nodes.table, nodes.emphasis))
 ANCHOR = re.compile(r'id=\\"((?:figure|table)-\d+-\d+)\\"')
 
 
@@ -21,7 +23,7 @@ def read(app):
 
 def link(app, doctree):
     page = app.env.docname
-    for text in [node for node in doctree.findall(nodes.Text) if plain(node)]:
+    for text in [node for node in doctree.findall(nodes.Text) if plain(node, ELSEWHERE)]:
         pieces, end = [], 0
         for match in MENTION.finditer(text):
             anchor = f"{match[1].lower()}-{match[2]}-{match[3]}"

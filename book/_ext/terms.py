@@ -29,12 +29,12 @@ def words(term):
     return re.compile(rf"(?<![\w-]){escaped}(e?s)?(?![\w-])", re.IGNORECASE if free else 0)
 
 
-def plain(node):
-    """Whether a text is prose of the page."""
+def plain(node, apart=APART):
+    """Whether a text is prose of the page, and in nothing that is set ``apart``."""
     parent = node.parent
     while parent is not None:
         computed = isinstance(parent, nodes.Element) and COMPUTED & set(parent.get("classes", []))
-        if isinstance(parent, APART) or computed:
+        if isinstance(parent, apart) or computed:
             return False
         parent = parent.parent
     return True

@@ -207,6 +207,9 @@ def test_the_twelve_commands_of_the_cookbook_do_what_they_say(workshop):
         for i in range(30)
     )
     (workshop / "my.csv").write_text(table, encoding="utf-8")
+    who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for git in (["init", "-q"], [*who, "commit", "-q", "--allow-empty", "-m", "a copy"]):
+        subprocess.run(["git", *git], cwd=workshop, check=True)
     folder = os.path.dirname(sys.executable)
     environment = os.environ | {
         "PYTHONPATH": str(workshop),
