@@ -37,7 +37,7 @@ def test_pages_open_in_a_browser_without_a_network_and_without_complaint(
                 else []
             )
             if faults:
-                wrong[path.name] = faults
+                wrong[str(path.relative_to(book))] = faults
     assert not wrong and formulas > 10
 
 
