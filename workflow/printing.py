@@ -21,8 +21,9 @@ FOOT = (
     '<span class="pageNumber"></span></div>'
 )
 MARGINS = {"top": "18mm", "bottom": "18mm", "left": "17mm", "right": "17mm"}
+# on paper a page's provenance is without its lists of runs
+BOOK = ".admonition.provenance .admonition.provenance { display: none; }"
 # a report of four pages has no list of its own contents and no folds
-BOOK = ".admonition.provenance .admonition.provenance { display: none; }"  # lists of runs
 REPORT = "#jb-print-docs-body #jb-print-toc, .admonition.provenance { display: none; }"
 # MathJax, where there is one, has set its last equation
 SET = "window.MathJax && MathJax.startup ? MathJax.startup.promise.then(() => true) : true"
