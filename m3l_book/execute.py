@@ -21,6 +21,8 @@ from .chapter import project_root
 from .figures import captions
 from .values import NotYAML, read_value
 
+PATIENCE = 10**9  # seconds for a kernel to start: one that has died is noticed at once
+
 
 class KernelEnded(M3LError, RuntimeError):
     """The process that ran a chapter's cells ended before they did."""
@@ -115,6 +117,8 @@ def execute(chapter: str | Path, output: str | Path, parameters: dict) -> float:
                     progress_bar=False,
                     log_output=False,
                     cwd=root,
+                    start_timeout=PATIENCE,
+                    iopub_timeout=600,  # then the page goes on, perhaps without an output
                     extra_arguments=["--IPKernelApp.log_level=50"],
                 )
             os.replace(scratch, temporary)
@@ -167,11 +171,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\n--parameters {options.parameters!r} is not JSON: {error}", file=sys.stderr)
         return 1
     except papermill.PapermillExecutionError as error:
-        print(
-            f"\n{options.chapter} failed in cell {error.exec_count}: {error.ename}:"
-            f" {error.evalue}\nsee {options.output.with_suffix('.failed.ipynb')}",
-            file=sys.stderr,
-        )
+        where = f"{options.chapter} failed in cell {error.exec_count}"
+        what = f"{error.ename}: {' '.join(error.evalue.split())}"
+        failed = options.output.with_suffix(".failed.ipynb")
+        print(f"\n{where}: {what} (see {failed})", file=sys.stderr)
         return 1
     except (ParameterError, KernelEnded, FileNotFoundError) as error:
         print(f"\n{options.chapter}: {error}", file=sys.stderr)

@@ -1,13 +1,14 @@
-"""Build the book for a profile: ``python workflow/build.py laptop [TARGET ...] [--cores N] [--
+"""Build the book of a profile: ``python workflow/build.py laptop [TARGET ...] [--cores N] [--
 SNAKEMAKE OPTIONS]``.
 
-One build of the whole book at a time runs in a checkout. Several people may make run records at
-once, ``--runs 'vital-*'``: each run is claimed by one of them. Locks go with the process, so a
-killed build leaves none behind.
+Snakemake decides what has to be made and papermill executes the notebooks. One build at a time
+runs in a checkout; its lock goes with its process, so a killed build leaves none behind. A build
+that is told to end takes every process that it started with it.
 """
 
 import argparse
 import contextlib
+import ctypes
 import fcntl
 import fnmatch
 import json
@@ -20,6 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 from jsonschema import ValidationError
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
@@ -30,9 +32,15 @@ GPUS = Path("/proc/driver/nvidia/gpus")  # a folder for each that NVIDIA's drive
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "workflow"))
 import warm  # noqa: E402
+from progress import REPORT, TIMES  # noqa: E402
 
 from m3l.errors import M3LError  # noqa: E402
-from m3l.files import TEMPORARY, atomic  # noqa: E402
+from m3l.files import TEMPORARY, atomic, read_json  # noqa: E402
+from m3l_book.apparatus.times import (  # noqa: E402
+    record_seconds,
+    recorded_seconds,
+    slow_steps,
+)
 from m3l_book.records import planning  # noqa: E402
 from m3l_book.values import NotYAML, read_yaml  # noqa: E402
 
@@ -50,12 +58,12 @@ class Busy(Refused):
 
 
 def profiles() -> list[str]:
-    """The names of the profiles there are."""
+    """Return the names of the profiles that there are."""
     return sorted(path.stem for path in (ROOT / "workflow" / "profiles").glob("*.yaml"))
 
 
 def read_profile(name: str) -> dict:
-    """A profile's YAML.
+    """Read a profile's YAML.
 
     Raises
     ------
@@ -83,7 +91,7 @@ def read_profile(name: str) -> dict:
 
 
 def _reason(error: WorkflowError) -> str:
-    """What a profile's schema says is wrong, and where."""
+    """Say what is wrong with a profile's form, and where."""
     cause = error.__context__
     if not isinstance(cause, ValidationError):
         return str(error)
@@ -91,39 +99,61 @@ def _reason(error: WorkflowError) -> str:
     return f"{where}: {cause.message}" if where else cause.message
 
 
-def sweep(profile: str, older_than: float = 3600) -> None:
-    """Remove what killed processes left half-written: `atomic`'s temporaries, an hour old."""
-    folders = [
-        f"data/{profile}",
-        f"runs/{profile}",
-        f"build/{profile}/pages",
-        f"build/{profile}/runs",
-    ]
-    for folder in folders:
+def sweep(profile: str) -> None:
+    """Remove what killed processes left half-written.
+
+    The build holds the lock, so nothing else is being written there.
+    """
+    for folder in (f"data/{profile}", f"runs/{profile}", f"build/{profile}"):
         for path in list((ROOT / folder).glob(f"**/.*{TEMPORARY}*")):
-            if path.exists() and time.time() - path.stat().st_mtime > older_than:
+            if path.exists():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @contextlib.contextmanager
-def locked(path: Path, shared: bool = False, wait: bool = False):
+def locked(path: Path):
     """Hold the lock of a file; `BlockingIOError`, with who holds it as its text, if another process
-    does and ``wait`` is not set.
+    does.
+
+    Snakemake's own lock would outlive a killed build, and would have to be removed by hand.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+", encoding="utf-8") as file:
         try:
-            fcntl.flock(
-                file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
-            )
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             raise BlockingIOError(file.read().strip() or "?") from None
-        if not shared:
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {os.uname().nodename}")
-            file.flush()
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {os.uname().nodename}")
+        file.flush()
         yield
+
+
+@contextlib.contextmanager
+def ending_with_its_processes():
+    """End every process that was started within the block, however it ends.
+
+    On Linux a process whose parent has ended becomes this one's child (PR_SET_CHILD_SUBREAPER), so
+    that none is missed. Elsewhere those that can be found from here are ended.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(36, 1)
+    before = set(psutil.Process().children())
+    try:
+        yield
+    finally:
+        for end in (psutil.Process.terminate, psutil.Process.kill):
+            started = set(psutil.Process().children(recursive=True)) - before
+            for process in started:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    end(process)
+            psutil.wait_procs(started, timeout=2)
+        while started := set(psutil.Process().children(recursive=True)) - before:
+            for process in started:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(started, timeout=1)
 
 
 @contextlib.contextmanager
@@ -151,19 +181,21 @@ def server():
 
 
 def environment() -> dict[str, str]:
+    """Return the environment that Snakemake and its jobs run in."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
+    places = f"{ROOT}{os.pathsep}{ROOT / 'workflow'}"
+    return os.environ | {"PATH": path, "PYTHONPATH": places, "PYTHONHASHSEED": "0"}
 
 
 def cards() -> list[str]:
-    """Snakemake's limit where this machine has a GPU: jobs take the first, one at a time."""
+    """Return Snakemake's limit where this machine has a GPU: jobs take it one at a time."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return ["--resources", "gpu=1"] if any(GPUS.glob("*")) and not hidden else []
 
 
 def configuration(profile: dict) -> str:
-    """The file from which Snakemake takes a profile: as JSON, since in the YAML that it reads the
-    language ``no`` is false.
+    """Write the file from which Snakemake takes a profile: as JSON, since in the YAML that it reads
+    the language ``no`` is false.
     """
     path = ROOT / "build" / profile["profile"] / "profile.json"
     with atomic(path) as temporary:
@@ -171,81 +203,57 @@ def configuration(profile: dict) -> str:
     return str(path.relative_to(ROOT))
 
 
-def snakemake(config: str, targets: list[str], options: list[str], more: dict[str, str]) -> int:
-    """Run Snakemake for targets with a configuration; its exit status."""
-    command = [
-        *(
-            sys.executable,
-            "-m",
-            "snakemake",
-            *targets,
-            "--snakefile",
-            "workflow/Snakefile",
-            "--configfile",
-            config,
-        ),
-        *("--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules"),
-        # its scheduler looks again once a timespan for every job that has ended: at the 1 s that is
-        # its default, a third of a core after a hundred jobs
-        *("--max-jobs-per-timespan", "500/5s", *options),
-    ]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment() | more)
-    try:
-        return process.wait()
-    except (
-        BaseException
-    ):  # interrupted or told to end: so are its jobs, and what they were making is made again
-        process.terminate()
-        process.wait()
-        raise
+def report_file(profile: str) -> Path:
+    """Return where a build keeps what it did: steps done, with their seconds, and steps failed."""
+    return ROOT / "build" / profile / "report.json"
 
 
-def show_failures(profile: str, since: float) -> None:
-    """Print the logs of the jobs that failed elsewhere, on a cluster's nodes, since a time; here
-    they have shown them themselves.
-    """
-    for log in sorted((ROOT / "build" / profile / "logs").glob("*.txt")):
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        if log.stat().st_mtime >= since and lines[-1:] == ["failed"]:
-            print(f"{log.relative_to(ROOT)}:", *lines[-20:-1], sep="\n    ", file=sys.stderr)
+def snakemake(
+    profile: str, config: str, targets: list[str], options: list[str], more: dict[str, str]
+) -> int:
+    """Run Snakemake for targets with a configuration; return its exit status."""
+    command = [sys.executable, "-m", "snakemake", *targets, "--snakefile", "workflow/Snakefile"]
+    command += ["--configfile", config, "--nolock", "--rerun-incomplete", "--keep-going"]
+    # its scheduler looks again once a timespan for every job that has ended: at the 1 s that is
+    # its default, a third of a core after a hundred jobs
+    command += ["--logger", "book", "--max-jobs-per-timespan", "500/5s", *options]
+    report_file(profile).unlink(missing_ok=True)
+    variables = environment() | more | {REPORT: str(report_file(profile))}
+    return subprocess.Popen(command, cwd=ROOT, env=variables).wait()
 
 
-def claim(
-    stack: contextlib.ExitStack, profile: str, plan: planning.Plan, patterns: list[str]
-) -> list[str]:
-    """The runs that match and are nobody else's now, locked; a student comes with its teacher."""
-    wanted = [
-        run for run in plan.runs if any(fnmatch.fnmatchcase(run, pattern) for pattern in patterns)
-    ]
-    if not wanted:
-        raise Refused(
-            f"--runs {' '.join(patterns)}: no run of the profile is called that; there are:"
-            f" {', '.join(list(plan.runs)[:8])}, …"
-        )
-    mine, others = [], {}
-    for run in [
-        r
-        for name in wanted
-        for r in (*([plan.runs[name]["teacher"]] if "teacher" in plan.runs[name] else []), name)
-    ]:
-        teacher = plan.runs[run].get("teacher")
-        if run in mine or run in others:
-            continue
-        if teacher in others:
-            others[run] = f"its teacher {teacher} is being made by {others[teacher]}"
-            print(f"left out: {run}: {others[run]}", file=sys.stderr)
-            continue
-        try:
-            stack.enter_context(locked(ROOT / "runs" / profile / "locks" / run))
-            mine.append(run)
-        except BlockingIOError as holder:
-            others[run] = str(holder)
-            print(f"left out: {run}: {holder} is making it", file=sys.stderr)
-    return mine
+def reason_of(log: Path) -> str:
+    """Return what a failed step said last, in one line."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    silent = f"it ended without a word (killed, often for want of memory); see {log}"
+    return lines[-1] if lines else silent
+
+
+def say_what_failed(profile: str) -> None:
+    """Say what is done and kept, what the next build will do, and, last, why this one failed."""
+    if not report_file(profile).is_file():
+        return  # no step began, and Snakemake has said why
+    report = read_json(report_file(profile))
+    done, total = len(report["done"]), report["total"]
+    kept = f"{done} of {total} steps are done and kept; the next build makes the other"
+    print(f"{kept} {total - done} and goes on from there", file=sys.stderr)
+    for name, log in report["failed"].items():
+        print(f"{name} failed: {reason_of(ROOT / log)}", file=sys.stderr)
+
+
+def say_what_was_slow(profile: str) -> None:
+    """Name the steps that took long for this machine, in one line."""
+    done = read_json(report_file(profile))["done"] if report_file(profile).is_file() else {}
+    taken = {step: seconds for step, (_, seconds) in done.items()}
+    slow = slow_steps(taken, recorded_seconds(ROOT / TIMES), profile)
+    if slow:
+        named = ", ".join(f"{step} {ratio:.0f} times" for step, ratio in slow.items())
+        print(f"longer than what is recorded, at this machine's speed: {named}")
 
 
 def parse(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """The command line, and what of it is Snakemake's."""
+    """Read the command line: its options, and what of it is Snakemake's."""
     passed: list[str] = []
     if "--" in given:
         given, passed = given[: given.index("--")], given[given.index("--") + 1 :]
@@ -256,21 +264,18 @@ def parse(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("profile")
     parser.add_argument("--cores", default="all")
     parser.add_argument("--dry-run", action="store_true", help="say what would run and why")
-    add = "a point of a chapter's figure to add for good, as 10-topic-numbers '{topics: 75}'"
-    parser.add_argument("--add", nargs=2, metavar=("CHAPTER", "POINT"), help=add)
-    runs = "make the records of these runs alone; others may make other runs at the same time"
+    runs = "make the records of these runs alone, and no page"
     parser.add_argument("--runs", nargs="+", metavar="PATTERN", help=runs)
     keep = "make nothing; keep what the runs that are there measured, in data/results/PROFILE"
     parser.add_argument("--record", action="store_true", help=keep)
+    times = f"keep the seconds that the steps of this build take, in {TIMES}"
+    parser.add_argument("--times", action="store_true", help=times)
     parser.add_argument("targets", nargs="*", help="files to make, by default the HTML book")
-    options = parser.parse_args(given)
-    if options.add and options.dry_run:
-        parser.error("--add keeps the point for good: not with --dry-run")
-    return options, passed
+    return parser.parse_args(given), passed
 
 
 def record(profile: str, plan: planning.Plan, records: Path) -> int:
-    """Keep what the runs of a profile measured with the project; says which are missing."""
+    """Keep what the runs of a profile measured with the project; say which are missing."""
     from m3l_book import recorded
     from m3l_book.records.collection import Collection
 
@@ -287,43 +292,49 @@ def record(profile: str, plan: planning.Plan, records: Path) -> int:
     return 0
 
 
+def chosen_runs(profile: str, plan: planning.Plan, patterns: list[str]) -> list[str]:
+    """Return the records of the runs that match; a student's teacher is made with it."""
+    chosen = [run for run in plan.runs if any(fnmatch.fnmatchcase(run, p) for p in patterns)]
+    if not chosen:
+        raise Refused(
+            f"--runs {' '.join(patterns)}: no run of the profile is called that; there are:"
+            f" {', '.join(list(plan.runs)[:8])}, …"
+        )
+    return [f"runs/{profile}/{run}/metrics.json" for run in chosen]
+
+
 def make(options: argparse.Namespace, passed: list[str], elsewhere: bool) -> int:
-    """Make what is asked for, under the locks that it needs; the exit status."""
-    profile, records = read_profile(options.profile), ROOT / "runs" / options.profile
-    if options.add:
-        planning.add_point(profile, records, options.add[0], read_yaml(options.add[1]))
-    plan = planning.make_plan(profile, planning.added_points(records))
+    """Make what is asked for, under the lock; return the exit status."""
+    profile, name = read_profile(options.profile), options.profile
+    plan, records = planning.make_plan(profile), ROOT / "runs" / name
     if options.record:
-        return record(options.profile, plan, records)
+        return record(name, plan, records)
+    targets = chosen_runs(name, plan, options.runs) if options.runs else options.targets
     flags = ["--cores", options.cores, *([] if elsewhere else cards()), *passed]
     flags += ["--dry-run"] if options.dry_run else []
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(locked(ROOT / "build" / "lock", shared=bool(options.runs)))
+            stack.enter_context(locked(ROOT / "build" / "lock"))
         except BlockingIOError as holder:
             message = f"another build ({holder}) is running in {ROOT}; wait for it to end"
             raise Busy(message) from None
         more, config = {}, configuration(profile)
+        stack.enter_context(ending_with_its_processes())
         if not options.dry_run:
-            sweep(options.profile)
+            sweep(name)
             more = {} if elsewhere else stack.enter_context(server())
-        if not options.runs:
-            return snakemake(config, options.targets, flags, more)
-        mine = claim(stack, options.profile, plan, options.runs)
-        with locked(records / "locks" / "data", wait=True):
-            code = snakemake(config, ["embeddings"], flags, more)
-        targets = [f"runs/{options.profile}/{run}/metrics.json" for run in mine]
-        if code == 0 and targets:
-            rules = ["--allowed-rules", "train", "speed"]
-            code = snakemake(config, targets, [*rules, *flags], more)
-        return code
+        return snakemake(name, config, targets, flags, more)
+
+
+def _end(number: int, _) -> None:
+    raise KeyboardInterrupt
 
 
 def main(arguments: list[str] | None = None) -> int:
     options, passed = parse(list(sys.argv[1:] if arguments is None else arguments))
     executors = ("--executor", "--profile", "--workflow-profile")
-    begun, elsewhere = time.time(), any(o.split("=")[0] in executors for o in passed)
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    elsewhere = any(o.split("=")[0] in executors for o in passed)
+    signal.signal(signal.SIGTERM, _end)
     try:
         code = make(options, passed, elsewhere)
     except (Refused, M3LError, NotYAML, OSError) as error:
@@ -332,10 +343,13 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130
-    if code and elsewhere:
-        show_failures(options.profile, begun)
-    other = options.dry_run or options.targets or options.runs or options.record
-    if code == 0 and not other:
+    if code:
+        say_what_failed(options.profile)
+    elif not (options.dry_run or options.targets or options.runs or options.record):
+        say_what_was_slow(options.profile)
+        if options.times:
+            done = read_json(report_file(options.profile))["done"]
+            record_seconds(ROOT / TIMES, options.profile, done)
         print(f"the book: build/{options.profile}/html/index.html")
     return code
 

@@ -37,11 +37,11 @@ def print_page(page: Path, output: Path, style: str = "", **options: object) -> 
     if program is None:
         raise FileNotFoundError("no chromium on this machine; on Debian, apt-get install chromium")
     with sync_playwright() as driver, atomic(output) as temporary:
-        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"], timeout=0)
         context = browser.new_context(offline=True, color_scheme="light")
         opened = context.new_page()
-        opened.goto(page.as_uri(), wait_until="load", timeout=300_000)
-        opened.wait_for_function(SET, timeout=300_000)
+        opened.goto(page.as_uri(), wait_until="load", timeout=0)
+        opened.wait_for_function(SET, timeout=0)
         opened.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
         opened.add_style_tag(content=style or "/* none */")
         opened.pdf(path=str(temporary), print_background=True, **options)

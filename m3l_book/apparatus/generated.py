@@ -14,7 +14,7 @@ import papermill
 
 from m3l.errors import DataError, require
 
-from .minutes import seconds_taken
+from .times import SLOW, seconds_taken, slow_steps
 
 MEASURES = ("ranking", "divergence", "coherence", "uncertainty", "spaces", "assessment")
 METHOD = (
@@ -110,24 +110,27 @@ def status(
     profile: str,
     pages: Mapping[str, nbformat.NotebookNode],
     runs: Mapping[str, nbformat.NotebookNode],
-    declared: Mapping[str, Mapping[str, int]],
+    recorded: Mapping[str, Mapping],
 ) -> str:
-    """The page of what the build executed: seconds, what was declared, warnings."""
+    """Write the page of what the build executed: seconds, what is recorded of them, warnings."""
+    seconds = {page: seconds_taken(notebook) for page, notebook in pages.items()}
+    taken = {page: value for page, value in seconds.items() if value is not None}
     rows = []
     for page, notebook in pages.items():
-        seconds = seconds_taken(notebook)
-        took = "not executed" if seconds is None else f"{seconds:,.1f}"
-        minutes = declared.get(page, {}).get(profile, "–")
-        rows.append((f"{{doc}}`{page}`", took, minutes, warnings_in(notebook)))
-    taken = [seconds_taken(notebook) or 0.0 for notebook in runs.values()]
+        took = f"{taken[page]:,.1f}" if page in taken else "not executed"
+        usual = recorded.get(page, {}).get(profile) or "–"
+        rows.append((f"{{doc}}`{page}`", took, usual, warnings_in(notebook)))
+    slow = ", ".join(f"{{doc}}`{page}`" for page in slow_steps(taken, recorded, profile))
+    computed = sum(seconds_taken(notebook) or 0.0 for notebook in runs.values())
     noisy = [name for name, notebook in runs.items() if warnings_in(notebook)]
     lines = [
-        f"# Status of this build\n\nProfile `{profile}`. A page that takes more than three times",
-        "what is declared of it fails the build.",
+        f"# Status of this build\n\nProfile `{profile}`. Seconds are recorded on two cores without",
+        f"a GPU. Pages that took more than {SLOW} times as long as recorded, after division by",
+        f"the median ratio of all pages, which is this machine's speed: {slow or 'none'}.",
         "",
-        table(("page", "seconds", "minutes declared, at most", "warnings"), rows),
+        table(("page", "seconds", "seconds recorded", "warnings"), rows),
         "",
-        f"Beside the pages {len(runs)} runs were executed, in {sum(taken):,.0f} s of computation;",
+        f"Beside the pages {len(runs)} runs were executed, in {computed:,.0f} s of computation;",
         f"{len(noisy) or 'none'} of them printed a warning" + (":" if noisy else "."),
         ", ".join(f"`{name}`" for name in noisy[:10]) + ("." if noisy else ""),
     ]

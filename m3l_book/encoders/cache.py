@@ -17,6 +17,8 @@ from m3l.progress import progress_bar
 
 from .encoder import Encoder
 
+PATIENCE = 86_400  # seconds for another process to end its writing, which takes moments
+
 
 def encode(
     encoder: Encoder,
@@ -51,7 +53,7 @@ def encode(
     path = Path(cache) / f"{encoder.name.replace(os.sep, '_').strip('._')}.sqlite"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with contextlib.closing(sqlite3.connect(path, timeout=600)) as database:
+        with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE)) as database:
             _prepare(database)
             vectors = _lookup(database, set(keys), path)
             missing = {k: item for k, item in zip(keys, items, strict=True) if k not in vectors}
@@ -107,20 +109,19 @@ def _store(database: sqlite3.Connection, vectors: dict[str, np.ndarray]) -> None
         database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
 
 
-def _prepare(database: sqlite3.Connection, seconds: float = 600) -> None:
+def _prepare(database: sqlite3.Connection) -> None:
     """Make the table, with a journal that works on network folders too.
 
     SQLite's write-ahead log needs memory that all writers share, which machines of a cluster do not
     (SQLite, "Write-Ahead Logging"); the rollback journal needs locks alone. SQLite does not wait
     for a lock when the journal changes, whatever its timeout says, so the wait is here.
     """
-    end = time.monotonic() + seconds
     while True:
         try:
             database.execute("PRAGMA journal_mode=TRUNCATE")
             break
         except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > end:
+            if "locked" not in str(error):
                 raise
             time.sleep(0.02)
     database.execute(

@@ -114,7 +114,7 @@ def _hub_answers() -> bool:
         return True
     hub = urlsplit(ENDPOINT)
     try:
-        socket.create_connection((hub.hostname, hub.port or 443), timeout=5).close()
+        socket.create_connection((hub.hostname, hub.port or 443), timeout=20).close()
     except OSError:
         return False
     return True

@@ -1,8 +1,8 @@
 """``m3l-book``: a table looked at, and a book made of it."""
 
 import argparse
+import os
 import re
-import subprocess
 import sys
 import unicodedata
 from pathlib import Path
@@ -220,13 +220,10 @@ def make_book(options: argparse.Namespace) -> int:
     print(f"profile: {path.relative_to(ROOT)}{kept}")
     if options.profile_only:
         return 0
+    sys.stdout.flush()
     build = [sys.executable, str(ROOT / "workflow" / "build.py"), profile["profile"]]
-    process = subprocess.Popen([*build, "--cores", options.cores], cwd=ROOT)
-    try:
-        return process.wait()
-    except KeyboardInterrupt:  # the build was told too, and ends its jobs
-        process.wait()
-        raise
+    os.chdir(ROOT)
+    os.execv(sys.executable, [*build, "--cores", options.cores])  # becomes the build
 
 
 def main(arguments: list[str] | None = None) -> int:

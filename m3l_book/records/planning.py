@@ -1,19 +1,16 @@
 """Which runs a profile asks for: its list of runs, one a seed, and grids that vary some of them.
 
 A *point* is a change, ``{topics: 25}``, made to each run that its grid is ``of``. A point that
-changes nothing is that run itself, which then stands for the point's variant too. Points added from
-the command line are kept beside the run records.
+changes nothing is that run itself, which then stands for the point's variant too.
 """
 
 import fnmatch
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from m3l.errors import DataError, ParameterError, require
-from m3l.files import read_json, write_json
 
 # of an entry of a profile's runs, not of the chapter that makes them
 OWN_FIELDS = ("name", "seeds", "chapter")
@@ -50,33 +47,8 @@ class Plan:
         return every
 
 
-def points_file(runs: str | Path) -> Path:
-    """Where points that were added from the command line are kept, beside the run records."""
-    return Path(runs) / "points.json"
-
-
-def added_points(runs: str | Path) -> list[dict]:
-    """The points that were added, each with ``chapter`` and ``point``."""
-    return read_json(points_file(runs)) if points_file(runs).exists() else []
-
-
-def add_point(profile: Mapping, runs: str | Path, chapter: str, point: Mapping) -> None:
-    """Add a point to the grids of a chapter and keep it.
-
-    Raises
-    ------
-    ParameterError
-        No grid of the chapter can take it.
-    """
-    entries = added_points(runs)
-    if {"chapter": chapter, "point": dict(point)} not in entries:
-        entries.append({"chapter": chapter, "point": dict(point)})
-    make_plan(profile, entries)  # refuses what cannot be
-    write_json(points_file(runs), entries)
-
-
-def make_plan(profile: Mapping, added: Sequence[Mapping] = ()) -> Plan:
-    """The runs of a profile, as read from its YAML, with the ``added`` points.
+def make_plan(profile: Mapping) -> Plan:
+    """List the runs of a profile, as read from its YAML.
 
     The form of a profile is checked by ``workflow/profile.schema.yaml``; here it is what it names.
 
@@ -94,8 +66,6 @@ def make_plan(profile: Mapping, added: Sequence[Mapping] = ()) -> Plan:
             _add_run(plan, run["name"], run, seed)
     plan.shown["main"] = list(plan.runs)
     grids = [_with_run_names(grid, profile, base) for grid in profile.get("grids", [])]
-    for entry in added:
-        _take_point(grids, entry["chapter"], entry["point"])
     for grid in grids:
         for point in grid["points"]:
             for name in grid["of"]:
@@ -120,55 +90,12 @@ def _with_run_names(grid: Mapping, profile: Mapping, base: Mapping) -> dict:
         require(bool(matching), f"{where}: of={pattern!r} names no run of the profile; {known}")
         names |= dict.fromkeys(matching)
     points = [dict(point) for point in grid["points"]]
-    return {
-        "name": "",
-        "variant": {},
-        "more_seeds": [],
-        **grid,
-        "of": list(names),
-        "points": points,
-    }
-
-
-def _take_point(grids: list[dict], chapter: str, point: Mapping) -> None:
-    """Add a point to those grids of a chapter whose points change the same parameters.
-
-    ``{seeds: [3]}`` gives all of them more seeds.
-    """
-    there = [grid for grid in grids if grid["chapter"] == chapter]
-    others = ", ".join(sorted({grid["chapter"] for grid in grids})) or "none"
-    require(bool(there), f"chapter={chapter!r} has no grid in this profile; there are: {others}")
-    if set(point) == {"seeds"}:
-        seeds = point["seeds"]
-        whole = isinstance(seeds, list) and all(isinstance(s, int) and s >= 0 for s in seeds)
-        require(whole, f"seeds={seeds!r}: expected a list of integers")
-        for grid in there:
-            grid["more_seeds"] = [*grid["more_seeds"], *seeds]
-        return
-    fitting = [grid for grid in there if _changed(point) == _changed(grid["points"][0])]
-    changes = dict.fromkeys(" and ".join(sorted(_changed(grid["points"][0]))) for grid in there)
-    change = f"the grids of {chapter} change {' or '.join(changes)}, or seeds"
-    require(bool(fitting), f"point={json.dumps(point)}: {change}")
-    for key, like in fitting[0]["points"][0].items():
-        value = point.get(key, like)
-        expected = f"expected {type(like).__name__}, as {json.dumps(like)}"
-        require(type(value) is type(like), f"{key}={value!r}: {expected}")
-    for grid in fitting:
-        if point not in grid["points"]:
-            grid["points"].append(dict(point))
+    return {"name": "", "variant": {}, **grid, "of": list(names), "points": points}
 
 
 def _changes(point: Mapping) -> dict:
     """The parameters that a point sets."""
     return {key: value for key, value in point.items() if key not in POINT_FIELDS}
-
-
-def _changed(point: Mapping) -> set[str]:
-    """Their names; of one that is set for each view, with the views."""
-    return {
-        f"{key} of {', '.join(value)}" if isinstance(value, Mapping) else key
-        for key, value in _changes(point).items()
-    }
 
 
 def _add_point_runs(plan: Plan, grid: Mapping, point: Mapping, name: str, base: Mapping) -> None:
@@ -187,7 +114,7 @@ def _add_point_runs(plan: Plan, grid: Mapping, point: Mapping, name: str, base: 
     shown = plan.shown.setdefault(grid["chapter"], [])
     variants = plan.variants.setdefault(grid["chapter"], {})
     own_seeds = run["seeds"] if itself else grid.get("seeds", run["seeds"])
-    for seed in dict.fromkeys([*own_seeds, *grid["more_seeds"]]):
+    for seed in own_seeds:
         if itself:
             whole = _add_run(plan, name, run, seed)
         else:

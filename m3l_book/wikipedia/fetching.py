@@ -25,6 +25,7 @@ from m3l.progress import progress_bar
 
 MIRROR, AGENT = "M3L_BOOK_MIRROR", "M3L_BOOK_USER_AGENT"
 BLOCK = 1 << 16
+SILENCE = 60, 600  # seconds without a connection, or without a byte, after which it is asked again
 ATTEMPTS = 7
 LONGEST_WAIT = 120.0
 AGAIN = {408, 425, 429, 500, 502, 503, 504}
@@ -56,7 +57,7 @@ def mirrored(url: str) -> str:
 def _sums_of(mirror: str) -> dict[str, str]:
     """The checksums that a mirror states, by ``<host>/<path>``; none if it states none."""
     try:
-        response = _session().get(f"{mirror.rstrip('/')}/SHA256SUMS", timeout=(10, 60))
+        response = _session().get(f"{mirror.rstrip('/')}/SHA256SUMS", timeout=SILENCE)
     except requests.RequestException as error:
         raise Unreachable(f"{mirror}: {_short(error)}") from error
     found = re.findall(r"^([0-9a-f]{64}) [ *](?:\./)?(.+)$", response.text, re.M)
@@ -212,7 +213,7 @@ def _seconds(after: str | None) -> float | None:
 
 
 def _whole(url: str, most: int) -> bytes:
-    with _session().get(mirrored(url), stream=True, timeout=(10, 60)) as response:
+    with _session().get(mirrored(url), stream=True, timeout=SILENCE) as response:
         _checked(url, response)
         data = bytearray()
         for block in response.iter_content(BLOCK):
@@ -242,7 +243,7 @@ def _more(url: str, part: Path) -> None:
     headers = {"Accept-Encoding": "identity"}
     if there and note.get("address") == url and note.get("tag"):
         headers |= {"Range": f"bytes={there}-", "If-Range": note["tag"]}
-    with _session().get(mirrored(url), headers=headers, stream=True, timeout=(10, 60)) as response:
+    with _session().get(mirrored(url), headers=headers, stream=True, timeout=SILENCE) as response:
         if response.status_code == 416:  # nothing is left, or the file is another
             part.unlink()
             raise _Later("the server has fewer bytes than came before")

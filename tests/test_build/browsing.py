@@ -19,6 +19,31 @@ FACTS = """() => ({
   formulas: document.querySelectorAll('.math').length})"""
 
 
+# resolves once the page has drawn thirty frames in which nothing changed, however long each took
+SETTLED = """() => new Promise((done) => {
+  let before = "", same = 0;
+  const state = () => {
+    const ranges = (window.Bokeh?.documents ?? []).flatMap((d) => d.is_idle
+      ? [...d._all_models.values()].filter((m) => m.type.endsWith("Range1d"))
+        .flatMap((m) => [m.start, m.end]) : [Math.random()]);
+    const root = document.documentElement;
+    const math = window.MathJax?.startup?.promise && !window.mathIsSet ? Math.random() : 0;
+    return JSON.stringify([scrollX, scrollY, root.scrollWidth, root.scrollHeight,
+      document.body.innerHTML.length, document.title, ranges, math]);
+  };
+  window.MathJax?.startup?.promise?.then(() => { window.mathIsSet = true; });
+  const look = () => {
+    const now = state();
+    same = now === before ? same + 1 : 0;
+    before = now;
+    if (same >= 30) done(); else requestAnimationFrame(() => setTimeout(look, 5));
+  };
+  look();
+})"""
+# minutes after which a browser that hangs is given up: a guard, which no slow machine reaches
+HANGING = 20 * 60_000
+
+
 @dataclass
 class Tab:
     """A page that is open, and what it complained of."""
@@ -57,6 +82,7 @@ def browser():
         actual = driver.chromium.launch(
             executable_path=chromium(),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+            timeout=HANGING,
         )
         yield actual
         actual.close()
@@ -80,6 +106,7 @@ def opened(
         has_touch=touch,
         is_mobile=touch,
     )
+    context.set_default_timeout(HANGING)
     tab = Tab(context.new_page())
     context.route(
         "http*://**",
@@ -102,6 +129,11 @@ def opened(
     tab.page.wait_for_load_state("load")
     yield tab
     context.close()
+
+
+def settle(page) -> None:
+    """Wait until nothing changes on a page any more."""
+    page.evaluate(SETTLED)
 
 
 def pixels(page, selector: str):
@@ -168,7 +200,7 @@ def drag(page, fingers, moves) -> None:
         )
         page.wait_for_timeout(16)
     hand.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    page.wait_for_timeout(500)
+    settle(page)
 
 
 def serious_faults(page, colours_alone=False):

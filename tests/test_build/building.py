@@ -1,5 +1,6 @@
 """Building the book of profile smoke in a copy of the project."""
 
+import ctypes
 import os
 import shutil
 import signal
@@ -16,13 +17,19 @@ CONTENTS = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8
 EVERY = ["index", *(entry["file"] for part in CONTENTS["parts"] for entry in part["chapters"])]
 
 
+def ends_with_the_tests():
+    """For ``preexec_fn``: the process is told to end when the one that runs tests has ended."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
 def build(folder, *arguments, **options):
     return subprocess.run(
         [sys.executable, "workflow/build.py", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=900,
+        preexec_fn=ends_with_the_tests,
         **options,
     )
 
@@ -59,9 +66,11 @@ def build_interrupted(folder):
     """Build the book of smoke; on the way, a build killed in its middle and given again."""
     command = [sys.executable, "workflow/build.py", "smoke"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    first = subprocess.Popen(command, cwd=folder, start_new_session=True, **quiet)
-    deadline, page = time.time() + 600, folder / "build/smoke/pages/02-encoders.ipynb"
-    while not page.exists() and first.poll() is None and time.time() < deadline:
+    first = subprocess.Popen(
+        command, cwd=folder, start_new_session=True, preexec_fn=ends_with_the_tests, **quiet
+    )
+    page = folder / "build/smoke/pages/02-encoders.ipynb"
+    while not page.exists() and first.poll() is None:
         time.sleep(0.5)
     second = build(folder, "smoke")
     assert second.returncode == 3 and "another build" in second.stderr, second.stderr

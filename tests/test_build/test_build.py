@@ -2,7 +2,7 @@
 
 import contextlib
 import importlib.util
-import os
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -46,11 +46,15 @@ def build(tmp_path, monkeypatch):
     monkeypatch.setattr(module.signal, "signal", lambda *_: None)
     (tmp_path / "workflow" / "profiles").mkdir(parents=True)
     (tmp_path / "workflow" / "profiles" / "mini.yaml").write_text(yaml.safe_dump(PROFILE))
+    (tmp_path / "book").mkdir()
+    (tmp_path / module.TIMES).write_text("step,rule,mini\n")
     module.asked = []
     monkeypatch.setattr(
         module,
         "snakemake",
-        lambda profile, targets, options, more: module.asked.append((targets, options, more)) or 0,
+        lambda _, config, targets, options, more: (
+            module.asked.append((targets, options, more)) or 0
+        ),
     )
     monkeypatch.setattr(module, "server", lambda: contextlib.nullcontext({"M3L_WARM": "here"}))
     return module
@@ -101,34 +105,11 @@ def test_jobs_take_turns_on_a_gpu_of_this_machine_and_a_cluster_sees_to_its_own(
 
 def test_runs_that_match_and_no_page(build):
     assert build.main(["mini", "--runs", "student-*"]) == 0
-    (first, _, _), (second, options, _) = build.asked
-    assert first == ["embeddings"] and options[:3] == ["--allowed-rules", "train", "speed"]
-    assert second == [
-        f"runs/mini/{run}/metrics.json"
-        for run in ("teacher-s0", "student-s0", "teacher-s1", "student-s1")
-    ], "a student comes with its teacher"
+    ((targets, _, _),) = build.asked
+    assert targets == [f"runs/mini/student-s{seed}/metrics.json" for seed in (0, 1)]
 
 
-def test_what_another_makes_is_left_out_and_named(build, capsys):
-    other = holder(build, build.ROOT / "runs/mini/locks/teacher-s1")
-    try:
-        assert build.main(["mini", "--runs", "*"]) == 0
-    finally:
-        other.kill()
-        other.wait()
-    made = [target.split("/")[2] for target in build.asked[-1][0]]
-    assert made == ["teacher-s0", "student-s0", "joint-s0", "joint-s1"]
-    printed = capsys.readouterr().err
-    assert (
-        f"left out: teacher-s1: process {other.pid} on " in printed
-        and f"left out: student-s1: its teacher teacher-s1 is being made by process {other.pid}"
-        in printed
-    )
-    assert build.main(["mini", "--runs", "*"]) == 0, "a lock goes with its process"
-    assert len(build.asked[-1][0]) == 6
-
-
-def test_a_whole_build_and_parts_keep_out_of_each_others_way(build, capsys):
+def test_one_build_at_a_time_runs_in_a_checkout(build, capsys):
     other = holder(build, build.ROOT / "build/lock")
     try:
         assert build.main(["mini"]) == 3 and build.main(["mini", "--runs", "*"]) == 3
@@ -136,8 +117,7 @@ def test_a_whole_build_and_parts_keep_out_of_each_others_way(build, capsys):
     finally:
         other.kill()
         other.wait()
-    with build.locked(build.ROOT / "build/lock", shared=True):  # somebody else's part
-        assert build.main(["mini"]) == 3 and build.main(["mini", "--runs", "joint-*"]) == 0
+    assert build.main(["mini"]) == 0, "a lock goes with its process"
 
 
 @pytest.mark.parametrize(
@@ -148,17 +128,11 @@ def test_a_whole_build_and_parts_keep_out_of_each_others_way(build, capsys):
             ["mini", "--runs", "nobody-*"],
             "no run of the profile is called that; there are: teacher-s0",
         ),
-        (
-            ["mini", "--add", "10-topic-numbers", "{epochs: 3}"],
-            "the grids of 10-topic-numbers change topics, or seeds",
-        ),
-        (["mini", "--add", "11-batch-sizes", "{batch_size: 3}"], "has no grid in this profile"),
-        (["mini", "--add", "10-topic-numbers", "{topics: ["], "expected"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_runs(build, capsys, arguments, message):
     assert build.main(arguments) == 2 and message in capsys.readouterr().err
-    assert build.asked == [] and not (build.ROOT / "runs/mini/points.json").exists()
+    assert build.asked == []
 
 
 def test_a_checkout_that_cannot_be_written_is_one_line(build, capsys, monkeypatch):
@@ -183,43 +157,51 @@ def test_an_interrupted_build_says_how_to_go_on_and_leaves_its_lock(build, capsy
         pass
 
 
-def test_an_added_point_is_kept_and_planned(build):
-    assert build.main(["mini", "--add", "10-topic-numbers", "{topics: 75}"]) == 0
-    assert build.main(["mini", "--runs", "joint-k75-*"]) == 0
-    assert [target.split("/")[2] for target in build.asked[-1][0]] == [
-        "joint-k75-s0",
-        "joint-k75-s1",
-    ]
-
-
 def test_a_profile_that_is_called_otherwise_is_refused(build, capsys):
     (build.ROOT / "workflow/profiles/copy.yaml").write_text(yaml.safe_dump(PROFILE))
     assert build.main(["copy"]) == 2 and "Write profile: copy" in capsys.readouterr().err
 
 
-def test_logs_of_what_failed_on_a_cluster_are_shown_and_no_other(build, capsys, monkeypatch):
-    logs = build.ROOT / "build/mini/logs"
-    logs.mkdir(parents=True)
+def test_what_is_kept_is_said_first_and_why_a_step_failed_last(build, capsys, monkeypatch):
+    folder = build.ROOT / "build/mini"
+    (folder / "logs").mkdir(parents=True)
 
     def fails(*_):
-        (logs / "joint-s0.txt").write_text("topics=1: expected 2 or more\nfailed\n")
-        (logs / "joint-s1.txt").write_text("only a warning\n")
+        (folder / "logs/joint-s0.txt").write_text("a warning\n\ntopics=1: expected 2 or more\n\n")
+        failed = {"joint-s0": "build/mini/logs/joint-s0.txt"}
+        report = {"total": 9, "done": {"data": ["data", 1.0]}, "failed": failed}
+        (folder / "report.json").write_text(json.dumps(report))
         return 1
 
-    (logs / "old.txt").write_text("of yesterday\nfailed\n")
-    os.utime(logs / "old.txt", (0, 0))
     monkeypatch.setattr(build, "snakemake", fails)
-    assert build.main(["mini", "--", "--workflow-profile", "workflow/slurm"]) == 1
-    printed = capsys.readouterr().err
+    assert build.main(["mini"]) == 1
+    first, last = capsys.readouterr().err.splitlines()
     assert (
-        "build/mini/logs/joint-s0.txt:" in printed
-        and "topics=1: expected 2 or more" in printed
-        and "warning" not in printed
-        and "yesterday" not in printed
+        first == "1 of 9 steps are done and kept; the next build makes the other 8 and goes on"
+        " from there"
     )
-    assert build.main(["mini"]) == 1 and "topics=1" not in capsys.readouterr().err, (
-        "a job here has shown its log itself"
-    )
+    assert last == "joint-s0 failed: topics=1: expected 2 or more"
+
+
+def test_a_slow_step_is_named_and_fails_nothing(build, capsys, monkeypatch):
+    recorded = {"a": 10, "b": 10, "c": 10, "d": 1}
+    rows = "".join(f"{step},page,{seconds}\n" for step, seconds in recorded.items())
+    (build.ROOT / build.TIMES).write_text(f"step,rule,mini\n{rows}")
+
+    def slow(*_):
+        done = {"a": 100.0, "b": 110.0, "c": 400.0, "d": 9.0, "new": 1000.0}
+        report = {"total": 5, "done": {k: ["page", v] for k, v in done.items()}, "failed": {}}
+        (build.ROOT / "build/mini/report.json").write_text(json.dumps(report))
+        return 0
+
+    monkeypatch.setattr(build, "snakemake", slow)
+    assert build.main(["mini", "--times"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "longer than what is recorded, at this machine's speed: c 4 times"
+    assert (build.ROOT / build.TIMES).read_text().splitlines()[1:3] == [
+        "a,page,100.0",
+        "b,page,110.0",
+    ]
 
 
 @pytest.mark.parametrize(

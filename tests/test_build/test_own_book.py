@@ -68,7 +68,6 @@ def mine(checkout, table, *more):
         env={k: v for k, v in os.environ.items() if k != "HOME"} | {"PYTHONPATH": str(checkout)},
         capture_output=True,
         text=True,
-        timeout=900,
     )
 
 
@@ -87,7 +86,7 @@ def test_every_sign_of_a_corpus_is_shown_as_itself_on_every_page(own_book, runni
     html, seen = own_book[0] / "build/nasty/html", set()
     for path in sorted(html.rglob("*.html")):
         with browsing.opened(running, path) as tab:
-            tab.page.wait_for_timeout(200)
+            browsing.settle(tab.page)
             assert tab.page.title() != "run", path
             assert not [fault for fault in tab.faults if "script error" in fault], path
             assert tab.page.locator("img[src=x], a[href^=javascript]").count() == 0, path
@@ -150,7 +149,6 @@ def test_the_same_command_again_makes_nothing_and_a_changed_table_is_seen(own_bo
         cwd=checkout,
         capture_output=True,
         text=True,
-        timeout=900,
     )
     assert result.returncode == 0, result.stderr[-3000:]
     assert card.read_text(encoding="utf-8") != before

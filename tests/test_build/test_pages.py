@@ -15,17 +15,8 @@ def test_pages_open_in_a_browser_without_a_network_and_without_complaint(
     wrong, formulas = {}, 0
     for path in all_pages(book, every=scheme == "light"):
         with browsing.opened(running, path, width, scheme) as tab:
-            if tab.page.locator(".math").count():
-                tab.page.wait_for_function(
-                    "() => document.querySelectorAll('mjx-container').length > 0", timeout=20_000
-                )
-            tab.page.wait_for_timeout(300)
+            browsing.settle(tab.page)
             facts = tab.page.evaluate(browsing.FACTS)
-            for _ in range(15):  # a busy machine is still laying the page out
-                if width > 360 or facts["wide"] <= 0:
-                    break
-                tab.page.wait_for_timeout(200)
-                facts = tab.page.evaluate(browsing.FACTS)
             formulas += facts["formulas"]
             faults = [*tab.faults, *(f"broken image {name}" for name in facts["broken"])]
             faults += (
@@ -59,7 +50,7 @@ def test_the_search_finds_words_of_chapters(book, running):
     import browsing
 
     with browsing.opened(running, book / "search.html", fragment="?q=divergence") as tab:
-        tab.page.wait_for_selector("#search-results li", timeout=20_000)
+        tab.page.wait_for_selector("#search-results li")
         assert (
             "retrieval"
             in " ".join(

@@ -21,7 +21,7 @@ def test_pages_are_accessible_to_those_who_cannot_see_them(book, running, width,
     ] + [(book / "topics/emoji-m3l-s0/index.html", state) for state in states]
     for path, fragment in visits:
         with browsing.opened(running, path, width, scheme, fragment) as tab:
-            tab.page.wait_for_timeout(500)
+            browsing.settle(tab.page)
             if serious := browsing.serious_faults(tab.page, colours_alone=scheme == "dark"):
                 wrong[f"{path.relative_to(book)}{fragment}"] = serious
     assert not wrong, json.dumps(wrong, indent=1)

@@ -17,9 +17,9 @@ def topic_space(book, running):
     @contextlib.contextmanager
     def open_space(**options):
         with browsing.opened(running, book / "09-topic-space.html", **options) as tab:
-            tab.page.wait_for_selector(".topic-space canvas", timeout=20_000)
+            tab.page.wait_for_selector(".topic-space canvas")
             tab.page.locator(".topic-space .bk-Figure").first.scroll_into_view_if_needed()
-            tab.page.wait_for_timeout(1000)
+            browsing.settle(tab.page)
             yield tab
             assert not tab.faults
 
@@ -31,18 +31,18 @@ def test_the_topic_space_is_drawn_and_a_chosen_item_shows_its_tuple(book, runnin
 
     with browsing.opened(running, book / "09-topic-space.html") as tab:
         page = tab.page
-        page.wait_for_selector(".topic-space canvas", timeout=20_000)
-        page.wait_for_timeout(1000)
+        page.wait_for_selector(".topic-space canvas")
+        browsing.settle(page)
         assert browsing.colours(page, ".topic-space .bk-Figure") >= 4, (
             "points of three colours on a ground"
         )
         field = page.locator(".topic-space input").first
         before = page.locator(".topic-space .bk-Figure").first.screenshot()
         field.press_sequentially("(en, ", delay=20)
-        page.locator(".topic-space .bk-menu.bk-below > *").first.wait_for(timeout=5000)
+        page.locator(".topic-space .bk-menu.bk-below > *").first.wait_for()
         field.press("ArrowDown")
         field.press("Enter")
-        page.wait_for_timeout(700)
+        browsing.settle(page)
         message = page.locator(".topic-space .bk-Div .bk-clearfix").last.inner_text()
         assert "Its tuple:" in message and "image:" in message and "topic" in message
         assert (
@@ -58,7 +58,7 @@ def test_a_mouse_moves_the_topic_space_and_its_wheel_the_page(topic_space):
         x, y = browsing.space_point(page, 0)
         page.mouse.move(x - 40, y)
         page.mouse.move(x, y, steps=4)
-        page.locator(".bk-tooltip-content").first.wait_for(timeout=5000)
+        page.locator(".bk-tooltip-content").first.wait_for()
         assert "topic" in page.locator(".bk-tooltip-content").first.inner_text()
         page.mouse.down()
         page.mouse.move(x + 90, y, steps=6)
@@ -68,12 +68,12 @@ def test_a_mouse_moves_the_topic_space_and_its_wheel_the_page(topic_space):
         page.keyboard.down("Control")
         page.mouse.wheel(0, -300)
         page.keyboard.up("Control")
-        page.wait_for_timeout(300)
+        browsing.settle(page)
         zoomed = browsing.space_state(page)
         assert zoomed["width"] < 0.95 * moved["width"]
         scrolled = page.evaluate("scrollY")
         page.mouse.wheel(0, -300)
-        page.wait_for_timeout(500)
+        browsing.settle(page)
         assert browsing.space_state(page) == zoomed and page.evaluate("scrollY") < scrolled, (
             "a wheel without Ctrl is for the page"
         )
@@ -87,7 +87,7 @@ def test_the_topic_space_is_used_by_keyboard(topic_space):
         box = page.locator(".topic-space input[type=checkbox]").nth(1)
         box.focus()
         page.keyboard.press("Space")
-        page.wait_for_timeout(300)
+        browsing.settle(page)
         state = browsing.space_state(page)
         assert state["visible"] == [True, False, True]
         button = page.get_by_title(re.compile("Zoom In", re.I)).first
@@ -96,7 +96,7 @@ def test_the_topic_space_is_used_by_keyboard(topic_space):
             if button.evaluate("e => e === e.getRootNode().activeElement"):
                 break
         page.keyboard.press("Enter")
-        page.wait_for_timeout(300)
+        browsing.settle(page)
         assert browsing.space_state(page)["width"] < 0.95 * state["width"]
 
 
@@ -107,7 +107,7 @@ def test_fingers_choose_and_zoom_in_the_topic_space_and_scroll_past_it(topic_spa
         page = tab.page
         x, y = browsing.space_point(page, 3)
         page.touchscreen.tap(x, y)
-        page.wait_for_timeout(500)
+        browsing.settle(page)
         assert sum(browsing.space_state(page)["chosen"]) >= 1
         assert "Its tuple:" in page.locator(".topic-space [role=status] .bk-clearfix").inner_text()
         before, scrolled, figure = (
@@ -137,6 +137,7 @@ def test_a_click_chooses_the_nearest_item_and_no_other(topic_space):
         for item in range(0, 30, 3):
             page.mouse.click(*browsing.space_point(page, item))
             page.wait_for_timeout(500)  # sooner would be a double click
+            browsing.settle(page)
             state = browsing.space_state(page)
             assert sum(state["chosen"]) == 1
             at, chosen = (
@@ -148,7 +149,7 @@ def test_a_click_chooses_the_nearest_item_and_no_other(topic_space):
             )
         box = page.locator(".topic-space .bk-Figure canvas").first.bounding_box()
         page.mouse.click(box["x"] + 3, box["y"] + 60)
-        page.wait_for_timeout(100)
+        browsing.settle(page)
         assert sum(browsing.space_state(page)["chosen"]) == 0, "beside all items, none"
 
 
@@ -163,7 +164,7 @@ def test_a_search_in_the_topic_space_says_what_it_found_and_shows_it(topic_space
         message = page.locator(".topic-space [role=status] .bk-clearfix")
         field.fill("<b>zzzz")
         field.press("Enter")
-        page.wait_for_timeout(200)
+        browsing.settle(page)
         assert "No item is called “<b>zzzz”" in message.inner_text()
         page.locator(".topic-space input[type=checkbox]").nth(1).uncheck()
         button = page.get_by_title(re.compile("Zoom In", re.I)).first
@@ -171,10 +172,10 @@ def test_a_search_in_the_topic_space_says_what_it_found_and_shows_it(topic_space
             button.click()
         field.fill("")
         field.press_sequentially("(de, ", delay=20)
-        page.locator(".topic-space .bk-menu.bk-below > *").first.wait_for(timeout=5000)
+        page.locator(".topic-space .bk-menu.bk-below > *").first.wait_for()
         field.press("ArrowDown")
         field.press("Enter")
-        page.wait_for_timeout(300)
+        browsing.settle(page)
         state = browsing.space_state(page)
         assert state["visible"] == [True, True, True] and state["chosen"] == [
             0,
@@ -198,7 +199,7 @@ def test_a_chosen_item_leads_to_its_page_in_the_topic_browser(topic_space):
             ".topic-space input[type=text], .topic-space .bk-AutocompleteInput input"
         ).first
         field.press_sequentially("(image, ", delay=20)
-        page.locator(".topic-space .bk-menu.bk-below > *").first.wait_for(timeout=5000)
+        page.locator(".topic-space .bk-menu.bk-below > *").first.wait_for()
         field.press("ArrowDown")
         field.press("Enter")
         page.get_by_role("link", name="Its topics and neighbours").click()

@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 import m3l
 from m3l.errors import DataError
 from m3l_book import execute
-from m3l_book.apparatus import generated, minutes, slides
+from m3l_book.apparatus import generated, slides, times
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
@@ -28,7 +28,7 @@ def prose(path):
     return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
 
 
-# openings and minutes
+# openings and seconds
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -43,35 +43,44 @@ def test_a_page_opens_with_what_one_can_do_after_it(path):
     assert not {"understand", "know", "learn", "appreciate"} & set(objectives)
 
 
-def test_minutes_are_declared_of_every_page_and_of_no_other():
-    declared = minutes.declared_minutes(BOOK / "minutes.csv")
-    assert set(declared) == {path.stem for path in NOTEBOOKS}
-    assert all({"smoke", "laptop", "full"} == set(row) for row in declared.values())
+def test_seconds_are_recorded_of_every_page():
+    recorded = times.recorded_seconds(BOOK / "seconds.csv")
+    for profile in ("smoke", "laptop"):
+        there = {step for step, row in recorded.items() if row[profile]}
+        assert {path.stem for path in NOTEBOOKS} <= there
 
 
 @pytest.mark.parametrize(
     "rows, message",
     [
-        ("a,1\na,2\n", "line 3: page 'a' stands there already"),
-        ("a,0\n", "line 2: smoke is '0', expected whole minutes, 1 or more"),
-        ("a,1.5\n", "line 2: smoke is '1.5'"),
-        ("a,\n", "line 2: smoke is ''"),
+        ("a,page,1\na,page,2\n", "line 3: step 'a' stands there already"),
+        ("a,page,soon\n", "line 2: smoke is 'soon', expected seconds"),
     ],
 )
-def test_minutes_that_are_none_are_named(tmp_path, rows, message):
-    (tmp_path / "m.csv").write_text("page,smoke\n" + rows, encoding="utf-8")
-    with pytest.raises(DataError, match=re.escape(message)):
-        minutes.declared_minutes(tmp_path / "m.csv")
+def test_seconds_that_are_none_are_named(tmp_path, rows, message):
+    (tmp_path / "s.csv").write_text(f"step,rule,smoke\n{rows}")
+    with pytest.raises(DataError, match=message):
+        times.recorded_seconds(tmp_path / "s.csv")
 
 
-def test_a_page_is_late_at_more_than_three_times_its_minutes():
-    declared = {"a": {"smoke": 1}, "b": {"smoke": 2}}
-    late = minutes.too_long({"a": 180.0, "b": 361.0, "other": 9e9}, declared, "smoke")
-    assert len(late) == 1 and late[0].startswith("b took 6.0 min, more than 3 times the 2 min")
-    assert minutes.too_long({"a": 9e9}, declared, "mine") == []
-    line = minutes.opening(declared["b"], 12.3)
-    assert line == "**To compute it.** At most 2 minutes in profile `smoke`. This build took 12 s."
-    assert minutes.opening({"smoke": 1}, None).endswith("At most 1 minute in profile `smoke`.")
+def test_seconds_are_recorded_by_profile(tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text("step,rule,smoke,laptop\na,page,1.0,\nold,page,5.0,\nb,page,1.0,7.0\n")
+    times.record_seconds(path, "smoke", {"a": ("page", 2.04), "new": ("train", 3.0)})
+    assert path.read_text() == (
+        "step,rule,smoke,laptop\na,page,2.0,\nb,page,,7.0\nnew,train,3.0,\n"
+    )
+    line = times.opening(times.recorded_seconds(path)["b"], 200.0)
+    expected = "**To compute it.** About 7 s in profile `laptop` on two cores."
+    assert line == f"{expected} This build took 3 minutes."
+
+
+def test_a_page_is_slow_by_this_machines_own_speed():
+    recorded = {name: {"smoke": 10.0} for name in "abcd"}
+    taken = {"a": 100.0, "b": 120.0, "c": 400.0, "unknown": 9e9}
+    assert times.slow_steps(taken, recorded, "smoke") == {"c": pytest.approx(400 / 120)}
+    assert times.slow_steps(taken, recorded, "mine") == {}
+    assert times.slow_steps({"a": 9.0, "b": 0.1, "c": 0.1}, recorded, "smoke") == {}
 
 
 # pages made from the code

@@ -1,6 +1,5 @@
 """What runs a profile and its grids ask for."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -93,37 +92,6 @@ def test_several_parameters_change_together_and_names_are_safe():
     assert actual.runs["joint-64-120-s0"]["epochs"] == 120
 
 
-def test_added_points_are_kept_and_added_once(tmp_path):
-    given = profile()
-    for _ in range(2):
-        planning.add_point(given, tmp_path, "08", {"topics": 75})
-    planning.add_point(given, tmp_path, "08", {"seeds": [7]})
-    assert len(json.loads((tmp_path / "points.json").read_text())) == 2
-    actual = planning.make_plan(given, planning.added_points(tmp_path))
-    assert {"joint-k75-s0", "joint-k75-s7", "joint-s7", "student-k25-s7"} <= set(actual.runs)
-    assert actual.runs["student-k75-s7"]["teacher"] == "teacher-k75-s7" and actual.variants["08"][
-        "joint-s7"
-    ] == [{"topics": "50"}]
-    assert planning.make_plan(given).runs.keys() < actual.runs.keys()
-
-
-@pytest.mark.parametrize(
-    "chapter, point, message",
-    [
-        ("09", {"topics": 75}, "chapter='09' has no grid in this profile; there are: 08"),
-        ("08", {"epochs": 3}, "the grids of 08 change"),
-        ("08", {"topics": 75, "epochs": 3}, "change topics, or seeds"),
-        ("08", {"topics": "many"}, "topics='many': expected int, as 25"),
-        ("08", {"seeds": 3}, "seeds=3: expected a list of integers"),
-        ("08", {"seeds": [-1]}, "expected a list of integers"),
-    ],
-)
-def test_a_point_that_no_grid_takes_is_refused_and_not_kept(tmp_path, chapter, point, message):
-    with pytest.raises(ParameterError, match=message):
-        planning.add_point(profile(), tmp_path, chapter, point)
-    assert not planning.points_file(tmp_path).exists()
-
-
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -189,18 +157,6 @@ def test_a_point_of_two_grids_is_run_once_and_has_both_names():
         == [{"batch_size": "64", "epochs": "60", "updates": "equal"}]
         and "joint-b64-s0" in actual.shown["09"]
     )
-
-
-def test_a_point_of_encoders_goes_to_grids_of_the_same_views(tmp_path):
-    given = profile(of=["joint"], points=[{"encoders": {"en": "a", "image": "b"}}], name="")
-    given["grids"].append(
-        {"chapter": "08", "of": ["teacher"], "points": [{"encoders": {"en": "a"}}]}
-    )
-    planning.add_point(given, tmp_path, "08", {"encoders": {"en": "x", "image": "y"}})
-    actual = planning.make_plan(given, planning.added_points(tmp_path))
-    assert "joint-x-y-s0" in actual.runs and "teacher-x-y-s0" not in actual.runs
-    with pytest.raises(ParameterError, match="encoders of en, image or encoders of en, or seeds"):
-        planning.add_point(given, tmp_path, "08", {"encoders": {"de": "x"}})
 
 
 def test_a_variant_that_two_grids_give_counts_once():
