@@ -8,10 +8,18 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # where the project is published; with it chapters have buttons for Binder and Colab
 export M3L_BOOK_REPOSITORY := $(REPOSITORY)
 
-.PHONY: book pdf slides report exercises test test-fast rehearsal lab bench lint serve clean
+.PHONY: book smoke chapter pdf slides report exercises test test-fast rehearsal lab bench lint serve clean
 
 book: $(VENV)/ready
 	$(RUN) workflow/build.py $(PROFILE)
+
+# the same on corpora of a few hundred articles
+smoke:
+	$(MAKE) book PROFILE=smoke
+
+# one page, from what is there: make chapter NAME=07-retrieval
+chapter: $(VENV)/ready
+	$(RUN) workflow/build.py $(PROFILE) --page $(NAME)
 
 # on paper, of the book that is built; needs Debian's chromium
 pdf: book

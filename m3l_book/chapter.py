@@ -68,7 +68,7 @@ def provenance(params: dict, **data) -> None:
     display(Markdown(provenance_text(params, data, environment(), time.perf_counter() - STARTED)))
 
 
-def provenance_text(params: dict, data: dict, versions: dict, seconds: float) -> str:
+def provenance_text(params: dict, data: dict, versions: dict, seconds: float | None = None) -> str:
     """The provenance of a page, as a folded Markdown block; long values are counted and folded."""
     short, long = {}, {}
     for name, value in params.items():
@@ -87,8 +87,9 @@ def provenance_text(params: dict, data: dict, versions: dict, seconds: float) ->
         "parameters": ", ".join(listed) or "none",
         "data": ", ".join(hashes) or "none",
         "versions": ", ".join(f"{name} {value}" for name, value in versions.items()),
-        "wall time": f"{seconds:.1f} s",
     }
+    if seconds is not None:
+        rows["wall time"] = f"{seconds:.1f} s"
     lines = "\n".join(f"- **{name}**: {value}" for name, value in rows.items())
     folds = "".join(
         f"\n::::{{admonition}} {name}\n:class: dropdown provenance\n\n"

@@ -42,6 +42,9 @@ def record(
         "encoders": dict.fromkeys(views, "x"),
         "train_views": list(trained),
         "teacher": teacher,
+        "topics": k,
+        "epochs": 10,
+        "batch_size": 32,
     }
     words = {
         v: [[f"{v}{j}" for j in range(10 * t, 10 * t + 10)] for t in range(k)]
@@ -59,6 +62,7 @@ def record(
             "diversity": dict.fromkeys(words, 1.0),
             "recovery": {},
             "seconds": 10.0 + seed,
+            "training_tuples": 615,
             "data": "made up",
         },
     }

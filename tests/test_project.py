@@ -175,8 +175,8 @@ ROOMS = {
         networks validation corpus noise model loss preconditions kernels distillation train pltm
         gibbs metrics inspection estimator""",
     "m3l_book": """shown values variants measured pictures summaries wikipedia encoders data
-        records claims topic_space recorded tables figures pages chapter execute left_out
-        apparatus own __main__""",
+        records claims topic_space alignment recorded recording record_check tables figures pages
+        chapter execute left_out apparatus own __main__""",
 }
 
 

@@ -270,13 +270,15 @@ def parse(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--record", action="store_true", help=keep)
     times = f"keep the seconds that the steps of this build take, in {TIMES}"
     parser.add_argument("--times", action="store_true", help=times)
+    page = "make one page from what is there, such as 07-retrieval"
+    parser.add_argument("--page", metavar="NAME", help=page)
     parser.add_argument("targets", nargs="*", help="files to make, by default the HTML book")
     return parser.parse_args(given), passed
 
 
 def record(profile: str, plan: planning.Plan, records: Path) -> int:
     """Keep what the runs of a profile measured with the project; say which are missing."""
-    from m3l_book import recorded
+    from m3l_book import recording
     from m3l_book.records.collection import Collection
 
     there = [run for run in plan.runs if (records / run / "metrics.json").is_file()]
@@ -285,7 +287,9 @@ def record(profile: str, plan: planning.Plan, records: Path) -> int:
         raise Refused(f"{records}: no run of profile {profile} is there; make some with --runs")
     collection = Collection.load(ROOT / "data" / profile, records, there, variants)
     folder = ROOT / "data" / "results" / profile
-    about = recorded.record(collection, folder, profile, str(ROOT / "data" / "paper"), [*plan.runs])
+    about = recording.record(
+        collection, folder, profile, str(ROOT / "data" / "paper"), [*plan.runs]
+    )
     print(f"{folder}: {about['runs']} runs, {about['seconds']:,} s of training")
     if missing := about["missing"]:
         print(f"{len(missing)} runs are not there yet: {', '.join(missing[:8])}, …")
@@ -303,6 +307,16 @@ def chosen_runs(profile: str, plan: planning.Plan, patterns: list[str]) -> list[
     return [f"runs/{profile}/{run}/metrics.json" for run in chosen]
 
 
+def render_page(profile: str, page: str) -> int:
+    """Render a page with what else there is of the book; return the exit status."""
+    folder = ROOT / "build" / profile
+    command = [sys.executable, "workflow/render.py", profile, folder / "pages", folder / "html"]
+    code = subprocess.run([*command, "--page"], cwd=ROOT, env=environment()).returncode
+    if code == 0:
+        print(f"the page: build/{profile}/html/{page}.html")
+    return code
+
+
 def make(options: argparse.Namespace, passed: list[str], elsewhere: bool) -> int:
     """Make what is asked for, under the lock; return the exit status."""
     profile, name = read_profile(options.profile), options.profile
@@ -310,6 +324,8 @@ def make(options: argparse.Namespace, passed: list[str], elsewhere: bool) -> int
     if options.record:
         return record(name, plan, records)
     targets = chosen_runs(name, plan, options.runs) if options.runs else options.targets
+    if options.page:
+        targets = [f"build/{name}/pages/{options.page}.ipynb"]
     flags = ["--cores", options.cores, *([] if elsewhere else cards()), *passed]
     flags += ["--dry-run"] if options.dry_run else []
     with contextlib.ExitStack() as stack:
@@ -323,7 +339,8 @@ def make(options: argparse.Namespace, passed: list[str], elsewhere: bool) -> int
         if not options.dry_run:
             sweep(name)
             more = {} if elsewhere else stack.enter_context(server())
-        return snakemake(name, config, targets, flags, more)
+        code = snakemake(name, config, targets, flags, more)
+        return code or (render_page(name, options.page) if options.page else 0)
 
 
 def _end(number: int, _) -> None:
@@ -345,7 +362,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     if code:
         say_what_failed(options.profile)
-    elif not (options.dry_run or options.targets or options.runs or options.record):
+    elif not any((options.dry_run, options.targets, options.runs, options.record, options.page)):
         say_what_was_slow(options.profile)
         if options.times:
             done = read_json(report_file(options.profile))["done"]

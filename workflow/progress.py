@@ -106,6 +106,8 @@ class LogHandler(LogHandlerBase):
             log = str(record.log[0]) if record.log else record.rule_name
             name = log.partition("/logs/")[2].removesuffix(".txt") or log
             progress.steps[record.jobid] = name, record.rule_name
+            if self.common_settings.dryrun:
+                print(f"{name}: {record.reason}", file=sys.stderr)
             progress.running[record.jobid] = now
             self._show()
         elif event == LogEvent.JOB_FINISHED:
@@ -116,8 +118,6 @@ class LogHandler(LogHandlerBase):
             progress.running.pop(record.jobid, None)
             progress.failed[name] = str(record.log[0]) if record.log else ""
             self._show(f"{name} failed; what does not need it goes on")
-        elif event is None and self.common_settings.dryrun:
-            print(record.getMessage(), file=sys.stderr)
         elif event == LogEvent.ERROR:
             tqdm.write(record.getMessage(), file=sys.stderr)
 

@@ -5,12 +5,13 @@ Warnings are errors, and nothing is executed here: what the reader sees is what 
 """
 
 import argparse
+import filecmp
 import os
 import re
 import shutil
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import nbformat
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from m3l.files import atomic, digest_file, read_json
+from m3l.files import atomic, read_json
 from m3l_book.apparatus import generated, slides, times
 from m3l_book.chapter import provenance_text
 from m3l_book.pages.explorer import bokeh_scripts
@@ -130,34 +131,36 @@ def stage_generated(
         (source / f"{name}.md").write_text(text, encoding="utf-8")
 
 
-def stage_contents(source: Path) -> None:
-    """The sidebar's list, without lessons that are not in this book."""
+def stage_contents(source: Path, part_of_it: bool) -> None:
+    """Write the sidebar's list, without lessons that are not in this book; of a part of the book,
+    without any page that is not there.
+    """
     path = source / "_toc.yml"
     contents = yaml.safe_load(path.read_text(encoding="utf-8"))
     for part in contents["parts"]:
         part["chapters"] = [
             entry
             for entry in part["chapters"]
-            if entry["file"].partition("/")[0] not in LESSONS
+            if (not part_of_it
+            and entry["file"].partition("/")[0] not in LESSONS)
             or any(source.glob(f"{entry['file']}.*"))
         ]
     contents["parts"] = [part for part in contents["parts"] if part["chapters"]]
     path.write_text(yaml.safe_dump(contents, sort_keys=False), encoding="utf-8")
 
 
-def stage(profile: str, pages: Path, source: Path) -> None:
-    """Copy prose, static files and executed chapters into ``source``; prose gets the provenance
-    that chapters carry.
+def stage(profile: str, pages: Path, source: Path, part_of_it: bool = False) -> None:
+    """Copy prose, static files and executed chapters into ``source``; prose says of which profile
+    and with which versions it was built.
     """
     corpora = read_json(pages.parent / "profile.json")["corpora"]
     left_out = ["*.ipynb", "*.csv", "slides.yml", "_ext", ".ipynb_checkpoints", "__pycache__"]
     left_out += LESSONS if own(corpora) else []
     shutil.copytree(ROOT / "book", source, ignore=shutil.ignore_patterns(*left_out))
     notebooks = executed(pages)
-    made = {place: digest_file(pages / f"{place}.ipynb") for place in notebooks if "/" not in place}
     stage_notebooks(notebooks, corpora, source)
     stage_generated(profile, notebooks, pages.parent / "runs", source)
-    stage_contents(source)
+    stage_contents(source, part_of_it)
     extra = source / "_extra"  # goes beside the pages as it is
     for folder in ("assets", "topics"):
         if (pages.parent / folder).is_dir():
@@ -171,12 +174,9 @@ def stage(profile: str, pages: Path, source: Path) -> None:
     for script in bokeh_scripts():
         shutil.copyfile(script, extra / "bokeh" / script.name)
     for page in sorted(source.rglob("*.md")):
-        begun = time.perf_counter()
         text = page.read_text(encoding="utf-8")
         text = opening(text, corpora) if page == source / "index.md" else text
-        block = provenance_text(
-            {"profile": profile}, made, environment(), time.perf_counter() - begun
-        )
+        block = provenance_text({"profile": profile}, {}, environment())
         page.write_text(f"{text}\n{block}", encoding="utf-8")
 
 
@@ -200,17 +200,37 @@ def configure(work: Path, repository: str) -> None:
     (work / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
 
 
-def jupyter_book(work: Path, builder: str) -> int:
-    """Run jupyter-book on a staged book; what it says is in ``log.txt``, and shown if it fails."""
+def replace_changed(new: Path, old: Path) -> None:
+    """Make a folder equal to a new one, and leave files alone whose content is the same: Sphinx
+    reads again what was written since.
+    """
+    there = {path.relative_to(new) for path in new.rglob("*") if path.is_file()}
+    for path in [path for path in old.rglob("*") if path.is_file()]:
+        if path.relative_to(old) not in there:
+            path.unlink()
+    for name in there:
+        target = old / name
+        if not target.is_file() or not filecmp.cmp(new / name, target, shallow=False):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(new / name, target)
+
+
+def jupyter_book(work: Path, builder: str, strict: bool = True) -> int:
+    """Run jupyter-book on a staged book; what it says is in ``log.txt``, and shown if it fails.
+
+    After a failure nothing is left for the next build to go on from, so that every page of it is
+    read, and its warnings are seen, again.
+    """
     places = ["--path-output", work, "--config", work / "_config.yml"]
     places += ["--toc", work / "source" / "_toc.yml"]
     program = Path(sys.executable).parent / "jupyter-book"
-    strict = ["--warningiserror", "--nitpick", "--keep-going", "--quiet"]
-    command = [program, "build", work / "source", "--builder", builder, *places, *strict]
+    how = ["--warningiserror", "--nitpick", "--keep-going"] if strict else []
+    command = [program, "build", work / "source", "--builder", builder, *places, *how, "--quiet"]
     result = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     said = result.stdout + result.stderr
     (work / "log.txt").write_text(said, encoding="utf-8")
     if result.returncode:
+        shutil.rmtree(work / "_build", ignore_errors=True)
         lines = said.splitlines()
         faults = [line for line in lines if "WARNING" in line or "ERROR" in line]
         print(*lines[-60:], f"jupyter-book: {(faults or lines[-1:])[0]}", sep="\n", file=sys.stderr)
@@ -223,15 +243,19 @@ def main() -> int:
     parser.add_argument("pages", type=Path, help="folder of the executed chapters")
     parser.add_argument("html", type=Path, help="folder that the book is written into")
     parser.add_argument("--builder", default="html", choices=["html", "singlehtml"])
+    about = "for one page: what else there is of the book is shown, and warnings are no errors"
+    parser.add_argument("--page", action="store_true", help=about)
     options = parser.parse_args()
     pages, html = options.pages.resolve(), options.html.resolve()
     work = html.parent / ("jupyter-book" if options.builder == "html" else "jupyter-book-one")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    stage(options.profile, pages, work / "source")
-    repository = os.environ.get("M3L_BOOK_REPOSITORY", "")
-    configure(work, repository.removesuffix("/").removesuffix(".git"))
-    if code := jupyter_book(work, options.builder):
+    work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=work) as folder:
+        stage(options.profile, pages, Path(folder, "source"), options.page)
+        repository = os.environ.get("M3L_BOOK_REPOSITORY", "")
+        configure(Path(folder), repository.removesuffix("/").removesuffix(".git"))
+        replace_changed(Path(folder, "source"), work / "source")
+        shutil.copyfile(Path(folder, "_config.yml"), work / "_config.yml")
+    if code := jupyter_book(work, options.builder, strict=not options.page):
         return code
     with atomic(html, directory=True) as temporary:
         shutil.copytree(work / "_build" / options.builder, temporary, dirs_exist_ok=True)

@@ -110,10 +110,14 @@ class Collection:
         return [run for run in self.runs if run.params.get("variant")]
 
     @cached_property
+    def cards(self) -> dict[str, dict]:
+        """The card of each corpus."""
+        return {corpus: read_json(f"{self.prepared(corpus)}/card.json") for corpus in self.roles}
+
+    @property
     def generated(self) -> list[str]:
         """The corpora that were generated from known topics: no claim is decided by them."""
-        cards = {corpus: read_json(f"{self.prepared(corpus)}/card.json") for corpus in self.roles}
-        return [corpus for corpus, card in cards.items() if card.get("true_topics")]
+        return [corpus for corpus, card in self.cards.items() if card.get("true_topics")]
 
     def with_two_languages(self) -> list[str]:
         """The corpora that can play the paper's two languages."""

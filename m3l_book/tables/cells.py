@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from pandas.io.formats.style import Styler
 
+    from ..record_check import Cell
+
 
 def styled(
     frame: "DataFrame", markup: bool | Collection[str] = (), index: bool = False
@@ -69,20 +71,22 @@ def score_cell(
     values: np.ndarray,
     paper: float | None = None,
     articles: np.ndarray | None = None,
-    recorded: float | None = None,
+    live: "Cell | None" = None,
 ) -> str:
-    """A cell of the paper's tables, as HTML, from each seed's value of each measurement (S, N).
+    """Write a cell of the paper's tables, as HTML, from each seed's values (S, N).
 
     `spread` over seeds; with ``articles`` (N,) that they are of, the 95 % interval over articles
-    and seeds; the recorded number and the paper's, if there are any.
+    and seeds; what this build's runs have, marked if it lies outside what recorded seeds make
+    likely; the paper's number, if there is one.
     """
     mean, sign, deviation = spread(values.mean(axis=1)).partition(" ± ")
     lines = [f"<b>{mean}</b>{sign}{deviation}"]
     interval = None if articles is None else interval_of_mean(values, articles)
     if interval is not None:
         lines.append(f"{interval[0]:.3f} – {interval[1]:.3f}")
-    if recorded is not None:
-        lines.append(f"recorded {recorded:.3f}")
+    if live is not None:
+        mark = "✔" if live.inside else "<b>✘ outside</b>"
+        lines.append(f"here {live.value:.3f} {mark}")
     if paper is not None:
         lines.append(f"<i>paper {paper:.3f}</i>")
     return "<br>".join(lines)

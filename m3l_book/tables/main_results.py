@@ -1,21 +1,20 @@
 """Tables of retrieval: the paper's Tables 1 and 2, and what stands beside them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from m3l.metrics.uncertainty import estimate
-
 from ..claims.judging import SEEDS
 from ..data.schema import PICTURES
+from ..measured import Key, combine, fewest_seeds
+from ..record_check import Cell
 from ..recorded import Recorded
-from ..records.collection import Collection
-from ..records.results import as_in_the_paper, coherences
+from ..records.results import CHANCE, RAW, as_in_the_paper
 from ..records.run import Run
 from ..records.selection import MAIN, PAPER_MODELS, languages_of
 from ..variants import Contender
-from .cells import score_cell, styled
+from .cells import own_direction, score_cell, styled
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -90,9 +89,9 @@ def settings_lines(runs: Sequence[Run]) -> list[str]:
 
 
 def other_homes(table: "DataFrame") -> "DataFrame":
-    """Directions answered by the ZeroshotTM, or teacher, of another language.
+    """Show directions answered by a ZeroshotTM, or teacher, that `as_in_the_paper` does not take.
 
-    Than `as_in_the_paper` takes: its score beside the chosen one's. ``table`` holds the main runs.
+    Its score stands beside the chosen one's. ``table`` holds the main runs' rows.
     """
     import pandas as pd
 
@@ -142,153 +141,131 @@ def variants(table: "DataFrame") -> "DataFrame":
     return pd.DataFrame(lines)
 
 
-def comparisons(table: "DataFrame", models: tuple[str, str] = MAIN) -> "DataFrame":
-    """Who is ahead of two models, for each corpus and direction that both ran.
+def comparisons(found: Recorded, models: tuple[str, str] = MAIN) -> "DataFrame":
+    """Say who is ahead of two models, for each corpus and direction that both were measured in.
 
     Their scores and the difference with its 95 % interval, over articles and seeds; a model is
     ahead when it leaves out zero and both were trained often enough to tell.
     """
     import pandas as pd
 
+    first, second = map(Contender, models)
     lines = []
-    for (corpus, direction), rows in table.groupby(["corpus", "direction"], sort=False):
-        values = {
-            model: np.stack(part["values"].tolist())  # (seeds, queries)
-            for model, part in rows.groupby("name")
-            if model in models
-        }
-        if len(values) < 2:
+    for (corpus, setting, metric, pair, who), own in found.measured.items():
+        other = found.measured.get((corpus, setting, metric, pair, second))
+        pictured = "image" in pair
+        retrieval = metric in ("MRR", "UAP") and pictured == (setting == "multimodal")
+        if who != first or other is None or not retrieval:
             continue
-        a, b = values[models[0]], values[models[1]]
-        found = estimate([a, b], [1.0, -1.0], rows["articles"].iloc[0])
-        low, high = found.interval()
+        difference = combine({first: own, second: other}, {first: 1.0, second: -1.0}, 0.0)
+        low, high = difference.interval()
         ahead = models[0] if low > 0 else models[1] if high < 0 else "undecided"
+        enough = fewest_seeds([own, other]) >= SEEDS
         lines.append(
             {
                 "corpus": corpus,
-                "from → to": direction,
-                "metric": rows["metric"].iloc[0],
-                models[0]: a.mean(),
-                models[1]: b.mean(),
-                "difference": f"{a.mean() - b.mean():+.3f} ({low:+.3f} to {high:+.3f})",
-                "ahead": ahead if found.seeds >= SEEDS else f"fewer than {SEEDS} seeds",
+                "from → to": own_direction(pair, found.roles[corpus]),
+                "metric": metric,
+                models[0]: own.values.mean(),
+                models[1]: other.values.mean(),
+                "difference": f"{difference.value:+.3f} ({low:+.3f} to {high:+.3f})",
+                "ahead": ahead if enough else f"fewer than {SEEDS} seeds",
             }
         )
     return pd.DataFrame(lines)
 
 
-class PaperTable:
-    """Table 1 (``multilingual``) or Table 2 (``multimodal``) on one corpus.
+def paper_table(
+    found: Recorded,
+    corpus: str,
+    setting: str,
+    numbers: Sequence[Mapping],
+    raw: "DataFrame",
+    cells: Mapping[Key, Cell] | None = None,
+) -> "Styler":
+    """Table 1 (``multilingual``) or Table 2 (``multimodal``) on one corpus, a column per model.
 
     Parameters
     ----------
-    collection : Collection
+    found : Recorded
+        The results that are shown, mean ± standard deviation over seeds with 95 % intervals.
     corpus : str
         One that has two languages.
     setting : str
     numbers : rows
-        Of `m3l_book.claims.read_numbers`.
-    recorded : Recorded, optional
-        Whose numbers stand in the cells too.
+        Of `m3l_book.claims.read_numbers`: the paper's, which stand in the cells too.
+    raw : pandas.DataFrame
+        Of `m3l_book.records.results.raw_scores`, on the same corpora: what raw embeddings and
+        chance score in the directions that are not measured for claims.
+    cells : optional
+        Of `m3l_book.live.held_against`: what this build's runs have, and whether it fits.
     """
+    import pandas as pd
 
-    def __init__(
-        self,
-        collection: Collection,
-        corpus: str,
-        setting: str,
-        numbers: Sequence[Mapping],
-        recorded: Recorded | None = None,
-    ):
-        self.recorded = recorded or Recorded()
-        scores, raw = collection.main_scores, collection.raw
-        self.scores = as_in_the_paper(scores[scores["corpus"] == corpus], setting)
-        self.raw = raw[raw["corpus"] == corpus]
-        self.coherence = coherences(collection.records)
-        self.runs = {run.folder.name: run for run in collection.records}
-        self.corpus, self.role, self.setting = corpus, collection.roles[corpus], setting
-        self.numbers = numbers
-        self.languages = languages_of(self.role)
-        pictured = [(language, PICTURES) for language in self.languages]
-        self.pairs = [tuple(self.languages)] if setting == "multilingual" else pictured
-
-    def styled(self) -> "Styler":
-        """The table, a column a model, a row a measure; each cell has the paper's number where it
-        prints one.
-        """
-        import pandas as pd
-
-        lines = {}
-        for model in PAPER_MODELS:
-            if len(self._rows(model, *self.pairs[0])):
-                lines[model] = dict(self._cells(model))
-        for name, column in (("raw embeddings", "score"), ("chance", "chance")):
-            lines[name.replace(" ", "<br>")] = {
-                f"{row['metric']} {row['query']} → {row['item']}": f"{row[column]:.3f}"
-                for _, row in self.raw.iterrows()
-            }
-        # the measures of a model that answers every direction
-        columns = max((list(line) for line in lines.values()), key=len)
-        frame = pd.DataFrame(lines).reindex(index=columns).fillna("–")
-        shown = styled(frame, markup=True, index=True)
-        return shown.set_table_attributes('class="paper-table"')
-
-    def _rows(self, model: str, query: str, item: str) -> "DataFrame":
-        scores = self.scores
-        same = (scores["query"] == query) & (scores["item"] == item)
-        return scores[same & (scores["model"] == model)]
-
-    def _printed(self, model: str, measure: str, pair: str) -> float | None:
-        """The number that the paper's Tables 1 and 2 print, if they do."""
-        wanted = model, self.setting, measure, pair
-        for row in self.numbers:
-            about = row["model"], row["setting"], row["measure"], row["pair"]
-            if row["table"] in ("1", "2") and about == wanted:
-                return row["value"]
-        return None
-
-    def _known(self, model: str, measure: str, pair: str) -> dict[str, float | None]:
-        """What the paper prints and what was recorded, as `score_cell` takes them."""
-        where = self.corpus, self.setting, measure, pair, Contender(model)
-        return {
-            "paper": self._printed(model, measure, pair),
-            "recorded": self.recorded.mean(*where),
+    role = found.roles[corpus]
+    languages = languages_of(role)
+    pictured = [(language, PICTURES) for language in languages]
+    pairs = [tuple(languages)] if setting == "multilingual" else pictured
+    printed = {
+        (row["model"], row["measure"], row["pair"]): row["value"]
+        for row in numbers
+        if row["table"] in ("1", "2") and row["setting"] == setting
+    }
+    lines: dict[str, dict[str, str]] = {}
+    for model in PAPER_MODELS:
+        line = {}
+        wanted = [("NPMI", role[language], f"NPMI {language}") for language in languages]
+        for query, item in pairs:
+            pair = f"{role[query]}-{role[item]}"
+            metric = "MRR" if setting == "multilingual" else "UAP"
+            wanted.append((metric, pair, f"{metric} {query} → {item}"))
+            wanted.append(("JSD", pair, f"JSD {query} – {item}"))
+        for measure, pair, head in wanted:
+            key = corpus, setting, measure, pair, Contender(model)
+            if key in found.measured:
+                own, paper = found.measured[key], printed.get((model, measure, pair))
+                line[head] = score_cell(own.values, paper, own.units, (cells or {}).get(key))
+        if line:
+            lines[model] = line | _other_way_and_seconds(found, corpus, setting, model, pairs)
+    for who, column in ((RAW, "score"), (CHANCE, "chance")):
+        line = {
+            f"{row['metric']} {row['query']} → {row['item']}": f"{row[column]:.3f}"
+            for _, row in raw[raw["corpus"] == corpus].iterrows()
         }
+        for query, item in pairs:
+            metric = "MRR" if setting == "multilingual" else "UAP"
+            key = corpus, setting, metric, f"{role[query]}-{role[item]}", who
+            if key in found.measured:
+                score = found.measured[key].values.mean()
+                line[f"{metric} {query} → {item}"] = f"{score:.3f}"
+        lines[who.model.replace(" ", "<br>")] = line
+    # the measures of a model that answers every direction
+    columns = max((list(line) for line in lines.values()), key=len)
+    frame = pd.DataFrame(lines).reindex(index=columns).fillna("–")
+    shown = styled(frame, markup=True, index=True)
+    return shown.set_table_attributes('class="paper-table"')
 
-    def _cells(self, model: str) -> Iterator[tuple[str, str]]:
-        """Column and cell of each measure of a model."""
-        for language in self.languages:
-            key = self.corpus, self.setting, language, Contender(model)
-            known = self._known(model, "NPMI", self.role[language])
-            cell = score_cell(self.coherence[key], **known) if key in self.coherence else "–"
-            yield f"NPMI {language}", cell
-        for query, item in self.pairs:
-            rows, pair = self._rows(model, query, item), f"{self.role[query]}-{self.role[item]}"
-            if len(rows):
-                metric = rows["metric"].iloc[0]
-                values = np.stack(rows["values"].tolist())
-                divergences = np.stack(rows["divergences"].tolist())
-                own, of_pairs = rows["articles"].iloc[0], rows["pair_articles"].iloc[0]
-                known = self._known(model, metric, pair)
-                yield f"{metric} {query} → {item}", score_cell(values, articles=own, **known)
-                known = self._known(model, "JSD", pair)
-                cell = score_cell(divergences, articles=of_pairs, **known)
-                yield f"JSD {query} – {item}", cell
-        for item, query in self.pairs:
-            rows = self._rows(model, query, item)
-            if len(rows):
-                values = np.stack(rows["values"].tolist())
-                metric = rows["metric"].iloc[0]
-                own = rows["articles"].iloc[0]
-                yield f"{metric} {query} → {item}", score_cell(values, articles=own)
-        yield "seconds", f"{self._seconds(model):,.0f}"
 
-    def _seconds(self, model: str) -> float:
-        """Of training one model, a student's with its teacher's; the mean over seeds."""
-        seconds = []
-        for name in self._rows(model, *self.pairs[0])["run"]:
-            run = self.runs[name]
-            teacher = self.runs.get(run.params.get("teacher", ""))
-            own = run.metrics["seconds"]
-            seconds.append(own + (teacher.metrics["seconds"] if teacher else 0.0))
-        return float(np.mean(seconds))
+def _other_way_and_seconds(
+    found: Recorded, corpus: str, setting: str, model: str, pairs: Sequence[tuple[str, str]]
+) -> dict[str, str]:
+    """Return the scores of the directions that the paper leaves out, and the seconds of training
+    one model, a student's with its teacher's.
+    """
+    rows = found.scores
+    main = rows[(rows["corpus"] == corpus) & (rows["part"] == "test") & (rows["variant"] == "")]
+    chosen = as_in_the_paper(main, setting)
+    line = {}
+    for item, query in pairs:
+        fits = (chosen["model"] == model) & (chosen["direction"] == f"{query} → {item}")
+        if fits.any():
+            part = chosen[fits]
+            head = f"{part['metric'].iloc[0]} {query} → {item}"
+            line[head] = score_cell(part["score"].to_numpy()[:, None])
+    own = chosen[(chosen["model"] == model) & (chosen["direction"] == " → ".join(pairs[0]))]
+    seconds = own["seconds"].astype(float).to_numpy()
+    if model == "ZeroshotTM-KD":
+        teachers = main[main["model"] == "ZeroshotTM"].drop_duplicates("run")
+        taught = teachers.set_index(["views", "seed"])["seconds"]
+        seconds = seconds + [taught.get((r.home, r.seed), 0.0) for r in own.itertuples()]
+    return line | {"seconds": f"{seconds.mean():,.0f}"}

@@ -34,7 +34,7 @@ def cost(collection: Collection, recorded: Recorded) -> str:
     seconds = sum(run.metrics["seconds"] for run in collection.records)
     took = f"{seconds / 3600:.1f} h" if seconds > 3600 else f"{seconds / 60:.1f} min"
     here = f"This build trained {len(collection.records)} models in {took}"
-    if not recorded.about:
+    if recorded.folder is None:
         return f"{here}."
     about = recorded.about
     hours = about["seconds"] / 3600

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..claims.judging import OUTCOMES, SEEDS, Case, Verdict
 from ..claims.reading import CONSTANT, STANDINGS, Claim
 from ..claims.sensitivity import Change
+from ..record_check import points
 from .cells import own_direction, styled
 
 if TYPE_CHECKING:
@@ -25,22 +26,22 @@ IN_WORDS = {
 Roles = Mapping[str, Mapping[str, str]]
 
 
-def claim_lines(verdict: Verdict, roles: Roles) -> list[str]:
-    """What was measured for a claim, a line of HTML per corpus and pair.
+def claim_lines(verdict: Verdict, roles: Roles, marks: bool = True) -> list[str]:
+    """Write what was measured for a claim, a line of HTML per corpus and pair.
 
-    Each contender's mean, and after it whether the comparison with it is right.
+    Each contender's mean, and with ``marks`` after it whether the comparison with it is right.
     """
     lines = []
     for corpus, pair in dict.fromkeys((case.corpus, case.pair) for case in verdict.cases):
-        marks = {}
+        right = {}
         for case in verdict.cases:
             if (case.corpus, case.pair) == (corpus, pair):
                 against = [who for who in case.weights if who != CONSTANT][-1]
-                marks[against] = MARKS[case.right]
+                right[against] = MARKS[case.right]
         values = []
         for who in dict.fromkeys([*verdict.claim.subject, *verdict.claim.others]):
             if (corpus, pair, who) in verdict.means:
-                mark = f"\u00a0{marks[who]}" if who in marks else ""
+                mark = f"\u00a0{right[who]}" if marks and who in right else ""
                 values.append(f"{who.short} {verdict.means[corpus, pair, who]:.3f}{mark}")
         where = f"{corpus} {own_direction(pair, roles[corpus])}"
         lines.append(f"<b>{where}</b> {' · '.join(values)}")
@@ -85,35 +86,27 @@ def _counts(outcomes: Sequence[str]) -> str:
     return ", ".join(f"<b>{outcomes.count(word)}</b> {plural}" for word, plural in known)
 
 
-def came_out(verdicts: Iterable[Verdict], recorded: Mapping[str, Verdict] | None = None) -> str:
-    """What became of claims, a list in HTML an outcome: by what was recorded where it was put to
-    the test there, by this build otherwise; then how the two agree.
-    """
-    verdicts, kept = list(verdicts), recorded or {}
-    best = [kept[v.claim.id] if _tested(kept.get(v.claim.id)) else v for v in verdicts]
-    parts = []
+def came_out(verdicts: Iterable[Verdict]) -> str:
+    """Write what became of claims, a list in HTML per outcome."""
+    verdicts, parts = list(verdicts), []
     for outcome, words in IN_WORDS.items():
-        lines = [f"<li>{_with_section(v.claim)}</li>" for v in best if v.verdict == outcome]
+        lines = [f"<li>{_with_section(v.claim)}</li>" for v in verdicts if v.verdict == outcome]
         if lines:
             parts.append(f"<p><b>{words}</b></p><ul>{''.join(lines)}</ul>")
-    agreed = agreement(verdicts, kept)
-    return "".join(parts) + (f"<p>{agreed}</p>" if agreed else "")
+    return "".join(parts)
 
 
-def _tested(verdict: Verdict | None) -> bool:
-    return verdict is not None and verdict.verdict in PLURALS
-
-
-def short_table(
-    verdicts: Sequence[Verdict], recorded: Mapping[str, Verdict] | None = None
-) -> "Styler":
-    """Claim and verdicts, for the front page."""
+def short_table(verdicts: Sequence[Verdict], live: Mapping[str, Verdict] | None = None) -> "Styler":
+    """Write claims with their verdicts, and with ``live`` where this build's means point, for the
+    front page.
+    """
     rows = []
     for verdict in verdicts:
-        row = {"claim": escape(verdict.claim.claim)}
-        if recorded:
-            row["recorded"] = _chip(recorded[verdict.claim.id])
-        rows.append(row | {"this build": _chip(verdict)})
+        row = {"claim": escape(verdict.claim.claim), "verdict": _chip(verdict)}
+        if live:
+            way = points(verdict, live.get(verdict.claim.id))
+            row["this build's means"] = f"point the {way} way" if way else "–"
+        rows.append(row)
     return _styled(rows)
 
 
@@ -121,14 +114,14 @@ def verdict_table(
     verdicts: Sequence[Verdict],
     roles: Roles,
     changes: Mapping[str, Sequence[Change]] | None = None,
-    recorded: Mapping[str, Verdict] | None = None,
+    live: Mapping[str, Verdict] | None = None,
 ) -> "Styler":
-    """Claim with its rule · paper · recorded · this build · what would change it, as HTML cells.
+    """Write claim with its rule · paper · verdict · this build · what would change it, as HTML.
 
-    Each verdict stands above what it rests on. ``recorded`` are `m3l_book.recorded`'s by the
-    claim's id, without which that column is left out; ``roles`` are of the corpora of both. The
-    last column is left out where no choice would change any verdict: ``changes`` are those of
-    `m3l_book.claims.sensitivity.changes`, by the claim's id.
+    Each verdict stands above what it rests on. ``live`` are verdicts of this build's runs by the
+    claim's id: of them the means are shown, and whether they point the same way. ``roles`` are of
+    the corpora of both. The last column is left out where no choice would change any verdict:
+    ``changes`` are those of `m3l_book.claims.sensitivity.changes`, by the claim's id.
     """
     own_words = {"yes": "", "no": "<br><b>its own numbers say otherwise</b>", "no number": ""}
     rows = []
@@ -140,11 +133,20 @@ def verdict_table(
         remark = claim.remark(verdict.by_corpus)
         note = f"<br><small><i>{escape(remark)}</i></small>" if remark else ""
         row = {"claim": _with_section(claim) + about, "paper": printed or "in words only"}
-        if recorded:
-            row["recorded"], note = _outcome(recorded[claim.id], roles) + note, ""
-        row["this build"] = _outcome(verdict, roles) + note
+        row["verdict"] = _outcome(verdict, roles) + note
+        if live:
+            row["this build"] = _this_build(verdict, live.get(claim.id), roles)
         rows.append(row | _changes(changes or {}, verdict))
     return _styled(rows)
+
+
+def _this_build(verdict: Verdict, own: Verdict | None, roles: Roles) -> str:
+    """Where a build's means point, above the means."""
+    if own is None or not own.cases:
+        return "not trained here"
+    way = points(verdict, own)
+    lines = "<br>".join(claim_lines(own, roles, marks=False))
+    return f"<b>points the {way} way</b><br>{lines}" if way else lines
 
 
 def _outcome(verdict: Verdict, roles: Roles) -> str:
@@ -153,26 +155,6 @@ def _outcome(verdict: Verdict, roles: Roles) -> str:
         return f"{_chip(verdict)}<br>its runs are not there"
     lines = "<br>".join(claim_lines(verdict, roles))
     return f"{_chip(verdict)}{_why_undecided(verdict)}<br>{lines}"
-
-
-def agreement(verdicts: Sequence[Verdict], recorded: Mapping[str, Verdict]) -> str:
-    """How many of the claims that the recorded results and this build both decide come out the
-    same, in a sentence of HTML; "" where there is none.
-    """
-    decided = ("replicates", "differs")
-    both = [
-        (verdict.claim.id, verdict.verdict, recorded[verdict.claim.id].verdict)
-        for verdict in verdicts
-        if verdict.claim.id in recorded and verdict.verdict in decided
-    ]
-    both = [entry for entry in both if entry[2] in decided]
-    if not both:
-        return ""
-    other = [name for name, own, kept in both if own != kept]
-    text = f"This build and the recorded runs both decide {len(both)} claims, and agree on "
-    if not other:
-        return text + "all."
-    return text + f"{len(both) - len(other)}; they do not on {', '.join(other)}."
 
 
 def _changes(changes: Mapping[str, Sequence[Change]], verdict: Verdict) -> dict[str, str]:

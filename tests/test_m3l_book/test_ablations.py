@@ -11,9 +11,12 @@ from book_support import VIEWS, record
 from support import make_corpus
 
 from m3l import DataError, ParameterError
+from m3l_book.alignment import alignment
 from m3l_book.claims.reading import read_numbers
 from m3l_book.figures import charts, style
-from m3l_book.records import selection
+from m3l_book.recorded import load_recorded, of_runs
+from m3l_book.records import results, selection
+from m3l_book.records.collection import Collection
 from m3l_book.tables import ablations, cells
 from m3l_book.variants import contender_of
 
@@ -60,37 +63,41 @@ def runs(test_part):
     return actual
 
 
-def test_points_have_their_parameter_and_the_papers_directions(runs):
-    table = ablations.points(runs, ["topics"])
-    assert set(zip(table["query"], table["item"], strict=True)) == {
-        ("en", "fr"),
-        ("en", "image"),
-        ("fr", "image"),
-    }
-    assert set(table["model"]) == {"ZeroshotTM", "M3L-Contrast"} and list(
-        dict.fromkeys(table["model"])
-    ) == ["ZeroshotTM", "M3L-Contrast"]
-    between = table[(table["model"] == "M3L-Contrast") & (table["item"] == "fr")]
+@pytest.fixture(scope="module")
+def found(runs, test_part):
+    collection = Collection(runs, "data")
+    collection.tests = {selection.corpus_of(run): test_part.select(list(run.theta)) for run in runs}
+    collection.cards = {"small": {"hashes": {"tuples": "x"}}}
+    return of_runs(collection)
+
+
+@pytest.fixture(scope="module")
+def along(found):
+    """The rows that a chapter on topic numbers draws."""
+    test = found.scores[(found.scores["part"] == "test") & found.scores["forward"]]
+    return ablations.with_panels(results.as_in_the_paper(test))
+
+
+def test_scores_have_what_is_varied_as_columns_and_values_of_their_type(found, along, runs):
+    assert set(along["direction"]) == {"en → fr", "en → image", "fr → image"}
+    assert list(dict.fromkeys(along["model"])) == ["ZeroshotTM", "M3L-Contrast"]
+    between = along[(along["model"] == "M3L-Contrast") & (along["item"] == "fr")]
     assert set(between["setting"]) == {"multilingual"} and len(between) == 6, (
         "between texts the model without pictures"
     )
-    for _, row in table.iterrows():
+    for _, row in along.iterrows():
         run = next(r for r in runs if r.folder.name == row["run"])
-        assert row["topics"] == run.params["topics"]
+        assert row["changes"] == {"topics": run.params["topics"]} and row["topics"] in (25, 50, 100)
         assert row["score"] == next(
             s["score"]
             for s in run.metrics["scores"]
             if (s["query"], s["item"]) == (row["query"], row["item"])
         )
+    assert set(found.scores["updates"]) == {-(-615 // 32) * 10}
 
 
-def test_updates_are_batches_times_epochs(runs):
-    table = ablations.points(runs, ["topics"])
-    assert set(table["updates"]) == {-(-615 // 32) * 10}
-
-
-def test_mean_table_gives_mean_and_spread_over_seeds(runs):
-    table = ablations.points(runs, ["topics"])
+def test_mean_table_gives_mean_and_spread_over_seeds(along):
+    table = along
     rows = ablations.mean_table(table, ["model", "topics"])
     one = rows[
         (rows["model"] == "ZeroshotTM")
@@ -104,8 +111,8 @@ def test_mean_table_gives_mean_and_spread_over_seeds(runs):
     assert cells.spread(np.array([])) == "–" and cells.spread(np.array([np.nan, 0.25])) == "0.250"
 
 
-def test_stars_are_the_papers_numbers_where_it_has_the_panel(runs, test_part):
-    table = ablations.points(runs, ["topics"])
+def test_stars_are_the_papers_numbers_where_it_has_the_panel(along, test_part):
+    table = along
     panels = ablations.panels_of(table, {"small": selection.roles(test_part)})
     assert set(panels.values()) == {
         ("multilingual", "en-de"),
@@ -121,8 +128,8 @@ def test_stars_are_the_papers_numbers_where_it_has_the_panel(runs, test_part):
     assert len(stars) == 4 + 3 + 3 and all(p["x"] == 100 for p in stars)
 
 
-def test_curves_draw_each_model_once_a_panel_with_the_stars(runs, test_part):
-    table = ablations.points(runs, ["topics"])
+def test_curves_draw_each_model_once_a_panel_with_the_stars(along):
+    table = along
     stars = [{"panel": table["panel"].iloc[0], "model": "ZeroshotTM", "x": 100, "score": 0.997}]
     before = [{**stars[0], "x": x, "score": score} for x, score in ((25, 0.2), (50, 0.3))]
     figure = charts.curves(table, "topics", "topics", stars, recorded=before)
@@ -178,9 +185,7 @@ def test_alignment_is_high_in_one_space_chance_in_two_and_overlap_needs_no_space
     }
     rows = {
         r["views"]: r
-        for r in ablations.alignment(
-            replace(test_part, views=views), {"en": "a", "fr": "a", "image": "b"}, 5
-        )
+        for r in alignment(replace(test_part, views=views), {"en": "a", "fr": "a", "image": "b"}, 5)
     }
     assert (
         rows["en – fr"]["one space"] == "yes"
@@ -193,64 +198,33 @@ def test_alignment_is_high_in_one_space_chance_in_two_and_overlap_needs_no_space
         and rows["en – image"]["5 neighbours in common"] == 1.0
     )
     views["fr"] = replace(test_part.views["fr"], embeddings=rotated)
-    row = ablations.alignment(
-        replace(test_part, views=views), {"en": "a", "fr": "c", "image": "b"}, 5
-    )[0]
+    row = alignment(replace(test_part, views=views), {"en": "a", "fr": "c", "image": "b"}, 5)[0]
     assert row["there"] < 0.3 and row["5 neighbours in common"] > 0.99 and row["gap"] > 0
 
 
 @pytest.mark.parametrize(
-    "encoders, spaces, row",
+    "encoders, row",
     [
+        (("use-multilingual", "use-multilingual", "pocket-clip"), ("clip", "clip")),
         (
-            {"en": "use", "de": "use", "image": "pocket-clip"},
-            ("use-multilingual",) * 3,
-            ("clip", "clip"),
-        ),
-        (
-            {"en": "use", "de": "use", "image": "efficientnet-lite0"},
             ("use-multilingual", "use-multilingual", "efficientnet-lite0"),
             ("paraphrase-multilingual", "ResNet"),
         ),
         (
-            {"en": "e5", "de": "e5", "image": "pocket-clip"},
-            ("e5-multilingual", "e5-multilingual", "use-multilingual"),
+            ("e5-multilingual", "e5-multilingual", "pocket-clip"),
             ("paraphrase-multilingual", "clip"),
         ),
+        (("minilm-en", "corpus-lsi-de", "pocket-clip"), ("all-mpnet-base-v2", "clip")),
+        (("minilm-en", "corpus-lsi-de", "efficientnet-lite0"), ("all-mpnet-base-v2", "ResNet")),
         (
-            {"en": "minilm", "de": "lsi", "image": "pocket-clip"},
-            ("minilm-en", "corpus-lsi-de", "use-multilingual"),
-            ("all-mpnet-base-v2", "clip"),
-        ),
-        (
-            {"en": "minilm", "de": "lsi", "image": "efficientnet-lite0"},
-            ("minilm-en", "corpus-lsi-de", "efficientnet-lite0"),
-            ("all-mpnet-base-v2", "ResNet"),
-        ),
-        (
-            {
-                "en": "clip-ViT-B-32-multilingual-v1",
-                "de": "clip-ViT-B-32-multilingual-v1",
-                "image": "clip-ViT-B-32",
-            },
-            ("clip-ViT-B-32",) * 3,
+            ("clip-ViT-B-32-multilingual-v1", "clip-ViT-B-32-multilingual-v1", "clip-ViT-B-32"),
             ("clip", "clip"),
         ),
-        (
-            {"en": "paraphrase", "de": "paraphrase", "image": "clip-ViT-B-32"},
-            ("paraphrase", "paraphrase", "clip-ViT-B-32"),
-            ("paraphrase-multilingual", "clip"),
-        ),
+        (("paraphrase", "paraphrase", "clip-ViT-B-32"), ("paraphrase-multilingual", "clip")),
     ],
 )
-def test_a_combination_plays_the_part_of_a_row_of_table_4(encoders, spaces, row, monkeypatch):
-    monkeypatch.setattr(
-        selection,
-        "embedding_card",
-        lambda _, view, __: {"space": spaces[["en", "de", "image"].index(view)]},
-    )
-    run = SimpleNamespace(params={"encoders": encoders, "corpus": "c"})
-    assert ablations.paper_row(run, "data") == row
+def test_a_combination_plays_the_part_of_a_row_of_table_4(encoders, row):
+    assert ablations.paper_row(dict(zip(("en", "de", "image"), encoders, strict=True))) == row
     numbers = read_numbers(ROOT / "data/paper/numbers.csv")
     printed = [
         n
@@ -262,45 +236,28 @@ def test_a_combination_plays_the_part_of_a_row_of_table_4(encoders, spaces, row,
     assert len(printed) == 6, "each row of the paper is found whole"
 
 
-def test_table_4_shows_recorded_means_and_the_papers_row(test_part, monkeypatch):
-    monkeypatch.setattr(
-        selection, "embedding_card", lambda _, view, __: {"space": "use-multilingual"}
-    )
-    runs = [record(test_part, "M3L-Contrast", list(VIEWS), seed=s) for s in (0, 1)]
-    for run in runs:
-        run.params["encoders"] = {"en": "use", "fr": "use", "image": "pocket-clip"}
-    assert selection.encoders_of(runs[0]) == "use + pocket-clip"
-    html = ablations.table4(
-        runs,
-        {"en": "en", "fr": "de", "image": "image"},
-        "data",
-        read_numbers(ROOT / "data/paper/numbers.csv"),
-    ).to_html()
-    values = [
-        next(
-            s["score"] for s in run.metrics["scores"] if (s["query"], s["item"]) == ("en", "image")
-        )
-        for run in runs
-    ]
-    assert (
-        f"<b>{np.mean(values):.3f}</b> ± {np.std(values, ddof=1):.3f}" in html
-        and "paper 0.613" in html
-        and "paper 0.125" in html
-        and "CLIP<br>CLIP" in html
-    )
-    texts, other, hybrid = (
-        replace(runs[0], params={**runs[0].params, **change})
-        for change in (
-            {"train_views": ["en", "fr"]},
-            {"corpus": "x"},
-            {"network": {"share_text_network": True}},
-        )
-    )
-    loss = replace(runs[0], params={**runs[0].params, "variant": {"objective": "paper"}})
-    others = [texts, other, hybrid, loss]
-    assert selection.trained_with_pictures([*runs, *others], "small") == runs
+def test_table_4_of_the_record_shows_its_means_and_the_papers_rows():
+    found = load_recorded(ROOT / "data/results/full")
+    combinations = ablations.combinations_of(found, "vital")
+    assert {who.value("texts") for who in combinations} >= {"", "multilingual", "monolingual"}
+    assert all(set(encoders) == {"en", "fr", "image"} for encoders in combinations.values())
+    numbers = read_numbers(ROOT / "data/paper/numbers.csv")
+    html = ablations.table4(found, "vital", numbers).to_html()
+    for who in combinations:
+        mean = found.mean("vital", "multimodal", "UAP", "en-image", who)
+        assert f"<b>{mean:.3f}</b> ± " in html
+    assert "paper 0.613" in html and "paper 0.125" in html and "CLIP<br>CLIP" in html
+
+
+def test_recorded_alignment_is_that_of_the_recorded_combinations():
+    found = load_recorded(ROOT / "data/results/full")
+    named = {
+        " + ".join(dict.fromkeys(e.values()))
+        for e in ablations.combinations_of(found, "vital").values()
+    }
+    assert set(found.alignment["encoders"]) <= named and len(found.alignment) >= 3
 
 
 def test_overlap_of_too_few_items_is_refused(test_part):
     with pytest.raises(DataError, match="more than k"):
-        ablations.alignment(test_part, {"en": "a", "fr": "b", "image": "c"}, 60)
+        alignment(test_part, {"en": "a", "fr": "b", "image": "c"}, 60)

@@ -11,11 +11,13 @@ import pytest
 
 from m3l import DataError
 from m3l.files import read_json
+from m3l_book import record_check
 from m3l_book.claims.answer import answer, proposed
 from m3l_book.claims.judging import OUTCOMES, judge
 from m3l_book.claims.reading import read_claims
 from m3l_book.measured import Measured, save_measurements
-from m3l_book.recorded import Recorded, load_recorded, outcomes
+from m3l_book.recorded import Recorded, load_recorded
+from m3l_book.recording import outcomes
 from m3l_book.tables import verdicts as tables
 from m3l_book.variants import Contender, contender
 
@@ -189,13 +191,56 @@ def test_the_answer_to_the_recorded_results_is_in_the_order_of_the_paper(full):
     assert all(a < b for a, b in pairwise(places))
 
 
-def test_agreement_counts_what_both_decide():
+def test_a_builds_means_point_the_same_way_or_the_other():
     verdicts = [judged("zeroshot-wins-text", measured("en-de", **LANGUAGES[o])) for o in OUTCOMES]
-    first, second, third = (v["zeroshot-wins-text"] for v in verdicts)
-    assert tables.agreement([first], verdicts[0]).endswith("decide 1 claims, and agree on all.")
-    other = tables.agreement([first], verdicts[1])
-    assert "agree on 0; they do not on zeroshot-wins-text" in other
-    assert tables.agreement([third], verdicts[0]) == tables.agreement([second], {}) == ""
+    replicates, differs, undecided = (v["zeroshot-wins-text"] for v in verdicts)
+    one_seed = judged("zeroshot-wins-text", measured("en-de", seeds=1, **LANGUAGES["replicates"]))
+    here = one_seed["zeroshot-wins-text"]
+    assert here.verdict == "undecided", "one seed decides nothing"
+    assert record_check.points(replicates, here) == "same"
+    assert record_check.points(differs, here) == "other"
+    assert record_check.points(undecided, here) == record_check.points(replicates, None) == ""
+    said = record_check.agreement(verdicts[1], one_seed)
+    assert said.endswith("the same way on 0; not on zeroshot-wins-text.")
+    assert record_check.agreement(verdicts[0], one_seed).endswith("the same way on 1.")
+    assert record_check.agreement(verdicts[2], one_seed) == ""
+
+
+def results(values, topics=100, prepared="abc"):
+    """Results of one model on `vital`, of which each seed's values are given, (S, N)."""
+    row = {"run": "r", "corpus": "vital", "model": "PLTM", "variant": "", "changes": "{}"}
+    row |= {"views": "en fr", "reads": "en fr", "encoders": "{}", "trained": "en + fr"}
+    row |= {"seed": 0, "topics": topics, "passes": 500, "batch_size": "", "npmi": 0.1}
+    score = {"run": "r", "part": "test", "query": "en", "item": "fr", "metric": "MRR"}
+    rows = {"runs": [row], "scores": [score | {"score": 0.4, "jsd": 0.1, "chance": 0.01}]}
+    key = "vital", "multilingual", "MRR", "en-de", Contender("PLTM")
+    found = {key: Measured(np.asarray(values), np.arange(np.shape(values)[1]))}
+    return Recorded(None, {"prepared": {"vital": prepared}}, found, rows)
+
+
+def test_a_number_is_inside_where_another_recorded_seed_might_have_been():
+    spread = np.random.default_rng(0).normal(0.4, 0.01, 5)[:, None] + np.zeros((5, 9))
+    recorded = results(spread)
+    (cell,) = record_check.held_against(recorded, results(np.full((1, 9), 0.41))).values()
+    assert cell.inside and cell.low < spread.min() < spread.max() < cell.high
+    (far,) = record_check.held_against(recorded, results(np.full((1, 9), 0.5))).values()
+    assert not far.inside
+    said = record_check.summary({"k": cell} | record_check.held_against(recorded, results([[0.5]])))
+    assert said.startswith("Of 2 numbers that the runs of this build can be held against, 1 lie")
+    assert "Outside: PLTM MRR en-de on vital, 0.500 where" in said
+    for other in (results([[0.4]], topics=50), results([[0.4]], prepared="another")):
+        assert record_check.held_against(recorded, other) == {}
+    assert "other corpora or settings" in record_check.summary({})
+
+
+def test_bounds_hold_a_new_seed_as_often_as_they_say():
+    random, outside = np.random.default_rng(1), 0
+    for _ in range(400):
+        seeds = random.normal(0.4, 0.05, 6)
+        recorded, live = (results(values[:, None]) for values in (seeds[:5], seeds[5:]))
+        (cell,) = record_check.held_against(recorded, live).values()
+        outside += not cell.inside
+    assert 5 <= outside <= 40, "one in twenty"
 
 
 def test_a_claim_that_is_not_counted_stands_with_its_reason():
@@ -207,29 +252,30 @@ def test_a_claim_that_is_not_counted_stands_with_its_reason():
         assert claim.claim in unescape(row["claim"]) and claim.note in unescape(row["why"])
 
 
-def test_what_came_out_is_listed_by_outcome_recorded_first():
+def test_what_came_out_is_listed_by_outcome():
     verdicts = [judged("zeroshot-wins-text", measured("en-de", **LANGUAGES[o])) for o in OUTCOMES]
-    own = list(verdicts[0].values())
-    alone = tables.came_out(own)
-    assert "As the paper says:" in alone and own[0].claim.claim in alone
-    beside = tables.came_out(own, verdicts[1])
-    assert "Otherwise than the paper says:" in beside and "As the paper" not in beside
-    assert "agree on 0" in beside
-    nothing = judged("zeroshot-wins-text", {})
-    assert "As the paper says:" in tables.came_out(own, nothing), "where nothing was recorded"
-    assert tables.came_out(nothing.values()) == ""
+    shown = tables.came_out(verdicts[0].values())
+    assert "As the paper says:" in shown
+    assert verdicts[0]["zeroshot-wins-text"].claim.claim in unescape(shown)
+    shown = tables.came_out(verdicts[1].values())
+    assert "Otherwise than the paper says:" in shown and "As the paper" not in shown
+    assert tables.came_out(judged("zeroshot-wins-text", {}).values()) == ""
 
 
-def test_the_recorded_column_has_the_recorded_numbers():
-    verdicts = [judged("zeroshot-wins-text", measured("en-de", **LANGUAGES[o])) for o in OUTCOMES]
-    own, kept = list(verdicts[0].values()), verdicts[1]
+def test_beside_a_verdict_stands_where_the_means_of_a_build_point():
+    verdict = judged("zeroshot-wins-text", measured("en-de", **LANGUAGES["differs"])).values()
+    here = judged("zeroshot-wins-text", measured("en-de", seeds=1, **LANGUAGES["replicates"]))
     roles = {"vital": {"en": "en", "fr": "de"}}
-    frame = tables.verdict_table(own, roles, recorded=kept).data
-    assert list(frame.columns) == ["claim", "paper", "recorded", "this build"]
-    assert ">differs<" in frame["recorded"][0] and ">replicates<" in frame["this build"][0]
-    assert "PLTM 0.5" in frame["recorded"][0] and "en → fr" in frame["recorded"][0]
-    short = tables.short_table(own, kept).data
-    assert ">differs<" in short["recorded"][0] and ">replicates<" in short["this build"][0]
+    frame = tables.verdict_table(verdict, roles, live=here).data
+    assert list(frame.columns) == ["claim", "paper", "verdict", "this build"]
+    assert ">differs<" in frame["verdict"][0] and "PLTM 0.5" in frame["verdict"][0]
+    assert "points the other way" in frame["this build"][0] and "en → fr" in frame["this build"][0]
+    assert tables.verdict_table(verdict, roles, live={"x": None}).data["this build"][0] == (
+        "not trained here"
+    )
+    short = tables.short_table(verdict, here).data
+    assert ">differs<" in short["verdict"][0]
+    assert short["this build's means"][0] == "point the other way"
 
 
 def test_views_that_the_runs_of_a_chapter_do_not_read_keep_their_part(full):

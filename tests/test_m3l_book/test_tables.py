@@ -15,6 +15,8 @@ from m3l.metrics.assessment import aligned_pairs
 from m3l_book.claims import judging, reading
 from m3l_book.claims.paper import paper_lookup
 from m3l_book.claims.sensitivity import Change
+from m3l_book.record_check import Cell
+from m3l_book.recorded import of_runs
 from m3l_book.records import results, selection
 from m3l_book.records.collection import Collection
 from m3l_book.tables import error_analysis, main_results
@@ -157,12 +159,28 @@ def numbers_in(html):
     return re.findall(r"-?\d+\.\d{3}", html)
 
 
-def test_table_1_shows_the_records_and_the_papers_numbers(runs, tests):
-    numbers = reading.read_numbers("data/paper/numbers.csv")
-    table = results.scores(runs)
+@pytest.fixture(scope="module")
+def collection(runs, tests):
     collection = Collection(runs, "data")
     collection.tests = tests
-    frame = main_results.PaperTable(collection, "small", "multilingual", numbers).styled().data.T
+    collection.cards = {"small": {"hashes": {"tuples": "x"}}}
+    return collection
+
+
+@pytest.fixture(scope="module")
+def found(collection):
+    return of_runs(collection)
+
+
+def paper_table(found, collection, setting, cells=None):
+    numbers = reading.read_numbers("data/paper/numbers.csv")
+    raw = collection.raw
+    return main_results.paper_table(found, "small", setting, numbers, raw, cells).data.T
+
+
+def test_table_1_shows_the_records_and_the_papers_numbers(runs, found, collection):
+    table = results.scores(runs)
+    frame = paper_table(found, collection, "multilingual")
     assert list(frame.index) == [
         "PLTM",
         "ZeroshotTM",
@@ -205,11 +223,18 @@ def test_table_1_shows_the_records_and_the_papers_numbers(runs, tests):
     assert "paper 0.064" in frame.loc["PLTM", "NPMI en"] and frame.loc["chance", "NPMI en"] == "–"
 
 
-def test_table_2_has_pictures_and_both_directions(runs, tests):
-    numbers = reading.read_numbers("data/paper/numbers.csv")
-    collection = Collection(runs, "data")
-    collection.tests = tests
-    frame = main_results.PaperTable(collection, "small", "multimodal", numbers).styled().data.T
+def test_a_cell_says_whether_another_seed_might_have_given_what_a_build_has(found, collection):
+    key = "small", "multilingual", "MRR", "en-de", Contender("ZeroshotTM")
+    other = "small", "multilingual", "MRR", "en-de", Contender("PLTM")
+    cells = {key: Cell(0.5, 0.4, 0.6), other: Cell(0.7, 0.4, 0.6)}
+    frame = paper_table(found, collection, "multilingual", cells)
+    assert "here 0.500 ✔" in frame.loc["ZeroshotTM", "MRR en → fr"]
+    assert "here 0.700 <b>✘ outside</b>" in frame.loc["PLTM", "MRR en → fr"]
+    assert "here" not in frame.loc["M3L-Contrast", "MRR en → fr"]
+
+
+def test_table_2_has_pictures_and_both_directions(found, collection):
+    frame = paper_table(found, collection, "multimodal")
     assert list(frame.index)[:3] == ["ZeroshotTM", "ZeroshotTM-KD", "M3L-Contrast"]
     assert {
         "UAP en → image",
@@ -238,16 +263,16 @@ def test_every_claim_has_a_row_with_its_rule_and_the_measured_numbers(verdicts, 
     frame = verdict_tables.verdict_table(verdicts, names).data
     assert len(frame) == len(reading.read_claims("data/paper/claims.csv")) and list(
         frame.columns
-    ) == ["claim", "paper", "this build"]
+    ) == ["claim", "paper", "verdict"]
     for (_, row), v in zip(frame.iterrows(), verdicts, strict=True):
         assert (
             escape(v.claim.claim) in row["claim"]
             and f"Rule: {escape(v.claim.rule)}<" in row["claim"]
-            and escape(v.claim.remark([])) in row["this build"]
+            and escape(v.claim.remark([])) in row["verdict"]
         )
         words = reading.STANDINGS[v.claim.standing] or v.verdict
-        assert f">{words}<" in row["this build"]
-        shown = numbers_in(row["this build"])
+        assert f">{words}<" in row["verdict"]
+        shown = numbers_in(row["verdict"])
         assert sorted(shown) == sorted(f"{mean:.3f}" for mean in v.means.values()), v.claim.id
         assert sorted(numbers_in(row["paper"])) == sorted(
             f"{x:.3f}" for x in v.paper_means.values()
@@ -260,7 +285,7 @@ def test_every_claim_has_a_row_with_its_rule_and_the_measured_numbers(verdicts, 
     assert (
         by["topics-25-text"].verdict == "not measured"
         and "its runs are not there"
-        in frame["this build"].iloc[[v.claim.id for v in verdicts].index("topics-25-text")]
+        in frame["verdict"].iloc[[v.claim.id for v in verdicts].index("topics-25-text")]
     )
 
 
