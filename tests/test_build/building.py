@@ -50,18 +50,6 @@ def copy_of_the_project(folder):
         shutil.copytree(ROOT / "data" / "cache", folder / "data" / "cache")
 
 
-def measure_speed(folder):
-    """What a build measures of the machine's speed, on fewer tuples: the pages are the same."""
-    steps = ["--steps", "runs/speed.json", "--step-tuples", "160"]
-    subprocess.run(
-        [sys.executable, "benchmarks/bench.py", *steps],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(folder)},
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
-
-
 def build_interrupted(folder):
     """Build the book of smoke; on the way, a build killed in its middle and given again."""
     command = [sys.executable, "workflow/build.py", "smoke"]

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from building import build_interrupted, copy_of_the_project, measure_speed
+from building import build_interrupted, copy_of_the_project
 from filelock import FileLock
 
 
@@ -22,7 +22,6 @@ def checkout(tmp_path_factory, worker_id):
         if not done.exists():
             assert not folder.exists(), "the book could not be built; see the first failure"
             copy_of_the_project(folder)
-            measure_speed(folder)
             build_interrupted(folder)
             done.touch()
     return folder
