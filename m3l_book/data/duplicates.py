@@ -104,24 +104,35 @@ def near_duplicates(
     (their articles), ``item`` (the first: its article, or its picture), ``likeness`` (Jaccard, or
     the mean difference of two thumbnails). Pairs within one article are none.
     """
+    import pandas as pd
+
     pairs = []
     for view in [*languages, *([PICTURES] if pictures else [])]:
-        parts = {}
-        for split, part in frame.groupby("split"):
-            rows = items(part, view)
-            content = (
-                [pictures[image] for image in rows["image_id"]]
-                if view == PICTURES
-                else rows[f"{view}_text"].tolist()
-            )
-            keys = rows["image_id" if view == PICTURES else "article_id"].tolist()
-            parts[split] = rows["article_id"].tolist(), content, keys
-        training = parts.pop("train", ([], [], []))
+        key = "image_id" if view == PICTURES else "article_id"
+        parts = {split: items(part, view) for split, part in frame.groupby("split")}
+        if "train" not in parts or len(parts) == 1:
+            continue
+        training = parts.pop("train")
+        others = pd.concat(parts.values())
+        content = [
+            rows["image_id"].map(pictures).tolist()
+            if view == PICTURES
+            else rows[f"{view}_text"].tolist()
+            for rows in (training, others)
+        ]
         alike = near_pictures if view == PICTURES else near_texts
-        for split, (articles, content, _) in parts.items():
-            for i, j, likeness in alike(training[1], content):
-                if training[0][i] != articles[j]:
-                    pair = {"view": view, "split": split, "likeness": likeness}
-                    pair |= {"train": training[0][i], "other": articles[j]}
-                    pairs.append({**pair, "item": training[2][i]})
+        found = [(training.iloc[i], others.iloc[j], s) for i, j, s in alike(*content)]
+        pairs += [
+            {
+                "view": view,
+                "split": split,
+                "likeness": likeness,
+                "train": one["article_id"],
+                "other": other["article_id"],
+                "item": one[key],
+            }
+            for split in parts
+            for one, other, likeness in found
+            if other["split"] == split and one["article_id"] != other["article_id"]
+        ]
     return pairs

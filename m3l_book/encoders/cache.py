@@ -48,7 +48,7 @@ def encode(
     """
     require(batch_size >= 1, f"batch_size={batch_size}: expected 1 or more")
     if encoder.base is not None:
-        return encoder.adapt(encode(encoder.base, items, cache, batch_size, progress), cache)
+        return encoder.adapt(encode(encoder.base, items, cache, batch_size, progress))
     keys = [digest(encoder.identity, content) for content in _contents(encoder, items)]
     path = Path(cache) / f"{encoder.name.replace(os.sep, '_').strip('._')}.sqlite"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,6 @@ A *space* is what makes encoders comparable: vectors of the same space are align
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -34,7 +33,7 @@ class Encoder:
         List of texts, or of picture paths, -> float32 (M, D).
     base : Encoder, optional
         Then ``adapt`` maps the base's vectors (M, D'), which are cached, and ``embed`` is not used.
-    adapt : function of vectors and the cache folder, optional
+    adapt : function of vectors, optional
     """
 
     name: str
@@ -43,4 +42,4 @@ class Encoder:
     identity: str
     embed: Callable[[list], np.ndarray] | None
     base: "Encoder | None" = None
-    adapt: Callable[[np.ndarray, Path], np.ndarray] | None = None
+    adapt: Callable[[np.ndarray], np.ndarray] | None = None

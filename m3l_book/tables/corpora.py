@@ -131,9 +131,10 @@ def mining_lines(cards: Mapping[str, Mapping]) -> list[str]:
     for name, card in cards.items():
         for pair, mined in card.get("mining", {}).items():
             a, b = mined["articles"]
+            place = f", which are read from `{mined['list']}`" if mined["list"] else ""
             lines.append(
                 f"In **{name}**, {pair}: {a:,} and {b:,} articles gave **{mined['mined']:,} "
-                f"pairs**. Of {mined['checked']:,} that could be checked by title, "
+                f"pairs**{place}. Of {mined['checked']:,} that could be checked by title, "
                 f"{mined['agreeing']:,} agree: an estimated precision of "
                 f"**{mined['precision']:.1%}**. {mined['recall']:.1%} of the "
                 f"{mined['matches']:,} exact title matches were found; {mined['kept']:,} pairs "

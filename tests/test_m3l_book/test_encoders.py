@@ -1,3 +1,5 @@
+import csv
+import dataclasses
 import multiprocessing
 import os
 import re
@@ -620,41 +622,97 @@ def drawn(picture, folder):
 
 def test_projection_puts_a_picture_nearest_to_its_own_name(fakes, tmp_path):
     text, image, _ = fakes
-    matrix = pocket_clip.projection(text, image, tmp_path)
+    matrix = pocket_clip.fit(text, image, tmp_path)
     assert matrix.shape == (49, 16)
     assert matrix.dtype == np.float32
     features, target = pocket_clip.training_pairs(text, image, tmp_path)
+    assert nearest_is_its_own(features, target, matrix) > 0.6
+
+
+def nearest_is_its_own(features, target, matrix):
+    """The share of projected pictures that are nearest to their own names."""
     projected = features @ matrix[:-1] + matrix[-1]
     projected /= np.linalg.norm(projected, axis=1, keepdims=True)
-    nearest = (projected @ target.T).argmax(axis=1)
-    assert (nearest == np.arange(30)).mean() > 0.6
+    return ((projected @ target.T).argmax(axis=1) == np.arange(len(target))).mean()
 
 
-def test_projection_is_the_same_every_time(fakes, tmp_path):
+def test_projection_is_kept_as_it_was_learnt(fakes, tmp_path):
     text, image, _ = fakes
-    one, two = (pocket_clip.projection(text, image, tmp_path / name) for name in ("one", "two"))
-    np.testing.assert_array_equal(one, two)
+    for name in ("one", "two"):
+        matrix = pocket_clip.fit(text, image, tmp_path / name)
+        pocket_clip.keep(matrix, text, image, tmp_path / f"{name}.safetensors")
+    one, two = ((tmp_path / f"{name}.safetensors").read_bytes() for name in ("one", "two"))
+    assert one == two
+    about, there = pocket_clip.kept(tmp_path / "one.safetensors")
+    np.testing.assert_array_equal(there, matrix)
+    assert (about["text"], about["image"]) == ("words 1", "colours 1")
 
 
-def test_pocket_clip_maps_cached_features_into_the_text_space(fakes, tmp_path, monkeypatch):
-    monkeypatch.setattr("m3l_book.encoders.pocket_clip.use_multilingual", lambda *_: fakes[0])
-    monkeypatch.setattr("m3l_book.encoders.pocket_clip.efficientnet_lite2", lambda *_: fakes[1])
+def test_the_kept_projection_was_learnt_from_the_drawings_in_its_list():
+    with open(pocket_clip.DRAWINGS, encoding="utf-8", newline="") as file:
+        there = [(row["collection"], row["key"]) for row in csv.DictReader(file)]
+    assert there == [(p.collection, p.key) for p, _ in pocket_clip.training_pictures()]
+    about, matrix = pocket_clip.kept()
+    assert about == {
+        "text": get_encoder("use-multilingual").identity,
+        "image": get_encoder("efficientnet-lite2", "image", device="cpu").identity,
+        "recipe": pocket_clip.RECIPE,
+    }
+    assert (matrix.shape, matrix.dtype) == ((1281, 512), np.float32)
+
+
+def test_the_kept_projection_is_that_of_its_drawings(tmp_path, monkeypatch):
+    some = pocket_clip.training_pictures()[::12]
+    monkeypatch.setattr(pocket_clip, "training_pictures", lambda: some)
+    text = get_encoder("use-multilingual")
+    image = get_encoder("efficientnet-lite2", "image", device="cpu")
+    features, target = pocket_clip.training_pairs(text, image, tmp_path)
+    kept, part = pocket_clip.kept()[1], pocket_clip.fit(text, image, tmp_path)
+    assert nearest_is_its_own(features, target, kept) > 0.4  # of 305; by chance 0.003
+    by_kept, by_part = (features @ matrix[:-1] + matrix[-1] for matrix in (kept, part))
+    errors = by_kept - target
+    assert (errors**2).sum() < 0.7 * ((target - target.mean(axis=0)) ** 2).sum()
+    assert np.linalg.norm(errors.mean(axis=0)) < 0.05, "the errors of all of them have mean 0"
+    both = np.linalg.norm(by_kept) * np.linalg.norm(by_part)
+    assert (by_kept * by_part).sum() / both > 0.85, "what a part of them gives is much the same"
+
+
+@pytest.fixture
+def projected(fakes, tmp_path, monkeypatch):
+    """The projection of the fakes, in the place of the kept one."""
+    text, image, _ = fakes
+    matrix = pocket_clip.fit(text, image, tmp_path)
+    pocket_clip.keep(matrix, text, image, tmp_path / "kept.safetensors")
+    monkeypatch.setattr(pocket_clip, "KEPT", tmp_path / "kept.safetensors")
+    monkeypatch.setattr(pocket_clip, "efficientnet_lite2", lambda *_: image)
+    monkeypatch.setattr(pocket_clip, "training_pictures", lambda: pytest.fail("read again"))
+    return matrix
+
+
+def test_pocket_clip_maps_cached_features_into_the_text_space(fakes, projected, tmp_path):
     encoder = get_encoder("pocket-clip", "image")
-    assert (encoder.kind, encoder.space) == ("image", "words")
+    assert (encoder.kind, encoder.space) == ("image", "use-multilingual")
     assert fakes[0].identity in encoder.identity
     assert fakes[1].identity in encoder.identity
     vectors = encode(encoder, [drawn(fakes[2][3][0], tmp_path)] * 2, tmp_path, progress=False)
     assert vectors.shape == (2, 16)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
-    matrix = pocket_clip.projection(*fakes[:2], tmp_path)
-    by_hand = fakes[1].embed([tmp_path / "drawn.png"])[0] @ matrix[:-1] + matrix[-1]
+    by_hand = fakes[1].embed([tmp_path / "drawn.png"])[0] @ projected[:-1] + projected[-1]
     np.testing.assert_allclose(vectors[0], by_hand / np.linalg.norm(by_hand), rtol=1e-4)
 
 
-def test_pocket_clip_of_no_picture_is_empty(fakes, tmp_path, monkeypatch):
-    monkeypatch.setattr("m3l_book.encoders.pocket_clip.use_multilingual", lambda *_: fakes[0])
-    monkeypatch.setattr("m3l_book.encoders.pocket_clip.efficientnet_lite2", lambda *_: fakes[1])
+def test_pocket_clip_of_no_picture_is_empty(projected, tmp_path):
     assert len(encode(get_encoder("pocket-clip", "image"), [], tmp_path, progress=False)) == 0
+
+
+def test_a_projection_of_other_features_is_refused(fakes, projected, monkeypatch):
+    other = dataclasses.replace(fakes[1], identity="colours 2")
+    monkeypatch.setattr(pocket_clip, "efficientnet_lite2", lambda *_: other)
+    with pytest.raises(
+        DataError,
+        match=r"kept\.safetensors: learnt from colours 1, and here is colours 2; learn it again",
+    ):
+        get_encoder("pocket-clip", "image")
 
 
 def test_no_bar_is_shown_where_none_is_wanted():

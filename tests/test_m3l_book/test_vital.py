@@ -5,9 +5,20 @@ import pytest
 
 from m3l.errors import DataError, ParameterError
 from m3l_book import summaries
+from m3l_book.data.mining import (
+    ENCODER,
+    LISTS,
+    THRESHOLD,
+    article_vectors,
+    check_titles,
+    find_pairs,
+    list_of,
+    mine,
+    read_pairs,
+)
 from m3l_book.data.prepare import prepare
 from m3l_book.data.sources import load_source, vital
-from m3l_book.data.sources.vital import check_titles, mine
+from m3l_book.encoders.registry import get_encoder
 from m3l_book.pictures.named import plain_name
 
 
@@ -168,6 +179,79 @@ def test_frame_follows_the_schema(tuples):
     assert frame["fr_text"].is_unique
     assert tuples.write_images is None
     assert len(frame) > 50
+
+
+# the list of pairs
+
+
+@pytest.fixture(scope="module")
+def entries():
+    return {language: summaries.articles(language)[0] for language in ("en", "fr")}
+
+
+def test_names_are_of_one_article_each(entries):
+    for own in entries.values():
+        names = [entry["name"] for entry in own]
+        assert names == sorted(set(names))
+
+
+def test_the_kept_list_has_pairs_of_the_least_margin_and_each_article_once(entries):
+    pairs, margins = read_pairs(list_of(LISTS, entries), entries)
+    assert len(pairs) > 7000
+    assert margins.min() >= THRESHOLD and margins.max() > 1.2
+    assert all(len(set(column)) == len(pairs) for column in pairs.T.tolist())
+
+
+def test_mining_a_part_again_finds_the_pairs_of_the_kept_list(entries, cache):
+    pairs, _ = read_pairs(list_of(LISTS, entries), entries)
+    some, model = pairs[:: len(pairs) // 100], get_encoder(ENCODER)
+    both = [
+        article_vectors([own[row] for row in rows], model, cache)
+        for own, rows in zip(entries.values(), some.T, strict=True)
+    ]
+    again, _ = mine(*both)
+    assert (again[:, 0] == again[:, 1]).sum() >= 0.98 * len(some)
+
+
+def test_pairs_are_read_from_a_list_above_a_threshold_and_within_a_limit(tmp_path):
+    entries = {
+        language: [{"name": f"{language}{n:02}", "title": f"{n} {language}"} for n in range(40)]
+        for language in ("en", "fr")
+    }
+    lines = ["en,fr,margin", "en02,fr03,1.3", "en05,fr05,1.1", "en30,fr01,1.3", "en07,fr07,2"]
+    (tmp_path / "pairs-en-fr.csv").write_text("\n".join(lines), encoding="utf-8")
+    partner, reports = find_pairs(entries, limit=20, threshold=1.2, lists=tmp_path)
+    assert partner == {"fr": {2: 3, 7: 7}}
+    assert (reports["en-fr"]["mined"], reports["en-fr"]["articles"]) == (2, [20, 20])
+    assert reports["en-fr"]["list"] == str(tmp_path / "pairs-en-fr.csv")
+
+
+@pytest.mark.parametrize(
+    ("lines", "what"),
+    [
+        ("en,margin\nAbacus,1.2", "line 2: no column 'fr'"),
+        ("en,fr,margin\nAbacus,Abaque", "line 2: no column 'margin'"),
+        ("en,fr,margin\nNo such,Abaque,1.2", "line 2: en 'No such' is no article of ovos-skill"),
+        (
+            "en,fr,margin\nAbacus,Abaque,1.2\nAbbey,Abaque,1.2",
+            "line 3: fr 'Abaque' is no article of .* that no earlier line has; write the list",
+        ),
+        ("en,fr,margin\nAbacus,Abaque,much", "line 2: margin 'much': expected a number"),
+    ],
+)
+def test_a_list_that_is_none_names_file_and_row(tmp_path, lines, what):
+    entries = {"en": [{"name": "Abacus"}, {"name": "Abbey"}], "fr": [{"name": "Abaque"}]}
+    path = tmp_path / "pairs-en-fr.csv"
+    path.write_text(lines, encoding="utf-8")
+    with pytest.raises(DataError, match=rf"pairs-en-fr\.csv: {what}"):
+        read_pairs(path, entries)
+
+
+@pytest.mark.parametrize("options", [{"threshold": 1.0}, {"encoder": "other"}, {"lists": ""}])
+def test_pairs_that_the_list_does_not_hold_are_mined(entries, cache, options, monkeypatch):
+    monkeypatch.setattr("m3l_book.data.mining.get_encoder", lambda _: get_encoder(ENCODER))
+    _, reports = find_pairs(entries, limit=20, cache=cache, **options)
+    assert reports["en-fr"]["list"] == ""
 
 
 # with pictures

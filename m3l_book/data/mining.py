@@ -1,0 +1,224 @@
+"""Pairs of articles in two collections without links between them, mined by ratio margin (Artetxe &
+Schwenk 2019) or read from a list of what was mined before.
+
+The precision of the mining is estimated on the articles whose titles agree exactly. It reads every
+article twice, which takes minutes: ``python -m m3l_book.data.mining`` writes the list of the pairs
+of English and French articles again, and with two other languages theirs.
+"""
+
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache as remembered
+from pathlib import Path
+
+import numpy as np
+
+from m3l.errors import DataError, M3LError, require
+from m3l.files import write_csv
+
+from ..encoders.cache import encode
+from ..encoders.encoder import Encoder
+from ..encoders.registry import get_encoder
+from ..pictures.named import plain_name
+from ..summaries import PACKAGE, articles
+
+NEIGHBOURS = 4
+
+ENCODER, THRESHOLD, LISTS = "use-multilingual", 1.05, "data/vital"
+"""The encoder and the least margin of the pairs in the lists, and the folder of those."""
+
+
+def mine(
+    a: np.ndarray, b: np.ndarray, threshold: float = THRESHOLD, neighbours: int = NEIGHBOURS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mutually best pairs by ratio margin.
+
+    Parameters
+    ----------
+    a (N, D), b (M, D) : unit rows
+    threshold : float
+        The least margin: cosine over the mean of both sides' mean cosine to their nearest
+        neighbours.
+
+    Returns
+    -------
+    pairs int (P, 2) of rows of a and b, margins (P,).
+    """
+    k = min(neighbours, len(a), len(b))
+    cosine = (a @ b.T).astype(np.float32)  # (N, M)
+    near_a = np.partition(cosine, -k, axis=1)[:, -k:].mean(axis=1)
+    near_b = np.partition(cosine, -k, axis=0)[-k:].mean(axis=0)
+    cosine /= 0.5 * (near_a[:, None] + near_b[None])
+    best_b, best_a = cosine.argmax(axis=1), cosine.argmax(axis=0)
+    rows = np.flatnonzero(best_a[best_b] == np.arange(len(a)))
+    margins = cosine[rows, best_b[rows]]
+    kept = margins >= threshold
+    return np.stack([rows, best_b[rows]], axis=1)[kept], margins[kept]
+
+
+def article_vectors(entries: Sequence[Mapping], model: Encoder, cache: str | Path) -> np.ndarray:
+    """A unit vector an article, (N, 2 D): title and description beside the summary."""
+    heads = encode(model, [f"{entry['title']}. {entry['description']}" for entry in entries], cache)
+    bodies = encode(model, [entry["extract"] for entry in entries], cache)
+    both = np.hstack([x / np.linalg.norm(x, axis=1, keepdims=True) for x in (heads, bodies)])
+    return both / np.linalg.norm(both, axis=1, keepdims=True)
+
+
+def check_titles(
+    pairs: np.ndarray, titles_a: list[str], titles_b: list[str]
+) -> tuple[np.ndarray, dict]:
+    """Hold mined pairs against exact title matches.
+
+    Returns
+    -------
+    keep bool (P,), false for pairs that contradict a match, and what was found: ``checked`` pairs
+    one of whose titles has an exact match, ``agreeing``, ``precision`` their ratio, ``matches`` in
+    all, ``recall`` of them.
+    """
+    a, b = [plain_name(t) for t in titles_a], [plain_name(t) for t in titles_b]
+
+    in_a, in_b = unique_titles(a), unique_titles(b)
+    match = {in_a[t]: in_b[t] for t in in_a.keys() & in_b.keys()}
+    reverse = {j: i for i, j in match.items()}
+    checkable = np.array([i in match or j in reverse for i, j in pairs], dtype=bool)
+    agrees = np.array([match.get(i) == j for i, j in pairs], dtype=bool)
+    checked, agreeing = int(checkable.sum()), int(agrees.sum())
+    report = {
+        "mined": len(pairs),
+        "checked": checked,
+        "agreeing": agreeing,
+        "precision": agreeing / checked if checked else None,
+        "matches": len(match),
+        "recall": agreeing / len(match) if match else None,
+    }
+    return ~checkable | agrees, report
+
+
+def unique_titles(titles: list[str]) -> dict[str, int]:
+    """The row of each title that no other row shares."""
+    values, first, counts = np.unique(np.array(titles), return_index=True, return_counts=True)
+    return {str(t): int(i) for t, i, n in zip(values, first, counts, strict=True) if n == 1 and t}
+
+
+def list_of(lists: str | Path, languages: Sequence[str]) -> Path:
+    """The file with the pairs of two languages."""
+    return Path(lists) / f"pairs-{'-'.join(languages)}.csv"
+
+
+def read_pairs(
+    path: str | Path, entries: Mapping[str, Sequence[Mapping]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs in a list as `mine` gives them: int (P, 2) rows of the articles, margins (P,).
+
+    The list has a column a language, with the names under which the package has the articles, and
+    ``margin``.
+
+    Parameters
+    ----------
+    path : path
+    entries : language -> articles
+        All articles of the two languages.
+
+    Raises
+    ------
+    DataError
+        Naming the file and the row: a column is missing, a name is none of an article or was named
+        before, or a margin is no number.
+    """
+    place = {
+        language: {entry["name"]: row for row, entry in enumerate(own)}
+        for language, own in entries.items()
+    }
+    pairs, margins = [], []
+    with open(path, encoding="utf-8", newline="") as file:
+        for number, row in enumerate(csv.DictReader(file), start=2):
+            where = f"{path}: line {number}"
+            for column in (*place, "margin"):
+                require(row.get(column) is not None, f"{where}: no column {column!r}", DataError)
+            for language, free in place.items():
+                unknown = f"{where}: {language} {row[language]!r} is no article of {PACKAGE}"
+                require(
+                    row[language] in free,
+                    f"{unknown} that no earlier line has; write the list again:"
+                    f" python -m m3l_book.data.mining {' '.join(place)}",
+                    DataError,
+                )
+            pairs.append([free.pop(row[language]) for language, free in place.items()])
+            try:
+                margins.append(np.float32(row["margin"]))
+            except ValueError:
+                raise DataError(f"{where}: margin {row['margin']!r}: expected a number") from None
+    return np.array(pairs, dtype=int).reshape(-1, 2), np.array(margins, dtype=np.float32)
+
+
+def find_pairs(
+    entries: Mapping[str, Sequence[Mapping]],
+    limit: int = 0,
+    threshold: float = THRESHOLD,
+    encoder: str = ENCODER,
+    lists: str | Path = LISTS,
+    cache: str | Path = "data/cache",
+) -> tuple[dict[str, dict[int, int]], dict[str, dict]]:
+    """The partner of each article of the first language in every other, and what was found.
+
+    Parameters
+    ----------
+    entries : language -> articles
+        All articles of each language.
+    limit, threshold, encoder, lists, cache
+        As in `m3l_book.data.sources.vital.load`.
+
+    Returns
+    -------
+    partner : language -> row of the first language -> row
+    reports : for each pair of languages what `check_titles` found, how many were ``kept`` of how
+        many ``articles``, and the ``list`` that the pairs are from, "" if they were mined.
+    """
+    first = {language: own[: limit or None] for language, own in entries.items()}
+
+    @remembered
+    def embedded(language: str) -> np.ndarray:
+        return article_vectors(first[language], get_encoder(encoder), cache)
+
+    pivot, *others = entries
+    partner, reports = {}, {}
+    for other in others:
+        both = pivot, other
+        path = list_of(lists, both)
+        listed = lists != "" and encoder == ENCODER and threshold >= THRESHOLD and path.is_file()
+        if listed:
+            pairs, margins = read_pairs(path, {language: entries[language] for language in both})
+            pairs = pairs[margins >= threshold]
+            there = [len(first[language]) for language in both]
+            pairs = pairs[(pairs < there).all(axis=1)]
+        else:
+            pairs, _ = mine(*map(embedded, both), threshold)
+        titles = [[entry["title"] for entry in first[language]] for language in both]
+        keep, report = check_titles(pairs, *titles)
+        report |= {"kept": int(keep.sum()), "articles": [len(own) for own in titles]}
+        reports["-".join(both)] = {**report, "list": path.as_posix() if listed else ""}
+        partner[other] = dict(pairs[keep].tolist())
+    return partner, reports
+
+
+def main(languages: Sequence[str]) -> None:
+    """Write the list of the pairs of two languages, English and French unless others are given."""
+    both = languages or ("en", "fr")
+    require(len(both) == 2, f"languages={' '.join(both)}: expected two, such as en fr")
+    entries = {language: articles(language)[0] for language in both}
+    model = get_encoder(ENCODER)
+    pairs, margins = mine(*(article_vectors(own, model, "data/cache") for own in entries.values()))
+    rows = [
+        {language: entries[language][i]["name"] for language, i in zip(both, pair, strict=True)}
+        | {"margin": str(margin)}
+        for pair, margin in zip(pairs, margins, strict=True)
+    ]
+    write_csv(list_of(LISTS, both), rows)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except (M3LError, OSError) as error:
+        sys.exit(f"error: {error}")
