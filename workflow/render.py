@@ -158,6 +158,9 @@ def stage(profile: str, pages: Path, source: Path, part_of_it: bool = False) -> 
     left_out += LESSONS if own(corpora) else []
     shutil.copytree(ROOT / "book", source, ignore=shutil.ignore_patterns(*left_out))
     notebooks = executed(pages)
+    if not own(corpora):  # exercises that this profile does not execute are shown as they are
+        for path in sorted((ROOT / "book" / "exercises").glob("*.ipynb")):
+            notebooks.setdefault(f"exercises/{path.stem}", nbformat.read(path, as_version=4))
     stage_notebooks(notebooks, corpora, source)
     stage_generated(profile, notebooks, pages.parent / "runs", source)
     stage_contents(source, part_of_it)
