@@ -141,8 +141,7 @@ def stage_contents(source: Path, part_of_it: bool) -> None:
         part["chapters"] = [
             entry
             for entry in part["chapters"]
-            if (not part_of_it
-            and entry["file"].partition("/")[0] not in LESSONS)
+            if (not part_of_it and entry["file"].partition("/")[0] not in LESSONS)
             or any(source.glob(f"{entry['file']}.*"))
         ]
     contents["parts"] = [part for part in contents["parts"] if part["chapters"]]

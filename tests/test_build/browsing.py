@@ -19,7 +19,7 @@ FACTS = """() => ({
   formulas: document.querySelectorAll('.math').length})"""
 
 
-# resolves once the page has drawn thirty frames in which nothing changed, however long each took
+# resolves once the page has drawn twelve frames in which nothing changed, however long each took
 SETTLED = """() => new Promise((done) => {
   let before = "", same = 0;
   const state = () => {
@@ -36,7 +36,7 @@ SETTLED = """() => new Promise((done) => {
     const now = state();
     same = now === before ? same + 1 : 0;
     before = now;
-    if (same >= 30) done(); else requestAnimationFrame(() => setTimeout(look, 5));
+    if (same >= 12) done(); else requestAnimationFrame(() => setTimeout(look, 5));
   };
   look();
 })"""

@@ -12,7 +12,7 @@ from PIL import Image
 
 from m3l.errors import ParameterError
 
-pytestmark = pytest.mark.book
+pytestmark = [pytest.mark.book, pytest.mark.thorough]
 
 NASTY = [
     "<script>document.title='run'</script>",

@@ -1,35 +1,69 @@
 """The built pages in a real browser."""
 
+import json
+
 import pytest
 from building import all_pages
 
 pytestmark = pytest.mark.book
 
 
-@pytest.mark.parametrize("width, scheme", [(1280, "light"), (1280, "dark"), (360, "light")])
-def test_pages_open_in_a_browser_without_a_network_and_without_complaint(
-    book, running, width, scheme
-):
+def faults_of(tab, thorough, scheme="light", sideways=False):
+    """What is wrong with an open page as it stands now."""
     import browsing
 
-    wrong, formulas = {}, 0
-    for path in all_pages(book, every=scheme == "light"):
-        with browsing.opened(running, path, width, scheme) as tab:
-            browsing.settle(tab.page)
-            facts = tab.page.evaluate(browsing.FACTS)
-            formulas += facts["formulas"]
-            faults = [*tab.faults, *(f"broken image {name}" for name in facts["broken"])]
-            faults += (
-                [f"{facts['untypeset']} formulas are not typeset"] if facts["untypeset"] else []
-            )
-            faults += (
-                [f"scrolls sideways by {facts['wide']} px"]
-                if width == 360 and facts["wide"] > 0
-                else []
-            )
+    browsing.settle(tab.page)
+    facts = tab.page.evaluate(browsing.FACTS)
+    faults = [*tab.faults, *(f"broken image {name}" for name in facts["broken"])]
+    tab.faults.clear()
+    if facts["untypeset"]:
+        faults.append(f"{facts['untypeset']} formulas are not typeset")
+    if sideways and facts["wide"] > 0:
+        faults.append(f"scrolls sideways by {facts['wide']} px")
+    if thorough:
+        faults += browsing.serious_faults(tab.page, colours_alone=scheme == "dark")
+    return [f"{scheme}: {fault}" for fault in faults], facts["formulas"]
+
+
+def test_pages_open_without_a_network_and_without_complaint(book, running, request):
+    """Each page is opened once: light, then dark, then as narrow as a phone; with ``--thorough`` as
+    those find it who cannot see it.
+    """
+    import browsing
+
+    thorough, wrong, formulas = request.config.getoption("thorough"), {}, 0
+    chapters = set(all_pages(book, every=False))
+    for path in all_pages(book):
+        with browsing.opened(running, path) as tab:
+            faults, typeset = faults_of(tab, thorough)
+            formulas += typeset
+            if path in chapters:
+                tab.page.emulate_media(color_scheme="dark")
+                faults += faults_of(tab, thorough, "dark")[0]
+                tab.page.emulate_media(color_scheme="light")
+            tab.page.set_viewport_size({"width": 360, "height": 900})
+            faults += faults_of(tab, thorough and path in chapters, sideways=True)[0]
             if faults:
                 wrong[str(path.relative_to(book))] = faults
-    assert not wrong and formulas > 10
+    assert not wrong, json.dumps(wrong, indent=1)
+    assert formulas > 10
+
+
+@pytest.mark.thorough
+def test_topic_browsers_are_accessible_in_every_state(book, running):
+    import browsing
+
+    wrong = {}
+    visits = [(path, "") for path in sorted((book / "topics").glob("*/index.html"))]
+    states = ["#/topic/1", "#/item/image/0", "#/find/a", "#/nowhere/1"]
+    visits += [(book / "topics/emoji-m3l-s0/index.html", state) for state in states]
+    for path, fragment in visits:
+        for width, scheme in ((1280, "light"), (1280, "dark"), (360, "light")):
+            with browsing.opened(running, path, width, scheme, fragment) as tab:
+                browsing.settle(tab.page)
+                if serious := browsing.serious_faults(tab.page, colours_alone=scheme == "dark"):
+                    wrong[f"{path.relative_to(book)}{fragment} {scheme} {width}"] = serious
+    assert not wrong, json.dumps(wrong, indent=1)
 
 
 def test_figures_follow_the_colours_that_the_reader_chose_and_not_the_systems(book, running):

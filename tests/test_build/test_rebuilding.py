@@ -5,10 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 import yaml
-from building import ROOT, build
+from building import ROOT, build, ends_with_the_tests
 
 pytestmark = pytest.mark.book
 
@@ -34,6 +36,7 @@ def test_the_same_seed_gives_the_same_numbers(workshop):
     } == before
 
 
+@pytest.mark.thorough
 def test_through_an_executor_the_same_runs_give_the_same_bytes(workshop, tmp_path):
     """Jobs submitted to a scheduler, here one that just starts them, have no warm process to fork:
     a joint model, and a student, whose teacher is inferred from.
@@ -74,6 +77,7 @@ def test_through_an_executor_the_same_runs_give_the_same_bytes(workshop, tmp_pat
     assert len(list(tmp_path.glob("*.rc"))) == 2 and {p: p.read_bytes() for p in before} == before
 
 
+@pytest.mark.thorough
 def test_one_chapter_reruns_with_one_parameter_changed(workshop):
     command = [
         sys.executable,
@@ -116,6 +120,28 @@ def test_a_failing_chapter_fails_the_build_and_is_named(workshop, tmp_path):
     )
 
 
+def test_a_build_that_is_told_to_end_does_not_wait_and_leaves_no_process(workshop, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(workshop, folder)
+    profile = folder / "workflow/profiles/smoke.yaml"
+    profile.write_text(profile.read_text().replace("epochs: 4", "epochs: 100000000"))
+    command = [sys.executable, "workflow/build.py", "smoke", "runs/smoke/emoji-m3l-s0/metrics.json"]
+    build = subprocess.Popen(
+        command, cwd=folder, stderr=subprocess.PIPE, text=True, preexec_fn=ends_with_the_tests
+    )
+    # a run that would never end is being trained
+    while not (folder / "runs/smoke/emoji-m3l-s0.checkpoint.safetensors").exists():
+        assert build.poll() is None, build.stderr.read()
+        time.sleep(0.2)
+    started = psutil.Process(build.pid).children(recursive=True)
+    assert len(started) > 2
+    build.terminate()
+    assert "the same command goes on from here" in build.communicate()[1]
+    assert build.returncode == 130
+    left = [p for p in started if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    assert not left
+
+
 def test_unknown_profile_lists_the_valid_ones(workshop):
     result = build(workshop, "laptpo")
     assert (
@@ -134,6 +160,7 @@ def test_a_profile_that_calls_itself_another_is_refused(workshop):
     assert result.returncode == 2 and "profile: smoke" in result.stderr
 
 
+@pytest.mark.thorough
 def test_runs_are_recorded_in_parts(workshop):
     """What was recorded before stays, where its runs are gone; fewer seeds are no record."""
     folder, runs = workshop / "data/results/smoke", workshop / "runs/smoke"

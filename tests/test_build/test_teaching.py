@@ -6,9 +6,10 @@ import re
 import subprocess
 import sys
 
+import nbformat
 import pytest
 import torch
-from building import ROOT
+from building import ROOT, build
 
 from m3l import Objective
 from m3l.loss import reconstruction
@@ -108,6 +109,7 @@ def test_slides_show_figures_as_vectors_and_are_walked_by_keys(book, running):
         assert max(wide) <= 1 and not tab.faults
 
 
+@pytest.mark.thorough
 def test_slides_and_report_are_printed(workshop):
     run = [sys.executable, "workflow/printing.py", "smoke"]
     pages = {}
@@ -132,9 +134,7 @@ def test_a_page_says_how_long_it_took_and_where_its_exercises_are(book):
 
 
 def test_chapters_are_downloaded_as_they_were_executed(book):
-    import nbformat
-
-    for page in ("03-model", "exercises/03-model"):
+    for page in ("03-model", "07-retrieval"):
         html = (book / f"{page}.html").read_text(encoding="utf-8")
         link = re.search(r'href="([^"]+\.ipynb)"', html)[1]
         notebook = nbformat.read((book / page).parent / link, as_version=4)
@@ -158,6 +158,7 @@ def test_a_figure_or_table_named_by_its_number_is_led_to(book):
     assert 'href="../01-data.html#table-1-1"' in html
 
 
+@pytest.mark.thorough
 def test_buttons_for_binder_and_colab_and_their_files(workshop):
     render = [sys.executable, "workflow/render.py", "smoke", "build/smoke/pages", "build/y/html"]
     environment = os.environ | {
@@ -178,11 +179,32 @@ def test_buttons_for_binder_and_colab_and_their_files(workshop):
     subprocess.run(["bash", "-n", str(binder / "postBuild")], check=True)
 
 
+@pytest.mark.thorough
+def test_exercises_are_executed_and_their_outputs_shown(workshop):
+    """In a build as by default, which smoke is not: one that executes the exercises."""
+    profile = workshop / "workflow/profiles/smoke.yaml"
+    before = profile.read_text(encoding="utf-8")
+    profile.write_text(before.replace("exercises: false\n", ""), encoding="utf-8")
+    try:
+        result = build(workshop, "smoke")
+    finally:
+        profile.write_text(before, encoding="utf-8")
+    assert result.returncode == 0, result.stderr[-3000:]
+    exercises = sorted((workshop / "build/smoke/pages/exercises").glob("*.ipynb"))
+    names = {path.stem for path in (ROOT / "book/exercises").glob("*.ipynb")}
+    assert {path.stem for path in exercises} == names
+    for path in exercises:
+        cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+        assert all(cell.execution_count for cell in cells), path.name
+    assert (workshop / "build/smoke/html/exercises/03-model.html").is_file()
+
+
 def commands():
     text = (ROOT / "book" / "cookbook.md").read_text(encoding="utf-8")
     return re.findall(r"^```sh\n(.+?)\n```", text, re.M | re.S)
 
 
+@pytest.mark.thorough
 def test_the_commands_of_the_cookbook_do_what_they_say(workshop):
     assert len(commands()) == 11
     table = "en_title,de_title,en_text,de_text\n" + "".join(
@@ -224,6 +246,7 @@ def test_the_commands_of_the_cookbook_do_what_they_say(workshop):
     assert "runs" in said[9] and said[10].count("[") == 11
 
 
+@pytest.mark.thorough
 def test_jupyterlab_takes_this_environments_kernel_and_chapters_run_cell_by_cell(
     workshop, tmp_path
 ):
