@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # where the project is published; with it chapters have buttons for Binder and Colab
 export M3L_BOOK_REPOSITORY := $(REPOSITORY)
 
-.PHONY: book smoke chapter pdf slides report exercises test test-fast rehearsal lab bench lint serve clean
+.PHONY: book smoke chapter pdf slides report exercises test test-all test-fast rehearsal lab bench lint serve clean
 
 book: $(VENV)/ready
 	$(RUN) workflow/build.py $(PROFILE)
@@ -34,6 +34,10 @@ exercises: $(VENV)/ready
 
 test: $(VENV)/ready
 	$(RUN) -m pytest
+
+# and what takes long: encoders on many items, whole scripts, properties on many examples
+test-all: $(VENV)/ready
+	$(RUN) -m pytest --thorough
 
 test-fast: $(VENV)/ready
 	$(RUN) -m pytest tests/test_m3l tests/test_project.py -m "not slow"

@@ -11,7 +11,6 @@ import gzip
 import hashlib
 import io
 import threading
-import time
 from contextlib import contextmanager
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -153,7 +152,7 @@ def sha256(path):
 
 class Server(ThreadingHTTPServer):
     """Serves a folder; ``faults`` maps the end of a path to what goes wrong with it, once for each
-    time that it stands in its list: a status, "reset", "slow", "html", "short" or "corrupt".
+    time that it stands in its list: a status, "reset", "html", "short" or "corrupt".
     """
 
     daemon_threads = True
@@ -215,8 +214,6 @@ class Handler(BaseHTTPRequestHandler):
         data, tag = path.read_bytes(), f'"{sha256(path)[:16]}"'
         if fault == "corrupt":
             data = data[:-20] + bytes(20)
-        if fault == "slow":
-            time.sleep(0.3)
         headers, status, whole = {"ETag": tag, "Accept-Ranges": "bytes"}, 200, len(data)
         wanted = self.headers.get("Range")
         if wanted and self.headers.get("If-Range", tag) == tag:

@@ -151,11 +151,11 @@ def trained(corpus, epochs=4, **options):
 def test_training_learns_and_is_the_same_when_it_is_resumed(tmp_path):
     corpus = incomplete()
     corpus = corpus.subset(np.any([view.present for view in corpus.views.values()], axis=0))
-    history, model = trained(corpus, epochs=60)
+    history, model = trained(corpus, epochs=24)
     first, last = (np.mean([row["loss"] for row in part]) for part in (history[:5], history[-5:]))
     assert last < 0.9 * first
-    trained(corpus, epochs=20, checkpoint=tmp_path / "c")
-    resumed, again = trained(corpus, epochs=60, checkpoint=tmp_path / "c")
+    trained(corpus, epochs=10, checkpoint=tmp_path / "c")
+    resumed, again = trained(corpus, epochs=24, checkpoint=tmp_path / "c")
     assert [row["loss"] for row in resumed] == [row["loss"] for row in history]
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in model.state_dict().items())
 

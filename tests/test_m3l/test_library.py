@@ -213,10 +213,15 @@ def test_arrays_for_ldavis_have_the_shapes_and_sums_that_it_asks_for(fitted):
 
 
 @pytest.mark.slow
-def test_the_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("size", ["small", pytest.param("whole", marks=pytest.mark.thorough)])
+def test_the_example_of_the_readme_runs(tmp_path, monkeypatch, capsys, size):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     _, code = re.findall(r"```python\n(.*?)```", readme, re.S)
     assert len([line for line in code.splitlines() if line.strip()]) <= 12
+    smaller = {"1600": "256", "vocabulary_size=800": "vocabulary_size=100", "epochs=40": "epochs=4"}
+    for own, less in smaller.items() if size == "small" else ():
+        assert own in code
+        code = code.replace(own, less)
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
     assert len(capsys.readouterr().out.splitlines()) >= 3

@@ -115,69 +115,31 @@ def by_enumeration(distance, relevant):
     return np.mean(rr), np.mean(ap)
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_scores_are_expectations_over_orders_of_ties(seed):
-    rng = np.random.default_rng(seed)
-    n = int(rng.integers(1, 8))
-    distance = rng.integers(0, int(rng.integers(1, 5)), n).astype(float)
-    relevant = rng.random(n) < rng.uniform(0.1, 0.9)
-    relevant[rng.integers(n)] = True
-    assert rank_scores(distance, relevant) == pytest.approx(
-        by_enumeration(distance, relevant), abs=1e-12
-    )
+def test_scores_are_expectations_over_orders_of_ties():
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        n = int(rng.integers(1, 8))
+        distance = rng.integers(0, int(rng.integers(1, 5)), n).astype(float)
+        relevant = rng.random(n) < rng.uniform(0.1, 0.9)
+        relevant[rng.integers(n)] = True
+        expected = by_enumeration(distance, relevant)
+        assert rank_scores(distance, relevant) == pytest.approx(expected, abs=1e-12), seed
 
 
 def test_scores_without_ties_are_those_of_scikit_learn():
-    metrics = pytest.importorskip("sklearn.metrics")
+    from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
+
     for seed in range(20):
         rng = np.random.default_rng(seed)
         distance, relevant = rng.permutation(50) / 7, rng.random(50) < 0.2
         relevant[3] = True
         rr, ap = rank_scores(distance, relevant)
-        assert ap == pytest.approx(metrics.average_precision_score(relevant, -distance))
+        assert ap == pytest.approx(average_precision_score(relevant, -distance))
         assert rr == pytest.approx(1 / (1 + relevant[np.argsort(distance)].argmax()))
-
-
-def sklearn_scores(order, relevant):
-    """scikit-learn's average precision of a ranking, and its label ranking average precision: the
-    reciprocal rank of one relevant item.
-    """
-    from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
-
-    score = np.empty(len(order))
-    score[list(order)] = -np.arange(len(order))
-    return average_precision_score(relevant, score), label_ranking_average_precision_score(
-        [relevant], [score]
-    )
-
-
-def test_the_reciprocal_rank_of_one_relevant_item_is_that_of_scikit_learn():
-    for seed in range(40):
-        rng = np.random.default_rng(seed)
-        n = int(rng.integers(2, 60))
-        distance, relevant = rng.permutation(n) / 7, np.zeros(n, dtype=bool)
-        relevant[rng.integers(n)] = True
-        ap, rr = sklearn_scores(np.argsort(distance), relevant)
-        assert rank_scores(distance, relevant) == pytest.approx((rr, ap), abs=1e-12)
-        assert rr == pytest.approx(ap), "with one relevant item both are the same"
-
-
-@pytest.mark.parametrize("seed", range(15))
-def test_scores_with_ties_are_those_of_scikit_learn_averaged_over_the_orders_of_ties(seed):
-    rng = np.random.default_rng(seed)
-    n = int(rng.integers(2, 7))
-    distance, relevant = rng.integers(0, 3, n).astype(float), rng.random(n) < 0.4
-    relevant[rng.integers(n)] = True
-    one = np.arange(n) == rng.choice(np.flatnonzero(relevant))
-    orders = [
-        order for order in permutations(range(n)) if (np.diff(distance[list(order)]) >= 0).all()
-    ]
-    assert rank_scores(distance, relevant)[1] == pytest.approx(
-        np.mean([sklearn_scores(order, relevant)[0] for order in orders]), abs=1e-12
-    )
-    assert rank_scores(distance, one) == pytest.approx(
-        [np.mean([sklearn_scores(order, one)[1] for order in orders])] * 2, abs=1e-12
-    )
+        # with one relevant item scikit-learn's label ranking average precision is both
+        one = np.arange(50) == rng.integers(50)
+        expected = label_ranking_average_precision_score([one], [-distance])
+        assert rank_scores(distance, one) == pytest.approx((expected, expected), abs=1e-12)
 
 
 def test_degenerate_rankings():
@@ -558,9 +520,8 @@ def test_npmi_is_that_of_windows_of_ten_words():
 
 
 @pytest.mark.parametrize("window", [1, 2, 3, 10, 45])
-@pytest.mark.parametrize("seed", range(4))
-def test_npmi_is_that_of_gensim_where_words_repeat(seed, window):
-    documents = repetitive_text(seed=seed)
+def test_npmi_is_that_of_gensim_where_words_repeat(window):
+    documents = repetitive_text()
     np.testing.assert_allclose(
         npmi(REPEATED_TOPICS, documents, window=window),
         npmi_of_gensim(REPEATED_TOPICS, documents, window),
@@ -585,9 +546,8 @@ def test_npmi_is_that_of_gensim_where_documents_are_empty():
 
 
 @pytest.mark.parametrize("window", [1, 2, 3, 10, 45])
-@pytest.mark.parametrize("seed", range(4))
-def test_a_word_that_stands_twice_in_a_window_is_in_it_until_the_second_has_left(seed, window):
-    documents = repetitive_text(n=25, seed=seed)
+def test_a_word_that_stands_twice_in_a_window_is_in_it_until_the_second_has_left(window):
+    documents = repetitive_text(n=25)
     expected = [npmi_by_hand(t, documents, window) for t in REPEATED_TOPICS]
     np.testing.assert_allclose(
         npmi(REPEATED_TOPICS, documents, window=window, counting="windows"), expected, atol=1e-9

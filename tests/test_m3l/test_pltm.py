@@ -300,12 +300,12 @@ def test_the_chain_visits_every_state_as_often_as_its_posterior_probability(monk
     with monkeypatch.context() as patch:
         patch.setattr("m3l.gibbs.sweep", lambda *arguments: given.append(arguments))
         sampler.sweep()
-    sweeps = 1_000_000
+    sweeps = 200_000
     seen = visits(sweeps, gibbs.sweep, *given[0]) / sweeps
     # independent draws would come this far by chance, on average: √(p(1-p) · 2 / (π · sweeps)) / 2
     # a state
     by_noise = np.sqrt(expected * (1 - expected) * 2 / (math.pi * sweeps)).sum() / 2
-    assert total_variation(seen, expected) < 2 * by_noise < 0.015
+    assert total_variation(seen, expected) < 2 * by_noise < 0.035
     # and the test can tell: the posteriors of models close by are several times as far away
     others = [
         enumerated(

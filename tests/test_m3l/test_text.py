@@ -1,8 +1,3 @@
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -19,28 +14,16 @@ def test_vocabulary_is_the_most_frequent_words_and_ties_go_by_code_point():
         "ant",
         "ähre",
     ]
+    # many words that stand equally often, of which a set or a hash would give some others
+    ties = [[f"{a}{b}" for b in "tsrqponm" for a in "hgfedcba"]]
+    assert (
+        learn_vocabulary(ties, 40, frozenset({"am", "bn"}))
+        == [word for word in sorted(ties[0]) if word not in ("am", "bn")][:40]
+    )
 
 
 def test_vocabulary_counts_tokens_and_not_documents():
     assert learn_vocabulary([["aa", "aa", "aa"], ["bb"], ["bb"]], 1, frozenset()) == ["aa"]
-
-
-def test_vocabulary_is_the_same_under_any_hash_seed():
-    code = (
-        "from m3l.text import *; from m3l.words import tokenize;"
-        " print(learn_vocabulary([tokenize('dd cc bb aa ee ff gg bb cc')],"
-        " 5, frozenset({'aa', 'gg'})))"
-    )
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    for seed in ("1", "22"):
-        run = subprocess.run(
-            [sys.executable, "-c", code],
-            env={**env, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert run.stdout == "['bb', 'cc', 'dd', 'ee', 'ff']\n"
 
 
 def test_vocabulary_larger_than_the_corpus_names_language_and_sizes():

@@ -504,7 +504,6 @@ print("trained")
         cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,
-        timeout=120,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.endswith("trained\n")

@@ -215,7 +215,8 @@ def test_every_figure_of_the_module_is_tested_here():
     assert public - helpers == set(FIGURES) == set(TOLD)
 
 
-def test_a_figure_fits_a_printed_page_with_text_of_nine_points(figure):
+def test_a_figure_fits_a_printed_page_with_text_of_nine_points_and_says_what_it_shows(figure):
+    assert TOLD[figure.name] in figure.get_label() and "\n" not in figure.get_label()
     figure.canvas.draw()
     assert figure.get_size_inches()[0] <= style.WIDTH
     small = {
@@ -224,21 +225,9 @@ def test_a_figure_fits_a_printed_page_with_text_of_nine_points(figure):
         if text.get_text() and text.get_visible() and text.get_fontsize() < 9
     }
     assert not small
-
-
-def test_nothing_of_a_figure_is_cut_off(figure):
-    figure.canvas.draw()
     drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-    assert (
-        drawn.x0 >= -0.02
-        and drawn.x1 <= width + 0.02
-        and drawn.y0 >= -0.02
-        and drawn.y1 <= height + 0.02
-    )
-
-
-def test_a_figure_says_what_it_shows(figure):
-    assert TOLD[figure.name] in figure.get_label() and "\n" not in figure.get_label()
+    assert drawn.x0 >= -0.02 and drawn.x1 <= width + 0.02, "something is cut off"
+    assert drawn.y0 >= -0.02 and drawn.y1 <= height + 0.02, "something is cut off"
 
 
 def test_a_figure_is_a_drawing_whose_text_is_text_and_whose_colours_follow_the_page(figure):

@@ -77,7 +77,7 @@ def test_program_introduces_itself_as_it_is_told(server, monkeypatch):
     assert server.asked[1][1]["User-Agent"].startswith("m3l-book/")
 
 
-@pytest.mark.parametrize("fault", ["reset", "slow", 503, 429, 500])
+@pytest.mark.parametrize("fault", ["reset", 503, 429, 500])
 def test_server_that_fails_now_and_then_is_asked_again(server, tmp_path, fault):
     address = put(server, "b.bin", noise(200_000))
     server.faults["b.bin"] = [fault, fault]
