@@ -60,7 +60,7 @@ def build(tmp_path, monkeypatch):
     return module
 
 
-def holder(build, path, seconds=60):
+def holder(build, path, seconds=10**6):
     """Another process that holds a lock; it has it when this returns."""
     code = (
         f"import sys; sys.path[:0] = [{str(ROOT / 'workflow')!r}, {str(ROOT)!r}]; import build,"
