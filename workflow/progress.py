@@ -118,7 +118,7 @@ class LogHandler(LogHandlerBase):
             progress.running.pop(record.jobid, None)
             progress.failed[name] = str(record.log[0]) if record.log else ""
             self._show(f"{name} failed; what does not need it goes on")
-        elif event == LogEvent.ERROR:
+        elif event == LogEvent.ERROR and not progress.failed:
             tqdm.write(record.getMessage(), file=sys.stderr)
 
     def _show(self, ended: str = "") -> None:

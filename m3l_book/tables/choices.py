@@ -1,6 +1,5 @@
 """What was chosen on the validation part, and who had converged there."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,7 +10,7 @@ import numpy as np
 from ..recorded import Recorded
 from ..records.learning import trained_on, validation_scores
 from ..records.run import Run
-from ..variants import Contender, contender, contender_of
+from ..variants import Contender, contender_of
 from .cells import spread
 
 if TYPE_CHECKING:
@@ -54,8 +53,7 @@ def looked_before(recorded: Recorded) -> list[Looked]:
             for row in rows.itertuples()
             if (row.query, row.item) in judged
         }
-        who = contender(first["model"], json.loads(first["changes"]))
-        found.append(Looked(first["corpus"], who, first["trained"], scores))
+        found.append(Looked(first["corpus"], first["contender"], first["trained"], scores))
     return found
 
 
