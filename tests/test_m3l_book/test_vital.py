@@ -18,7 +18,6 @@ from m3l_book.data.mining import (
 )
 from m3l_book.data.prepare import prepare
 from m3l_book.data.sources import load_source, vital
-from m3l_book.encoders.encoder import Encoder
 from m3l_book.encoders.registry import get_encoder
 from m3l_book.pictures.named import plain_name
 
@@ -179,7 +178,7 @@ def test_frame_follows_the_schema(tuples):
     )
     assert frame["fr_text"].is_unique
     assert tuples.write_images is None
-    assert len(frame) > 50
+    assert len(frame) > 40
 
 
 # the list of pairs
@@ -258,27 +257,9 @@ def test_pairs_that_the_list_does_not_hold_are_mined(entries, cache, options, mo
 # with pictures
 
 
-def letters(texts):
-    """Vectors of the first letters in threes: enough for names alike in both languages."""
-    found = np.zeros((len(texts), 512), np.float32)
-    for row, text in enumerate(texts):
-        begin = plain_name(text[:30])
-        for a, b, c in zip(begin, begin[1:], begin[2:], strict=False):
-            found[row, (961 * ord(a) + 31 * ord(b) + ord(c)) % 512] += 1
-    return unit(found + 1e-3)
-
-
 @pytest.fixture(scope="module")
-def illustrated(tmp_path_factory):
-    encoder = Encoder("letters", "text", "letters", "letters 1", letters)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vital, "get_encoder", lambda name: encoder)
-        return vital.load(
-            limit=400,
-            test=40,
-            cache=tmp_path_factory.mktemp("letters"),
-            pictures="twemoji,material,relief",
-        )
+def illustrated():
+    return vital.load(limit=400, test=40, pictures="twemoji,material,relief")
 
 
 def test_an_article_is_a_tuple_for_each_of_its_pictures(illustrated):
