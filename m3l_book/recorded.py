@@ -133,6 +133,11 @@ class Recorded:
 
         return pd.DataFrame() if self.folder is None else pd.read_csv(self.folder / "curves.csv")
 
+    @property
+    def source(self) -> str:
+        """Where the numbers are from, as a caption says it."""
+        return "as recorded" if self.folder is not None else "in this build"
+
     def with_two_languages(self) -> list[str]:
         """Return the corpora that can play the paper's two languages."""
         return [c for c, role in self.roles.items() if {"en", "de"} <= set(role.values())]
