@@ -4,6 +4,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# where it is set, each of many processes would compile every module that it imports anew
+unexport PYTHONDONTWRITEBYTECODE
 
 # where the project is published; with it chapters have buttons for Binder and Colab
 export M3L_BOOK_REPOSITORY := $(REPOSITORY)

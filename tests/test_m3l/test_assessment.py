@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support import make_corpus
@@ -6,7 +8,7 @@ from m3l import Corpus, View, model_for
 from m3l.errors import DataError, ParameterError
 from m3l.gibbs import GibbsConfig
 from m3l.gibbs import fit as sample
-from m3l.metrics.assessment import aligned_pairs, assess, evaluate, readers
+from m3l.metrics.assessment import aligned_cosines, aligned_pairs, assess, evaluate, readers
 from m3l.metrics.coherence import npmi, topic_diversity, topic_recovery
 from m3l.metrics.divergence import jensen_shannon
 from m3l.pltm import pltm_for
@@ -136,6 +138,24 @@ def test_aligned_pairs_are_distinct_and_in_one_order_in_both_directions():
         aligned_pairs(
             Corpus("apart", views, apart.tuple_ids, apart.article_ids, apart.split), "en", "de"
         )
+
+
+def test_cosines_of_aligned_items_and_of_the_same_items_paired_at_random():
+    corpus = make_corpus(n=60)
+    corpus.views["image"] = replace(
+        corpus.views["image"], embeddings=np.ones((60, 3), dtype=np.float32)
+    )
+    x, y = (corpus.views[name].embeddings.astype(float) for name in ("en", "de"))
+    expected = (x * y).sum(axis=1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1)
+    aligned, shuffled = aligned_cosines(corpus)
+    assert list(aligned) == list(shuffled) == [("en", "de")], "pictures have another width"
+    np.testing.assert_allclose(aligned["en", "de"], expected)
+    assert np.abs(shuffled["en", "de"] - expected).max() > 0.1
+    every = (x @ y.T) / np.outer(np.linalg.norm(x, axis=1), np.linalg.norm(y, axis=1))
+    assert np.isclose(shuffled["en", "de"][:, None], every).any(axis=1).all()
+    other = aligned_cosines(corpus, seed=1)
+    np.testing.assert_array_equal(other[0]["en", "de"], aligned["en", "de"])
+    assert (other[1]["en", "de"] != shuffled["en", "de"]).any()
 
 
 def test_every_row_holds_the_values_behind_its_means():
