@@ -41,14 +41,6 @@ def save_checkpoint(
     write_tensors(path, tensors, {**about, "digest": _digest(tensors, about)})
 
 
-def begun_with(path: str | Path, part: str) -> object:
-    """A part of the identity of the run that a checkpoint is of; None if there is no checkpoint."""
-    if not Path(path).exists():
-        return None
-    about, _ = read_tensors(path, "checkpoint", CURE)
-    return about["identity"].get(part) if isinstance(about, dict) and "identity" in about else None
-
-
 def load_checkpoint(path: str | Path, identity: Mapping) -> Checkpoint | None:
     """The state saved at ``path``, if there is one.
 

@@ -59,7 +59,6 @@ def info_nce(
     temperature: float,
     similarity: str = "cosine",
     negatives: str = "cross_view",
-    present: Tensor | None = None,
 ) -> Tensor:
     """Third term of Eq. 1 for one pair of views: −log of the positive's share, in both directions.
 
@@ -72,8 +71,6 @@ def info_nce(
         ``cross_view``: the other B−1 tuples in the other view, N² − N negatives in all (Section
         3.1). ``both_views``: those and the other B−1 tuples in the anchor's own view, 2N − 2 an
         anchor (released code).
-    present : bool (B,), optional
-        Rows that are not are nobody's negatives; what is given for them means nothing.
 
     Returns
     -------
@@ -87,13 +84,9 @@ def info_nce(
         a, b = F.normalize(a, dim=1), F.normalize(b, dim=1)
     ab = a @ b.T / temperature  # (B, B), positives on the diagonal
     logits = torch.stack([ab, ab.T])  # (2, B, B)
-    itself = torch.eye(len(a), dtype=torch.bool, device=a.device)
-    if present is not None:
-        logits = logits.masked_fill(~present & ~itself, -torch.inf)
     if negatives == "both_views":
+        itself = torch.eye(len(a), dtype=torch.bool, device=a.device)
         own = torch.stack([a @ a.T, b @ b.T]) / temperature
-        if present is not None:
-            own = own.masked_fill(~present, -torch.inf)
         logits = torch.cat([logits, own.masked_fill(itself, -torch.inf)], dim=2)  # (2, B, 2B)
     return logits.logsumexp(dim=2) - ab.diagonal()
 
@@ -245,10 +238,10 @@ class Objective:
             terms["contrastive"] = self.contrastive_weight * sum(nce)
         return terms
 
-    def contrastive(self, a: Posterior, b: Posterior, present: Tensor | None = None) -> Tensor:
+    def contrastive(self, a: Posterior, b: Posterior) -> Tensor:
         """InfoNCE of two views' samples, (B, K) each -> (B,), both directions together."""
         thetas = a.log_theta.exp(), b.log_theta.exp()
-        both = info_nce(*thetas, self.temperature, self.similarity, self.negatives, present)
+        both = info_nce(*thetas, self.temperature, self.similarity, self.negatives)
         return both.sum(0) * (0.5 if self.directions == "mean" else 1.0)
 
     def pairwise_kl(self, earlier: Posterior, later: Posterior) -> Tensor:

@@ -130,28 +130,23 @@ class M3L(nn.Module):
             self.shift[name].data.copy_(mean)
             self.factor[name].data.copy_(factor)
 
-    def encode(self, name: str, x: Tensor, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Embeddings (B, D) of view ``name`` -> mean (B, K), log σ² (B, K).
-
-        Rows that are not ``present``, bool (B,), count in no statistic of the batch.
-        """
+    def encode(self, name: str, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings (B, D) of view ``name`` -> mean (B, K), log σ² (B, K)."""
         scaled = (x - self.shift[name]) * self.factor[name]
-        return self.networks[self.network_of(name)](scaled, present)
+        return self.networks[self.network_of(name)](scaled)
 
-    def decode(self, name: str, theta: Tensor, present: Tensor | None = None) -> Tensor:
+    def decode(self, name: str, theta: Tensor) -> Tensor:
         """θ (B, K) -> logits (B, V) of the words of language ``name``.
 
         BN(dropout(θ) β), ProdLDA's decoder (Srivastava & Sutton 2017).
         """
-        return self.word_norm[name](self.dropout(theta) @ self.beta[name], present)
+        return self.word_norm[name](self.dropout(theta) @ self.beta[name])
 
-    def forward(
-        self, x: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None
-    ) -> dict[str, Posterior]:
+    def forward(self, x: Mapping[str, Tensor]) -> dict[str, Posterior]:
         """Embeddings (B_v, D_v) by view -> a `Posterior` by view, with one sample of θ drawn."""
         posteriors = {}
         for name, embeddings in x.items():
-            mean, log_variance = self.encode(name, embeddings, (present or {}).get(name))
+            mean, log_variance = self.encode(name, embeddings)
             z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()  # (B, K)
             posteriors[name] = Posterior(mean, log_variance, F.log_softmax(z, dim=1))
         return posteriors

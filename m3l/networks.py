@@ -7,7 +7,6 @@ B tuples in a batch, D dimensions of an embedding, H hidden units, K topics.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -63,40 +62,17 @@ class Posterior(NamedTuple):
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation without learnt scale.
 
-    A batch of one, which has no variance, uses the running statistics. Rows that are not
-    ``present`` are normalised too, and count in no statistic.
+    A batch of one, which has no variance, uses the running statistics.
     """
 
     def __init__(self, features: int):
         super().__init__(features, affine=False)
 
-    def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:
-        """(B, N), and bool (B,) if some rows are missing -> (B, N)."""
-        if present is not None and self.training:
-            return self._of_some(x, present[:, None].to(x.dtype))
-        alone = self.training and len(x) < 2
-        return F.batch_norm(
-            x,
-            self.running_mean,
-            self.running_var,
-            training=self.training and not alone,
-            momentum=self.momentum,
-            eps=self.eps,
-        )
-
-    def _of_some(self, x: Tensor, weight: Tensor) -> Tensor:
-        """The same over rows of weight 1, whose number nobody waits for: weight (B, 1)."""
-        n = weight.sum()
-        mean = (weight * x).sum(0) / n.clamp(min=1.0)
-        variance = (weight * (x - mean).square()).sum(0) / n.clamp(min=1.0)
-        enough = n >= 2
-        with torch.no_grad():
-            step = self.momentum * enough
-            self.running_mean.lerp_(mean.detach(), step)
-            self.running_var.lerp_(variance.detach() * n / (n - 1).clamp(min=1.0), step)
-        mean = torch.where(enough, mean, self.running_mean.clone())
-        variance = torch.where(enough, variance, self.running_var.clone())
-        return (x - mean) * (variance + self.eps).rsqrt()
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N) -> (B, N)."""
+        training = self.training and len(x) > 1
+        mean, variance = self.running_mean, self.running_var
+        return F.batch_norm(x, mean, variance, None, None, training, self.momentum, self.eps)
 
 
 class InferenceNetwork(nn.Module):
@@ -115,9 +91,9 @@ class InferenceNetwork(nn.Module):
         self.posterior = nn.Linear(hidden, 2 * topics)
         self.norm = BatchNorm(2 * topics)
 
-    def forward(self, x: Tensor, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(B, D), and bool (B,) if some rows are missing -> mean (B, K), log σ² (B, K)."""
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, D) -> mean (B, K), log σ² (B, K)."""
         h = F.softplus(self.layer1(x))  # (B, H)
         h = self.dropout(F.softplus(self.layer2(h)))  # (B, H)
-        mean, log_variance = self.norm(self.posterior(h), present).chunk(2, dim=1)  # 2 × (B, K)
+        mean, log_variance = self.norm(self.posterior(h)).chunk(2, dim=1)  # 2 × (B, K)
         return mean, log_variance

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .checkpoint import CURE, begun_with, load_checkpoint, save_checkpoint
+from .checkpoint import CURE, load_checkpoint, save_checkpoint
 from .corpus import Corpus
 from .device import resolve_device
 from .errors import DataError, TrainingDiverged, choose, require
 from .files import digest
-from .kernels.choice import choose_device, choose_kernel, limit_blas_threads, training_step
+from .kernels.choice import choose_kernel, limit_blas_threads, training_step
 from .loss import Objective
 from .model import M3L
 from .preconditions import Prior, check_training
@@ -30,18 +30,16 @@ class TrainConfig:
     ----------
     epochs, batch_size, seed : int
     device : str
-        ``"auto"`` (a GPU, where there is one that is faster), ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+        ``"auto"`` (a GPU, where there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
     threads : int
         CPU threads; small matrices gain little from more than one.
     checkpoint_every : int
         Epochs between checkpoints, if `fit` is given a place for them.
-    kernel : {"auto", "plain", "fused", "graph"}
+    kernel : {"auto", "plain", "fused"}
         How a step is computed: ``"plain"`` is autograd over `Objective`; ``"fused"``, the same in
-        compiled loops (`m3l.kernels.fused`), needs a CPU and numba; ``"graph"``, the same at fixed
-        shapes (`m3l.kernels.graph`), is recorded once on a GPU and played again. ``"auto"`` is
-        ``"graph"`` on a GPU, and on a CPU ``"fused"`` where it can be. From one seed ``"plain"``
-        and ``"fused"`` give the same up to rounding, and so does ``"graph"`` on that device if no
-        tuple lacks a view.
+        compiled loops (`m3l.kernels.fused`), needs a CPU and numba. ``"auto"`` is ``"fused"`` where
+        it can be and where the loss and the model are the package's own, unchanged. From one seed
+        both give the same up to rounding.
 
     Raises
     ------
@@ -58,7 +56,7 @@ class TrainConfig:
     kernel: str = "auto"
 
     def __post_init__(self):
-        choose("kernel", self.kernel, ("auto", "plain", "fused", "graph"))
+        choose("kernel", self.kernel, ("auto", "plain", "fused"))
         for name in ("epochs", "batch_size", "threads", "checkpoint_every"):
             value = getattr(self, name)
             integer = isinstance(value, int) and not isinstance(value, bool)
@@ -126,11 +124,7 @@ def fit(
         f"validate_every={validate_every!r}: expected an integer, 1 or more",
     )
     device = resolve_device(config.device)
-    if config.device == "auto" and device.type == "cuda":
-        made_on = begun_with(checkpoint, "device") if checkpoint is not None else None
-        given = model, corpus, objective, config.batch_size, config.kernel, prior
-        device = choose_device(device, made_on, *given)
-    kernel = choose_kernel(config.kernel, device, objective)
+    kernel = choose_kernel(config.kernel, device, objective, model)
     with _processor_settings(config, kernel, device):
         torch.manual_seed(config.seed)
         order = torch.Generator().manual_seed(config.seed)
@@ -138,10 +132,7 @@ def fit(
             model.to(device).train()
             weights = [p for p in model.parameters() if p.requires_grad]
             rate, betas = objective.learning_rate, objective.betas
-            recorded = kernel == "graph" and device.type == "cuda"
-            optimizer = torch.optim.Adam(
-                weights, lr=rate, betas=betas, fused=True, capturable=recorded
-            )
+            optimizer = torch.optim.Adam(weights, lr=rate, betas=betas, fused=True)
             identity: dict = {}
             history: list[dict] = []
             if checkpoint is not None:

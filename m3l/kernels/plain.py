@@ -35,18 +35,14 @@ class Batches:
                 present,
             )
 
-    def __call__(
-        self, tuples: Tensor, whole: bool = False
-    ) -> tuple[dict, dict, dict, tuple | None]:
-        """The tuples' embeddings, bags of words, presence and prior, as `Objective` takes them; if
-        ``whole``, with a row for every tuple, whatever stands in those of views that it lacks.
-        """
+    def __call__(self, tuples: Tensor) -> tuple[dict, dict, dict, tuple | None]:
+        """The tuples' embeddings, bags of words, presence and prior, as `Objective` takes them."""
         x, bows, presence = {}, {}, {}
         for name, (embeddings, index, bow, present) in self.views.items():
             items = index[tuples]
             if present is not None:
                 presence[name] = present[tuples]
-                items = items.clamp(min=0) if whole else items[presence[name]]
+                items = items[presence[name]]
             x[name] = embeddings[items]
             if bow is not None:
                 bows[name] = bow[items]

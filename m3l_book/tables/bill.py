@@ -97,21 +97,21 @@ def bill(
 
 def gpu_hours(grid: "DataFrame", gpu: Mapping, articles: int) -> float:
     """Hours of a GPU for a seed of the grid's neural runs, by the speeds measured on one."""
-    rates = {row["views"]: row["tuples_per_second"] for row in gpu["rows"] if _recorded(row)}
+    rates = {row["views"]: row["tuples_per_second"] for row in gpu["rows"] if _of_whole_tuples(row)}
     neural = grid[grid["model"] != "PLTM"]
     seconds = neural["runs a seed"] * articles * 100 / neural["views"].map(rates)
     return float(seconds.sum()) / 3600
 
 
-def _recorded(row: Mapping) -> bool:
-    return row["kernel"] == "graph" and "without a picture" not in row["what"]
+def _of_whole_tuples(row: Mapping) -> bool:
+    return "without a picture" not in row["what"]
 
 
 def gpu_table(gpu: Mapping) -> "DataFrame":
     """What was measured on a GPU: a row a training."""
     import pandas as pd
 
-    columns = {"what": "what", "kernel": "step", "epochs": "epochs", "seconds": "seconds"}
+    columns = {"what": "what", "epochs": "epochs", "seconds": "seconds"}
     rows = [{new: row[old] for old, new in columns.items()} for row in gpu["rows"]]
     rates = [row["tuples_per_second"] for row in gpu["rows"]]
     return pd.DataFrame(rows).assign(**{"tuples a second": rates})
@@ -121,10 +121,8 @@ def gpu_line(gpu: Mapping) -> str:
     """Where a GPU's table is from, or that none was measured yet, in a sentence of Markdown."""
     if not gpu:
         return (
-            "**No GPU was measured yet.** The step that a GPU records and plays again is tested on"
-            " a processor, where its body gives the plain step's terms and gradients. How fast it"
-            " is on a card, and whether 20,000 tuples for 100 epochs take 20 seconds there, as is"
-            " hoped, is open: `python benchmarks/gpu.py data/results/gpu.json` measures it."
+            "**No GPU was measured yet.** How fast a step is on a card is open:"
+            " `python benchmarks/gpu.py data/results/gpu.json` measures it."
         )
     gone = gpu["parity"]["relative"]
     return (

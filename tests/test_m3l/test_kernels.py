@@ -7,12 +7,13 @@ import pytest
 import torch
 from support import CASES, incomplete, make_corpus
 
-from m3l import Objective, TrainConfig, fit, model_for
+from m3l import M3L, PRESETS, Objective, TrainConfig, fit, model_for
 from m3l.errors import DataError, ParameterError
 from m3l.kernels import choice
 from m3l.kernels.fused import FusedStep
 from m3l.kernels.loops import exp
 from m3l.kernels.plain import Batches, PlainStep
+from m3l.loss import categorical_kl
 
 
 def both_steps(corpus, objective, options, prior=None):
@@ -249,17 +250,57 @@ def test_incomplete_tuples_train_alike_on_both_kernels():
     )
 
 
-def test_a_choice_that_the_fused_step_does_not_know_takes_the_plain_one(monkeypatch):
-    monkeypatch.setitem(choice.FUSED, "kl", ("categorical", "prior"))
-    gaussian, cpu = Objective(kl="gaussian"), torch.device("cpu")
-    assert choice.choose_kernel("auto", cpu, gaussian) == "plain"
-    assert choice.choose_kernel("auto", cpu, Objective()) == "fused"
-    with pytest.raises(ParameterError, match="kernel='fused': it does not compute kl='gaussian'"):
-        choice.choose_kernel("fused", cpu, gaussian)
+CPU = torch.device("cpu")
+
+
+def test_the_fused_step_was_written_for_the_loss_as_it_is(corpus):
+    """Whoever changes the loss or the model changes the fused step too, or gives it up."""
+    for name in PRESETS:
+        model = model_for(corpus, 6)
+        assert choice.code_of_the_loss(Objective.preset(name), model) == choice.WRITTEN_FOR
+        assert choice.choose_kernel("auto", CPU, Objective.preset(name), model) == "fused"
+
+
+def doubled(*arguments, **options):
+    return 2 * categorical_kl(*arguments, **options)
+
+
+class Doubled(Objective):
+    def contrastive(self, a, b):
+        return 2 * super().contrastive(a, b)
+
+
+class Sharper(M3L):
+    def decode(self, name, theta):
+        return 2 * super().decode(name, theta)
+
+
+def losses(corpus, objective, model, kernel="auto"):
+    config = TrainConfig(epochs=1, batch_size=10, device="cpu", kernel=kernel)
+    return fit(model, corpus, objective, config, progress=False)[0]
+
+
+def test_a_loss_that_somebody_changed_is_the_one_that_trains(corpus, monkeypatch):
+    book, model = Objective.preset("book"), model_for(corpus, 6)
+    before = losses(corpus, book, model_for(corpus, 6))
+    assert choice.choose_kernel("auto", CPU, Doubled(), model) == "plain"
+    own = losses(corpus, Doubled(), model_for(corpus, 6))
+    assert own["contrastive"] > 1.5 * before["contrastive"]
+    monkeypatch.setattr("m3l.loss.categorical_kl", doubled)
+    assert choice.choose_kernel("auto", CPU, book, model) == "plain"
+    own = losses(corpus, book, model_for(corpus, 6))
+    assert own["kl"] > 1.5 * before["kl"]
+    with pytest.raises(ParameterError, match="'fused': the loss or the model is not the one"):
+        losses(corpus, book, model_for(corpus, 6), "fused")
+
+
+def test_a_model_that_somebody_changed_is_the_one_that_trains(corpus):
+    model = model_for(corpus, 6)
+    assert choice.choose_kernel("auto", CPU, Objective(), model) == "fused"
+    model.__class__ = Sharper
+    assert choice.choose_kernel("auto", CPU, Objective(), model) == "plain"
 
 
 def test_unknown_kernel_is_refused():
-    with pytest.raises(
-        ParameterError, match="kernel='fast' is unknown; valid: auto, fused, graph, plain"
-    ):
+    with pytest.raises(ParameterError, match="kernel='fast' is unknown; valid: auto, fused, plain"):
         TrainConfig(kernel="fast")
