@@ -225,7 +225,7 @@ def paper_table(
             if key in found.measured:
                 own, paper = found.measured[key], printed.get((model, measure, pair))
                 line[head] = score_cell(own.values, paper, own.units, (cells or {}).get(key))
-        if line:
+        if any(head.startswith(("MRR", "UAP")) for head in line):
             lines[model] = line | _other_way_and_seconds(found, corpus, setting, model, pairs)
     for who, column in ((RAW, "score"), (CHANCE, "chance")):
         line = {
@@ -238,7 +238,8 @@ def paper_table(
             if key in found.measured:
                 score = found.measured[key].values.mean()
                 line[f"{metric} {query} → {item}"] = f"{score:.3f}"
-        lines[who.model.replace(" ", "<br>")] = line
+        if line:
+            lines[who.model.replace(" ", "<br>")] = line
     # the measures of a model that answers every direction
     columns = max((list(line) for line in lines.values()), key=len)
     frame = pd.DataFrame(lines).reindex(index=columns).fillna("–")

@@ -146,6 +146,7 @@ def test_recorded_choices_are_read_as_those_of_this_build(part, tmp_path):
         about = {"run": number, "corpus": "small", "model": "M3L-Contrast", "variant": ""}
         changes = json.dumps(one.params["variant"] or {})
         more = {"changes": changes, "reads": " ".join(VIEWS), "trained": "en + fr + image"}
+        more |= {"views": " ".join(VIEWS), "npmi": 0.1}
         rows.append({**about, **more})
         for row in one.metrics["validation"]:
             own = {key: row[key] for key in keys}

@@ -125,8 +125,8 @@ def test_settings_name_their_section():
     )
 
 
-def test_models_of_the_claims_of_chapters_that_exist_are_run_by_the_default_profile():
-    plan = planning.make_plan(yaml.safe_load((ROOT / "workflow/profiles/laptop.yaml").read_text()))
+def test_models_of_the_claims_of_chapters_that_exist_are_run_by_the_profile_that_is_recorded():
+    plan = planning.make_plan(yaml.safe_load((ROOT / "workflow/profiles/full.yaml").read_text()))
     known = {contender_of(run) for run in plan.runs.values()}
     for runs in plan.variants.values():
         for run, variants in runs.items():

@@ -61,7 +61,7 @@ def test_only_the_models_of_table_1_are_compared_from_the_first_language_to_the_
 
 def test_recorded_scores_stand_beside_those_of_this_build(runs, tmp_path):
     about = {"run": ["p"], "corpus": ["small"], "model": ["PLTM"], "variant": [""], "seed": [1]}
-    about["tuples"] = [6000]
+    about |= {"tuples": [6000], "changes": ["{}"], "reads": ["en fr"], "npmi": [0.1]}
     pd.DataFrame({**about, "views": ["en fr"]}).to_csv(tmp_path / "runs.csv", index=False)
     where = {"run": ["p"] * 2, "part": ["validation", "test"], "query": ["en"] * 2}
     where |= {"item": ["fr"] * 2, "metric": ["MRR"] * 2, "score": [0.125, 0.9]}
