@@ -29,7 +29,7 @@ INK, FAINT, GRID, PAPER = "#1a1a1a", "#595959", "#c8c8c8", "#fefefe"
 
 
 # found by search: at least 3:1 on white and on the dark page, any two apart for normal and for
-# colour-blind eyes (tests/test_plots.py)
+# colour-blind eyes (tests/test_m3l_book/test_figures.py)
 PALETTE = ["#0066c7", "#d58000", "#00a781", "#b44114", "#b97cc8", "#935843", "#6c667e"]
 
 
