@@ -171,8 +171,6 @@ def imports_of(path):
 
 
 def test_the_method_imports_nothing_but_its_five_packages_at_module_level():
-    import sys
-
     allowed = {"torch", "numpy", "scipy", "tqdm", "safetensors"} | sys.stdlib_module_names
     compiled = {
         "m3l/kernels/fused.py",
@@ -279,8 +277,6 @@ def test_files_that_the_readmes_show_are_there():
 
 
 def test_code_is_lint_free():
-    import sys
-
     actual = subprocess.run(
         [sys.executable, "-m", "ruff", "check", "."], cwd=ROOT, capture_output=True, text=True
     )
@@ -330,8 +326,6 @@ def test_leftovers_of_killed_processes_are_swept_and_nothing_else(tmp_path, monk
 
 
 def test_a_program_that_runs_chapters_imports_no_torch():
-    import sys
-
     code = (
         "import sys, m3l, m3l_book.execute; assert 'torch' not in sys.modules and 'fit' in dir(m3l)"
     )
