@@ -55,6 +55,7 @@ lab: $(VENV)/ready
 
 bench: $(VENV)/ready .venv.ctm/ready .venv.lda/ready
 	$(RUN) benchmarks/bench.py
+	$(RUN) benchmarks/steps.py $(PROFILE)
 	$(RUN) benchmarks/weigh.py build/$(PROFILE)/html
 	$(RUN) benchmarks/again.py
 	$(RUN) benchmarks/independent.py
