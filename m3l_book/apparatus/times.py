@@ -51,9 +51,10 @@ def record_seconds(path: str | Path, profile: str, taken: Mapping[str, tuple[str
         steps.setdefault(step, {})
         steps[step] |= {"rule": rule, profile: round(seconds, 1)}
     rows = [
-        {"step": step, "rule": row["rule"], **{p: row.get(p) or "" for p in profiles}}
+        {"step": step, "rule": row["rule"]}
+        | {p: "" if row.get(p) is None else row[p] for p in profiles}
         for step, row in sorted(steps.items())
-        if any(row.get(p) for p in profiles)
+        if any(row.get(p) is not None for p in profiles)
     ]
     write_csv(path, rows)
 

@@ -13,6 +13,8 @@ pytestmark = pytest.mark.book
 
 def test_every_page_is_there_and_says_how_it_was_made(book):
     for page in EVERY:
+        if page.startswith("exercises/"):  # which smoke shows as they are, and does not execute
+            continue
         html = (book / f"{page}.html").read_text(encoding="utf-8")
         assert "How this page was made" in html, page
         parts = ["profile", "parameters", "data", "versions"]
