@@ -81,12 +81,30 @@ def opening(text: str, corpora: Collection[str]) -> str:
     return f"{title}\n{note}{rest}"
 
 
+def with_prose_of(
+    page: nbformat.NotebookNode, source: nbformat.NotebookNode
+) -> nbformat.NotebookNode:
+    """Put the prose of a chapter as it is now around what its code gave when it was executed."""
+    made = {cell.id: cell for cell in page.cells if cell.cell_type == "code"}
+    injected = [c for c in page.cells if "injected-parameters" in c.metadata.get("tags", [])]
+    cells = []
+    for cell in source.cells:
+        cells.append(made.get(cell.id, cell) if cell.cell_type == "code" else cell)
+        if "parameters" in cell.metadata.get("tags", []):
+            cells += injected
+    return nbformat.from_dict({**page, "cells": cells})
+
+
 def executed(pages: Path) -> dict[str, nbformat.NotebookNode]:
-    """Executed notebooks by the place of their page in the book."""
-    return {
-        str(page.relative_to(pages).with_suffix("")): nbformat.read(page, as_version=4)
-        for page in sorted(pages.rglob("*.ipynb"))
-    }
+    """Read executed notebooks by the place of their page in the book, with its present prose."""
+    found = {}
+    for path in sorted(pages.rglob("*.ipynb")):
+        place, page = path.relative_to(pages), nbformat.read(path, as_version=4)
+        source = ROOT / "book" / place
+        if "papermill" in page.metadata and source.is_file():
+            page = with_prose_of(page, nbformat.read(source, as_version=4))
+        found[str(place.with_suffix(""))] = page
+    return found
 
 
 def stage_notebooks(

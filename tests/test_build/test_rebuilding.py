@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import nbformat
 import psutil
 import pytest
 import yaml
@@ -22,6 +23,23 @@ def test_a_second_build_does_nothing(workshop):
     assert result.returncode == 0, result.stderr
     assert {p: p.stat().st_mtime_ns for p in before} == before
     assert (workshop / "build/smoke/html/index.html").stat().st_mtime_ns == page
+
+
+def test_an_edited_sentence_is_shown_and_executes_nothing(workshop):
+    """In a chapter, and in the one on training, whose code every run is made by."""
+    built, sentence = workshop / "build/smoke", "This sentence was edited."
+    made = [*(built / "pages").rglob("*.ipynb"), *(workshop / "runs/smoke").glob("*/metrics.json")]
+    before = {path: path.stat().st_mtime_ns for path in made}
+    for chapter in ("04-training", "07-retrieval"):
+        path = workshop / f"book/{chapter}.ipynb"
+        notebook = nbformat.read(path, as_version=4)
+        notebook.cells[0].source += f"\n\n{sentence}"
+        nbformat.write(notebook, path)
+    result = build(workshop, "smoke")
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert {path: path.stat().st_mtime_ns for path in made} == before
+    for chapter in ("04-training", "07-retrieval"):
+        assert sentence in (built / f"html/{chapter}.html").read_text(encoding="utf-8")
 
 
 def test_the_same_seed_gives_the_same_numbers(workshop):
