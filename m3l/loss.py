@@ -87,7 +87,8 @@ def info_nce(
     if negatives == "both_views":
         itself = torch.eye(len(a), dtype=torch.bool, device=a.device)
         own = torch.stack([a @ a.T, b @ b.T]) / temperature
-        logits = torch.cat([logits, own.masked_fill(itself, -torch.inf)], dim=2)  # (2, B, 2B)
+        own = own.masked_fill(itself, -torch.inf)
+        logits = torch.cat([logits, own], dim=2)  # (2, B, 2B)
     return logits.logsumexp(dim=2) - ab.diagonal()
 
 

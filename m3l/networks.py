@@ -71,8 +71,8 @@ class BatchNorm(nn.BatchNorm1d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, N) -> (B, N)."""
         training = self.training and len(x) > 1
-        mean, variance = self.running_mean, self.running_var
-        return F.batch_norm(x, mean, variance, None, None, training, self.momentum, self.eps)
+        kept = self.running_mean, self.running_var
+        return F.batch_norm(x, *kept, None, None, training, self.momentum, self.eps)
 
 
 class InferenceNetwork(nn.Module):
@@ -86,8 +86,7 @@ class InferenceNetwork(nn.Module):
         self.layer1 = nn.Linear(embedding_size, hidden)
         self.layer2 = nn.Linear(hidden, hidden)
         self.dropout = nn.Dropout(dropout)
-        # one matrix and one normalisation for μ and log σ² side by side: the same numbers as two,
-        # in half the calls
+        # μ and log σ² side by side: the numbers of two matrices in half the calls
         self.posterior = nn.Linear(hidden, 2 * topics)
         self.norm = BatchNorm(2 * topics)
 

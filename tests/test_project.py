@@ -336,6 +336,49 @@ def test_a_program_that_runs_chapters_imports_no_torch():
     assert all(getattr(m3l, name) for name in m3l.__all__), "they come when they are asked for"
 
 
+# chapters that define what they teach, and the modules that hold the same code
+DEFINED = {
+    "03-model": ["m3l/networks.py", "m3l/loss.py"],
+    "07-retrieval": ["m3l/metrics/divergence.py", "m3l/metrics/ranking.py"],
+}
+TAUGHT = {
+    "03-model": {
+        *("BatchNorm", "InferenceNetwork", "reconstruction", "categorical_kl", "gaussian_kl"),
+        "info_nce",
+    },
+    "07-retrieval": {"jensen_shannon", "rank_scores", "log_choose"},
+}
+
+
+def definitions(tree):
+    """The functions and classes of a module or cell by name, as trees without docstrings."""
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            for part in ast.walk(node):
+                if isinstance(part, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(part):
+                    part.body = part.body[1:]
+            found[node.name] = ast.dump(node)
+    return found
+
+
+@pytest.mark.parametrize("chapter", DEFINED)
+def test_what_a_chapter_defines_is_what_the_package_has(chapter):
+    """Cells that a reader sees and runs hold the library's own code, so that neither drifts."""
+    package = {}
+    for module in DEFINED[chapter]:
+        package |= definitions(ast.parse((ROOT / module).read_text(encoding="utf-8")))
+    shown = {}
+    for cell in nbformat.read(ROOT / "book" / f"{chapter}.ipynb", as_version=4).cells:
+        hidden = {"support", "parameters"} & set(cell.metadata.get("tags", []))
+        if cell.cell_type == "code" and not hidden:
+            shown |= definitions(ast.parse(cell.source))
+    same = {name for name in shown if name in package}
+    assert same >= TAUGHT[chapter]
+    for name in same:
+        assert shown[name] == package[name], name
+
+
 def functions(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]

@@ -19,7 +19,7 @@ from ..loss import Objective
 from ..model import M3L
 from .plain import Batches, PlainStep
 
-WRITTEN_FOR = "cc41458b52fecc595beb3ff21574ffcb866b751ad9912335de92281eee25cc74"
+WRITTEN_FOR = "f6ae5265b1c1dbf37d3092a6c53006593c37f88132b4f870ebab919772ba1fb2"
 """The digest of the code that the fused step computes, see `code_of_the_loss`."""
 
 

@@ -24,7 +24,7 @@ def rank_scores(distance: np.ndarray, relevant: np.ndarray) -> tuple[float, floa
     distance : (M,)
         To each item; smaller is better.
     relevant : bool (M,)
-        At least one.
+        At least one is.
 
     Returns
     -------
@@ -35,27 +35,24 @@ def rank_scores(distance: np.ndarray, relevant: np.ndarray) -> tuple[float, floa
     >>> rank_scores(np.array([0.1, 0.2, 0.3]), np.array([False, True, True]))
     (0.5, 0.583...)
     """
-    total = int(relevant.sum())
-    require(total > 0, "a query without a relevant item has no rank", DataError)
-    # only tie groups that hold a relevant item count; there are at most `total`
-    reciprocal, precision = 0.0, 0.0
-    before_relevant = 0
+    reciprocal, precision, found = 0.0, 0.0, 0
+    # by groups of ties that hold a relevant item; `found` are nearer than the group
     for value in np.unique(distance[relevant]):
         group = distance == value
-        n, r, before = int(group.sum()), int(relevant[group].sum()), int((distance < value).sum())
-        i = np.arange(n)  # 0-based position in the group
-        if reciprocal == 0.0:
-            # P(first relevant at i) = C(n-1-i, r-1) / C(n, r)
+        n, r, before = group.sum(), relevant[group].sum(), (distance < value).sum()
+        i = np.arange(n)  # position in the group
+        if found == 0:
             k = np.arange(n - r + 1)
-            log_p = _log_choose(n - 1 - k, r - 1) - _log_choose(n, r)
-            reciprocal = float((np.exp(log_p) / (before + 1 + k)).sum())
-        inside = i * (r - 1) / (n - 1) if n > 1 else 0.0
-        precision += float((r / n * (before_relevant + inside + 1) / (before + 1 + i)).sum())
-        before_relevant += r
-    return reciprocal, precision / total
+            share = np.exp(log_choose(n - 1 - k, r - 1) - log_choose(n, r))
+            reciprocal = float((share / (before + 1 + k)).sum())
+        nearer = i * (r - 1) / (n - 1) if n > 1 else 0.0  # of the group, on average
+        precision += float((r / n * (found + nearer + 1) / (before + 1 + i)).sum())
+        found += int(r)
+    return reciprocal, precision / found
 
 
-def _log_choose(n, k):
+def log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
+    """Logarithm of the number of ways to choose k of n."""
     return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
 
 
@@ -66,6 +63,7 @@ def chance(relevant: int, items: int) -> tuple[float, float]:
     >>> [round(x, 3) for x in chance(1, 4)]  # (1 + 1/2 + 1/3 + 1/4) / 4
     [0.521, 0.521]
     """
+    require(0 < relevant <= items, f"{relevant} of {items}: expected 1 or more", DataError)
     mask = np.zeros(items, dtype=bool)
     mask[:relevant] = True
     return rank_scores(np.zeros(items), mask)
