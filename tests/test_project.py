@@ -340,6 +340,7 @@ def test_a_program_that_runs_chapters_imports_no_torch():
 DEFINED = {
     "03-model": ["m3l/networks.py", "m3l/loss.py"],
     "07-retrieval": ["m3l/metrics/divergence.py", "m3l/metrics/ranking.py"],
+    "08-topics": ["m3l/metrics/coherence.py"],
 }
 TAUGHT = {
     "03-model": {
@@ -347,6 +348,7 @@ TAUGHT = {
         "info_nce",
     },
     "07-retrieval": {"jensen_shannon", "rank_scores", "log_choose"},
+    "08-topics": {"npmi_of_pairs"},
 }
 
 

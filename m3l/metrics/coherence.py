@@ -50,16 +50,28 @@ def npmi(
     seen = together.diagonal()
     missing = [word for word, i in column.items() if seen[i] == 0]
     require(not missing, f"topic words that stand in no document: {sorted(missing)[:5]}", DataError)
-    tiny = 1e-12  # gensim's, so that a pair never seen together has a logarithm
     means = []
     for words in topics:
         ids = [column[word] for word in words]
-        joint = together[np.ix_(ids, ids)] / windows + tiny
-        single = seen[ids] / windows
-        values = np.log(joint / np.outer(single, single)) / -np.log(joint)
-        pairs = ~np.eye(len(ids), dtype=bool)
-        means.append(values[pairs].mean() if pairs.any() else np.nan)
+        means.append(npmi_of_pairs(together[np.ix_(ids, ids)], windows))
     return np.array(means)
+
+
+def npmi_of_pairs(together: np.ndarray, windows: int) -> float:
+    """Mean NPMI over the pairs of a topic's words, from counts; NaN for a single word.
+
+    together (W, W): in how many of the ``windows`` two words stand together, on the diagonal a word
+    alone.
+
+    >>> round(npmi_of_pairs(np.array([[4, 3], [3, 5]]), 10), 3)
+    0.337
+    """
+    # gensim's least share, so that a pair never seen together has a logarithm
+    joint = together / windows + 1e-12
+    single = together.diagonal() / windows
+    values = np.log(joint / np.outer(single, single)) / -np.log(joint)
+    pairs = ~np.eye(len(single), dtype=bool)
+    return float(values[pairs].mean()) if pairs.any() else np.nan
 
 
 def _cooccurrence(
