@@ -124,7 +124,8 @@ class Recorded:
 
         if self.folder is None:
             return pd.DataFrame(alignment_rows(self.collection))
-        return pd.read_csv(self.folder / "alignment.csv")
+        path = self.folder / "alignment.csv"
+        return pd.read_csv(path) if path.is_file() else pd.DataFrame()
 
     @cached_property
     def curves(self) -> "DataFrame":

@@ -80,7 +80,8 @@ def record(
         write_json(temporary / "about.json", about)
         write_csv(temporary / "runs.csv", runs)
         write_csv(temporary / "scores.csv", scores)
-        write_csv(temporary / "alignment.csv", _alignment_with_earlier(before, collection))
+        if alignment := _alignment_with_earlier(before, collection):
+            write_csv(temporary / "alignment.csv", alignment)
         _curves_with_earlier(before, records).to_csv(temporary / "curves.csv", index=False)
         kept = Recorded(None, about, load_measurements(temporary / "measurements"))
         write_json(temporary / "verdicts.json", outcomes(kept.verdicts(paper)))
@@ -134,10 +135,25 @@ def _curves_with_earlier(before: Recorded, records: Sequence[Run]) -> "DataFrame
 
 
 def _alignment_with_earlier(before: Recorded, collection: Collection) -> list[dict]:
-    rows = alignment_rows(collection)
+    """The rows of ``alignment.csv``: those of this collection's encoders, and earlier ones of
+    others.
+    """
+    rows = [
+        {key: _number(value) for key, value in row.items()} for row in alignment_rows(collection)
+    ]
     here = {(row["corpus"], row["encoders"]) for row in rows}
-    old = [] if before.folder is None else before.alignment.to_dict("records")
+    old = []
+    if before.folder is not None and (before.folder / "alignment.csv").is_file():
+        with open(before.folder / "alignment.csv", encoding="utf-8", newline="") as file:
+            old = list(csv.DictReader(file))
     return [row for row in old if (row["corpus"], row["encoders"]) not in here] + rows
+
+
+def _number(value):
+    """A value as a table keeps it: a number to four digits, "" for none."""
+    if isinstance(value, str):
+        return value
+    return "" if value != value else round(float(value), 4)
 
 
 def _same_corpora(collection: Collection, before: Recorded) -> dict[str, str]:

@@ -363,6 +363,8 @@ def main(arguments: list[str] | None = None) -> int:
     if code:
         say_what_failed(options.profile)
     elif not any((options.dry_run, options.targets, options.runs, options.record, options.page)):
+        if not report_file(options.profile).is_file():
+            print("nothing had to be made")
         say_what_was_slow(options.profile)
         if options.times:
             done = read_json(report_file(options.profile))["done"]
