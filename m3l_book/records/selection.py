@@ -175,22 +175,6 @@ def comparable(
     return chosen
 
 
-def trained_with_pictures(runs: Sequence[Run], corpus: str) -> list[Run]:
-    """The M3L-Contrast models of a corpus trained with pictures, a network a view.
-
-    Whatever their encoders are, and different in nothing else.
-    """
-    of_encoders = {"texts", "pictures", "encoders"}
-    return [
-        run
-        for run in runs
-        if (run.params["corpus"], run.params["model"]) == (corpus, "M3L-Contrast")
-        and has_pictures(run)
-        and not run.params.get("network", {}).get("share_text_network")
-        and {what for what, _ in contender_of(run.params).changes} <= of_encoders
-    ]
-
-
 def joint_model(runs: Sequence[Run], corpus: str) -> Run:
     """The M3L-Contrast of a corpus as its tables have it, of the most views; its first seed."""
     own = [
