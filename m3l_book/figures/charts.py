@@ -18,7 +18,6 @@ STAR = {
     "markerfacecolor": "none",
     "markeredgewidth": 1.5,
 }
-RECORDED = {"linestyle": (0, (1, 1)), "linewidth": 1.4, "marker": "x", "markersize": 4}
 
 
 def retrieval_scores(table: "DataFrame", corpus: str, order: Sequence[str] = ()) -> Figure:
@@ -137,24 +136,18 @@ def curves(
     line: str = "model",
     note: str = "",
     order: Sequence[str] = (),
-    recorded: Sequence[Mapping] = (),
 ) -> Figure:
     """Score against a parameter, a panel a direction, a line a model: the mean over seeds, ± their
     standard deviation, a dot a seed.
 
-    ``rows`` is a data frame with columns panel, ``line``, ``x``, score, chance. ``paper`` and
-    ``recorded`` have ``panel``, ``line``, ``x`` and ``score`` of points that the paper prints and
-    of those that were recorded. The paper's are of other data: stars on a scale of their own beside
-    the panel. The recorded ones are dotted lines, in order of ``x``. The axis of ``x`` is
-    logarithmic. ``order`` lists all names that figures beside this one draw, so that each keeps its
-    colour.
+    ``rows`` is a data frame with columns panel, ``line``, ``x``, score, chance. ``paper`` has
+    ``panel``, ``line``, ``x`` and ``score`` of points that the paper prints, which are of other
+    data: stars on a scale of their own beside the panel. The axis of ``x`` is logarithmic.
+    ``order`` lists all names that figures beside this one draw, so that each keeps its colour.
     """
     panels = list(dict.fromkeys(rows["panel"]))
     looks = looks_of(list(dict.fromkeys(rows[line])), order)
-    paper, recorded = (
-        [point for point in points if point["panel"] in panels and point[line] in looks]
-        for points in (paper, recorded)
-    )
+    paper = [point for point in paper if point["panel"] in panels and point[line] in looks]
     columns = min(2, len(panels))
     height = 0.9 + 2.6 * -(-len(panels) // columns)
     shape = -(-len(panels) // columns), columns
@@ -163,17 +156,14 @@ def curves(
         axes.remove()
     described_panels = []
     for axes, panel in zip(grid.flat, panels, strict=False):
-        own = [[p for p in points if p["panel"] == panel] for points in (paper, recorded)]
-        part = rows[rows["panel"] == panel]
-        words = _panel_of_curves(axes, part, x, line, looks, own[1])
-        described_panels.append(f"{panel}: {words}{_paper_scale(axes, line, looks, own[0])}")
+        stars = [point for point in paper if point["panel"] == panel]
+        words = _panel_of_curves(axes, rows[rows["panel"] == panel], x, line, looks)
+        described_panels.append(f"{panel}: {words}{_paper_scale(axes, line, looks, stars)}")
         direction, _, metric = panel.rpartition(", ")
         axes.set(xlabel=label, ylabel=metric, title=direction, ylim=(0, None))
     note = note or "the paper's, on its own data"
     handles = [plt.Line2D([], [], label=name, **look) for name, look in looks.items()]
     handles += [plt.Line2D([], [], color=FAINT, linestyle=":", label="chance")]
-    if recorded:
-        handles.append(plt.Line2D([], [], **RECORDED, color=FAINT, label="recorded"))
     if paper:
         handles.append(plt.Line2D([], [], **STAR, markeredgecolor=FAINT, label=note))
     figure.legend(
@@ -187,7 +177,7 @@ def curves(
     )
 
 
-def _panel_of_curves(axes, rows, x: str, line: str, looks: Mapping, recorded: Sequence) -> str:
+def _panel_of_curves(axes, rows, x: str, line: str, looks: Mapping) -> str:
     """Draw one panel of `curves`; returns it in words."""
     sentences = []
     for name, look in looks.items():
@@ -199,15 +189,9 @@ def _panel_of_curves(axes, rows, x: str, line: str, looks: Mapping, recorded: Se
             axes.plot(own[x], own["score"], ".", color=look["color"], markersize=3)
             points = ", ".join(f"{score:.3f} at {at:g}" for at, score in mean.items())
             sentences.append(f"{name} {points}")
-        before = [point for point in recorded if point[line] == name]
-        if before:
-            at, score = ([point[key] for point in before] for key in ("x", "score"))
-            axes.plot(at, score, **RECORDED, color=look["color"])
-            points = ", ".join(f"{s:.3f} at {a:g}" for a, s in zip(at, score, strict=True))
-            sentences.append(f"{name} as recorded {points}")
     chance = rows["chance"].mean()
     axes.axhline(chance, color=FAINT, linestyle=":", linewidth=1.5)
-    ticks = sorted({*rows[x], *(point["x"] for point in recorded)})
+    ticks = sorted(set(rows[x]))
     axes.set_xscale("log", base=2)
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.minorticks_off()

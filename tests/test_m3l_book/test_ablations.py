@@ -131,8 +131,7 @@ def test_stars_are_the_papers_numbers_where_it_has_the_panel(along, test_part):
 def test_curves_draw_each_model_once_a_panel_with_the_stars(along):
     table = along
     stars = [{"panel": table["panel"].iloc[0], "model": "ZeroshotTM", "x": 100, "score": 0.997}]
-    before = [{**stars[0], "x": x, "score": score} for x, score in ((25, 0.2), (50, 0.3))]
-    figure = charts.curves(table, "topics", "topics", stars, recorded=before)
+    figure = charts.curves(table, "topics", "topics", stars)
     assert len(figure.axes) == 3
     axes = next(a for a in figure.axes if a.get_title() == table["panel"].iloc[0].partition(",")[0])
     heights = sorted(round(float(v), 6) for c in axes.containers for v in c[0].get_ydata())
@@ -144,9 +143,6 @@ def test_curves_draw_each_model_once_a_panel_with_the_stars(along):
     (beside,) = axes.child_axes
     assert [list(line.get_ydata()) for line in beside.lines] == [[0.997]], "on its own scale"
     assert axes.get_ylim()[1] < 0.997 < beside.get_ylim()[1]
-    (kept,) = (line for line in axes.lines if line.get_marker() == "x")
-    assert list(kept.get_xydata().ravel()) == [25, 0.2, 50, 0.3]
-    assert "ZeroshotTM as recorded 0.200 at 25, 0.300 at 50" in figure.get_label()
     whole, part = (
         charts.curves(rows, "topics", "topics", order=selection.PAPER_MODELS)
         for rows in (table, table[table["model"] != "ZeroshotTM"])

@@ -86,7 +86,7 @@ def grid():
         for _ in range(2)
     ]
     stars = [{"panel": panels[0], "model": "PLTM", "x": 100, "score": 0.5}]
-    how = {"order": MODELS, "recorded": [{**stars[0], "x": 50, "score": 0.3}]}
+    how = {"order": MODELS}
     return charts.curves(pd.DataFrame(rows), "topics", "number of topics", stars, **how)
 
 
