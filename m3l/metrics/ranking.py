@@ -52,7 +52,7 @@ def rank_scores(distance: np.ndarray, relevant: np.ndarray) -> tuple[float, floa
 
 
 def log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
-    """Logarithm of the number of ways to choose k of n."""
+    """Logarithm of the number of ways to choose k of n items, (N,) each -> (N,)."""
     return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
 
 
