@@ -56,7 +56,7 @@ def table(
     Parameters
     ----------
     shown : pandas.DataFrame, or Styler
-        A frame of plain texts and numbers, or what `m3l_book.tables.cells.styled` made.
+        A frame of plain texts and numbers, or what `m3l_book.tables.shared.styled` made.
     text : str
         The caption.
     left, index : bool
@@ -66,7 +66,7 @@ def table(
     """
     from IPython.display import display
 
-    from ..tables.cells import styled
+    from ..tables.shared import styled
 
     if not hasattr(shown, "set_caption"):
         shown = styled(shown, index=index)

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..claims.judging import Case, Verdict
-from ..tables.cells import own_direction
+from ..tables.shared import own_direction
 from .style import FAINT, GRID, PALETTE, WIDTH, described
 
 FARTHEST = 6.0  # a margin beyond is drawn there

@@ -23,7 +23,7 @@ from ..encoders.registry import get_encoder
 from ..encoders.trained import corpus_encoder, is_corpus_encoder
 from ..pictures.reading import load_image
 from ..records.run import Run, load_model, load_run, load_teacher
-from ..tables.cells import names_of
+from ..tables.shared import names_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame

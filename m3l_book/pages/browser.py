@@ -24,9 +24,7 @@ from ..data.prepared import read_tuples
 from ..data.schema import PICTURES
 from ..records.run import Run, load_run
 from ..records.selection import test_corpora
-from ..tables.cells import shorten
-from ..tables.error_analysis import topic_faults
-from ..tables.examples import titles
+from ..tables.shared import shorten, titles, topic_faults
 from .explorer import thumbnails
 
 PAGE = Path(__file__).with_name("static") / "browser.html"

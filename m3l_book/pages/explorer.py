@@ -19,8 +19,7 @@ from m3l.files import atomic, read_json
 from ..data.schema import PICTURES
 from ..figures.style import PALETTE, view_looks
 from ..pictures.reading import load_image
-from ..tables.cells import shorten
-from ..tables.examples import titles
+from ..tables.shared import shorten, titles
 from ..topic_space import Space, TopicMap
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ..recorded import Recorded
 from ..records.learning import trained_on, validation_scores
 from ..records.run import Run
 from ..variants import Contender, contender_of
-from .cells import spread
+from .shared import spread
 
 if TYPE_CHECKING:
     from pandas import DataFrame

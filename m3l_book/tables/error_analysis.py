@@ -20,7 +20,7 @@ from ..records.run import Run
 from ..records.selection import corpus_of, has_pictures, home_of
 from ..shown import as_html
 from ..variants import Contender, contender_of
-from .cells import own_direction, styled
+from .shared import own_direction, styled, topic_faults
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -61,42 +61,6 @@ def agreement(theta: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         "nmi": float(normalized_mutual_info_score(labels, top)),
         "purity": float(contingency_matrix(labels, top).max(axis=0).sum() / len(top)),
     }
-
-
-def topic_faults(run: Run, nothing: float = 0.0, alike: float = 0.5) -> list[dict]:
-    """Each topic with its share, coherence and what is wrong with it: a row a topic.
-
-    A topic is junk for one of three reasons. ``incoherent``: NPMI at or below ``nothing`` in every
-    language it has, so that its words meet no more often than by chance. ``unused``: the most
-    probable topic of no test item of any view. ``repeated``: its top ten words share at least
-    ``alike`` (Jaccard index) with those of a topic of larger share, in every language.
-    """
-    weight = np.mean([theta.mean(axis=0) for theta in run.theta.values()], axis=0)
-    used = np.unique(np.concatenate([theta.argmax(axis=1) for theta in run.theta.values()]))
-    coherence = {name: np.array(npmi) for name, npmi in run.metrics["npmi_of_topics"].items()}
-    tops = {name: [set(words[:10]) for words in run.topics[name]] for name in coherence}
-    order, rows = np.argsort(-weight, kind="stable").tolist(), {}
-    for place, k in enumerate(order):
-        faults = []
-        if coherence and all(npmi[k] <= nothing for npmi in coherence.values()):
-            faults.append("incoherent")
-        if k not in used:
-            faults.append("unused")
-        larger = next((other for other in order[:place] if _alike(tops, k, other, alike)), None)
-        if larger is not None:
-            faults.append(f"repeated: {larger}")
-        rows[k] = {"topic": k, "share": float(weight[k])}
-        rows[k] |= {f"NPMI {name}": float(npmi[k]) for name, npmi in coherence.items()}
-        rows[k]["junk"] = ", ".join(faults)
-    return [rows[k] for k in sorted(rows)]
-
-
-def _alike(tops: Mapping[str, list[set]], k: int, other: int, least: float) -> bool:
-    """Whether two topics share their top words in every language that there is."""
-    return bool(tops) and all(
-        len(words[k] & words[other]) >= least * len(words[k] | words[other])
-        for words in tops.values()
-    )
 
 
 def choose_tuples(

@@ -10,23 +10,12 @@ from m3l.metrics.divergence import jensen_shannon_matrix
 from m3l.metrics.ranking import relevance, retrieval
 from m3l.model import top_topics
 
-from ..data.prepared import read_tuples
 from ..data.schema import PICTURES
 from ..records.run import Run
-from .cells import names_of
+from .shared import titles
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-
-def titles(folder: str | Path, test: Corpus) -> dict[str, dict[str, str]]:
-    """What each article is called, by language: its title there, or in another, or its id."""
-    frame = read_tuples(folder)
-    articles = frame["article_id"].astype(str)
-    return {
-        language: dict(zip(articles, names_of(frame, language), strict=True))
-        for language in test.text_views
-    }
 
 
 def example_queries(

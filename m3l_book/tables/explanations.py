@@ -14,7 +14,7 @@ from ..data.schema import PICTURES
 from ..recorded import Recorded
 from ..records.run import Run
 from ..variants import contender_of
-from .cells import spread
+from .shared import spread
 
 if TYPE_CHECKING:
     from pandas import DataFrame

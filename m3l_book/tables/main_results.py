@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..claims.judging import SEEDS
 from ..data.schema import PICTURES
 from ..measured import Key, combine, fewest_seeds
@@ -14,61 +12,13 @@ from ..records.results import CHANCE, RAW, as_in_the_paper
 from ..records.run import Run
 from ..records.selection import MAIN, PAPER_MODELS, languages_of
 from ..variants import Contender
-from .cells import own_direction, score_cell, styled
+from .shared import own_direction, quality_line, score_cell, score_table, styled, topic_table
+
+__all__ = ["quality_line", "score_table", "topic_table"]
 
 if TYPE_CHECKING:
     from pandas import DataFrame
     from pandas.io.formats.style import Styler
-
-
-def score_table(rows: Sequence[Mapping]) -> "Styler":
-    """One run's scores, ready to be shown."""
-    import pandas as pd
-
-    lines = [
-        {
-            "from → to": f"{row['query']} → {row['item']}",
-            "metric": row["metric"],
-            "score": row["score"],
-            "95 % interval": f"{row['low']:.3f} – {row['high']:.3f}",
-            "chance": row["chance"],
-            "JSD (nats)": row["jsd"],
-        }
-        for row in rows
-    ]
-    return styled(pd.DataFrame(lines)).format(precision=3)
-
-
-def quality_line(measured: Mapping) -> str:
-    """Coherence, diversity and recovery of one run in a sentence."""
-    recovery = "mean correlation of the known topics with topics matched one to one"
-    parts = [("NPMI", "npmi", 3), ("diversity", "diversity", 2), (recovery, "recovery", 2)]
-    texts = []
-    for what, key, digits in parts:
-        values = (f"{view} {value:.{digits}f}" for view, value in measured[key].items())
-        if measured[key]:
-            texts.append(f"{what} {', '.join(values)}")
-    if texts:
-        return f"{'; '.join(texts)}."
-    return "A student without words has no topics of its own: it uses its teacher's."
-
-
-def topic_table(
-    theta: Mapping[str, np.ndarray], words: Mapping[str, list[list[str]]], n: int = 10
-) -> "Styler":
-    """The ``n`` topics of largest mean share over the items of all views, with their top words."""
-    import pandas as pd
-
-    weight = np.mean([values.mean(axis=0) for values in theta.values()], axis=0)
-    largest = np.argsort(-weight, kind="stable")[:n]
-    columns: dict[str, Sequence] = {
-        "topic": largest,
-        "share": [f"{weight[k]:.1%}" for k in largest],
-    }
-    for view, topics in words.items():
-        columns[view] = [", ".join(topics[k][:8]) for k in largest]
-    left = {"text-align": "start"}
-    return styled(pd.DataFrame(columns)).set_properties(**left)
 
 
 def settings_lines(runs: Sequence[Run]) -> list[str]:

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from m3l_book.shown import as_html, as_markdown
-from m3l_book.tables.cells import styled
+from m3l_book.tables.shared import styled
 
 NASTY = [
     "<script>alert(1)</script>",
