@@ -22,7 +22,7 @@ from shapes import random_corpus
 from m3l import Corpus, Objective, TrainConfig, View, fit, model_for
 from m3l.files import write_json
 from m3l_book.data.prepared import assemble
-from m3l_book.records.environment import environment
+from m3l_book.records.run import environment
 
 VIEWS = ("en", "de", "image")
 

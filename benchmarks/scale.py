@@ -200,7 +200,7 @@ def main() -> None:
     if options.parse:
         print(json.dumps(parse(*options.parse)))
         return
-    from m3l_book.recorded import machine
+    from m3l_book.recording import machine
 
     parts = options.parts
     whole = len(parts) == len(PARTS) or not options.out or not Path(options.out).is_file()

@@ -63,7 +63,7 @@ def provenance(params: dict, **data) -> None:
     """
     from IPython.display import Markdown, display
 
-    from .records.environment import environment
+    from .records.run import environment
 
     display(Markdown(provenance_text(params, data, environment(), time.perf_counter() - STARTED)))
 

@@ -33,22 +33,20 @@ class Cell:
         return bool(self.low <= self.value <= self.high)
 
 
-def _settings(results: Recorded, corpora: list[str]) -> dict[tuple, set[tuple]]:
-    """Return topics, passes and batch size of each contender on each corpus."""
-    found: dict[tuple, set[tuple]] = {}
-    rows = results.scores
-    rows = rows[rows["corpus"].isin(corpora)].drop_duplicates("run")
-    for row in rows.itertuples():
-        settings = int(row.topics), int(row.passes), str(row.batch_size)
-        found.setdefault((row.corpus, row.contender), set()).add(settings)
-    return found
-
-
 def same_corpora(recorded: Recorded, live: Recorded) -> list[str]:
     """Return the corpora of a build that are those recorded, by their checksums."""
     known = recorded.about.get("prepared", {})
     own = live.about.get("prepared", {})
     return [corpus for corpus, checksum in own.items() if known.get(corpus) == checksum]
+
+
+def _settings(results: Recorded) -> dict[tuple, set[tuple]]:
+    """Return topics, passes and batch size of each contender on each corpus."""
+    found: dict[tuple, set[tuple]] = {}
+    for row in results.scores.drop_duplicates("run").itertuples():
+        settings = int(row.topics), int(row.passes), str(row.batch_size)
+        found.setdefault((row.corpus, row.contender), set()).add(settings)
+    return found
 
 
 def held_against(recorded: Recorded, live: Recorded) -> dict[Key, Cell]:
@@ -61,12 +59,13 @@ def held_against(recorded: Recorded, live: Recorded) -> dict[Key, Cell]:
     corpora = same_corpora(recorded, live)
     if not corpora:
         return {}
-    before, now = _settings(recorded, corpora), _settings(live, corpora)
+    before, now = _settings(recorded), _settings(live)
     fits = {who for who, settings in now.items() if settings <= before.get(who, set())}
     keys = [
         key
         for key, measured in live.measured.items()
-        if (key[0], key[-1]) in fits
+        if key[0] in corpora
+        and (key[0], key[-1]) in fits
         and measured.trained
         and key in recorded.measured
         and len(recorded.measured[key].values) >= FEWEST
@@ -83,25 +82,23 @@ def held_against(recorded: Recorded, live: Recorded) -> dict[Key, Cell]:
 
 
 def summary(cells: Mapping[Key, Cell]) -> str:
-    """Say in a sentence of Markdown how many numbers are inside, and name those that are not."""
+    """Say in Markdown how many numbers are inside, and name those that are not."""
     if not cells:
         return (
             "The runs of this build are of other corpora or settings than the recorded ones, so"
             " their numbers are not held against them."
         )
-    outside = [(key, cell) for key, cell in cells.items() if not cell.inside]
+    outside = [
+        f"{who} {measure} {pair} on {corpus}, {cell.value:.3f} where {cell.low:.3f} to"
+        f" {cell.high:.3f} is expected"
+        for (corpus, _, measure, pair, who), cell in cells.items()
+        if not cell.inside
+    ]
     text = (
         f"Of {len(cells)} numbers that the runs of this build can be held against,"
         f" {len(cells) - len(outside)} lie where another recorded seed might have been."
     )
-    if not outside:
-        return text
-    named = "; ".join(
-        f"{who} {measure} {pair} on {corpus}, {cell.value:.3f} where {cell.low:.3f} to"
-        f" {cell.high:.3f} is expected"
-        for (corpus, _, measure, pair, who), cell in outside
-    )
-    return f"{text} Outside: {named}."
+    return f"{text} Outside: {'; '.join(outside)}." if outside else text
 
 
 def points(verdict: Verdict, live: Verdict | None) -> str:

@@ -191,7 +191,7 @@ ROOMS = {
         networks validation corpus noise model loss preconditions kernels distillation train pltm
         gibbs metrics inspection estimator""",
     "m3l_book": """shown values variants measured pictures summaries wikipedia encoders data
-        records claims topic_space alignment recorded recording record_check tables figures pages
+        records claims topic_space recorded recording record_check tables figures pages
         chapter execute left_out apparatus own __main__""",
 }
 

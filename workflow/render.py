@@ -23,7 +23,7 @@ from m3l.files import atomic, read_json
 from m3l_book.apparatus import generated, slides, times
 from m3l_book.chapter import provenance_text
 from m3l_book.pages.explorer import bokeh_scripts
-from m3l_book.records.environment import environment
+from m3l_book.records.run import environment
 from m3l_book.shown import as_markdown
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -66,7 +66,7 @@ def log_likelihood(history: Sequence[Mapping]) -> Figure:
 def convergence(table: "DataFrame", corpus: str) -> Figure:
     """Scores on the validation part against updates, a panel a direction, a line a model.
 
-    ``table`` is `m3l_book.records.learning.curves`'; lines are means over seeds.
+    ``table`` is `m3l_book.records.results.curves`'; lines are means over seeds.
     """
     part = table[table["corpus"] == corpus]
     directions = list(dict.fromkeys(part["direction"]))

@@ -4,20 +4,15 @@ A *point* is a change, ``{topics: 25}``, made to each run that its grid is ``of`
 changes nothing is that run itself, which then stands for the point's variant too.
 """
 
-import fnmatch
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from m3l.errors import DataError, ParameterError, require
+from m3l.errors import DataError, require
 
 # of an entry of a profile's runs, not of the chapter that makes them
 OWN_FIELDS = ("name", "seeds", "chapter")
-# of a point, not of the runs that it makes
-POINT_FIELDS = ("name", "variant")
-# what does not change the numbers of a run
-NAMES = ("model", "variant")
 
 
 @dataclass
@@ -34,11 +29,11 @@ class Plan:
     runs: dict[str, dict] = field(default_factory=dict)
     shown: dict[str, list[str]] = field(default_factory=dict)
     variants: dict[str, dict[str, list[dict]]] = field(default_factory=dict)
-    # parameters as text -> run name
+    # what a run's numbers depend on, as text -> run name
     names: dict[str, str] = field(default_factory=dict, repr=False)
 
     def every_variant(self) -> dict[str, list[dict]]:
-        """The further variants that each run stands for in any chapter."""
+        """Return the further variants that each run stands for in any chapter."""
         every: dict[str, list[dict]] = {}
         for variants in self.variants.values():
             for run, further in variants.items():
@@ -46,123 +41,87 @@ class Plan:
                 own += [variant for variant in further if variant not in own]
         return every
 
+    def add(self, name: str, run: Mapping, seed: int, varied: bool = False) -> str:
+        """Add a run of one seed and return its name; one that is ``varied`` may be there already
+        under another name, which is returned then.
+        """
+        whole = f"{name}-s{seed}"
+        values = {key: value for key, value in run.items() if key not in ("name", "seeds")}
+        values["seed"] = seed
+        if "teacher" in run:  # a student learns from the teacher of its own seed
+            values["teacher"] = f"{run['teacher']}-s{seed}"
+        numbers = {key: value for key, value in values.items() if key != "variant"}
+        what = json.dumps(numbers, sort_keys=True)
+        if varied and what in self.names and whole not in self.runs:
+            return self.names[what]
+        same = {**self.runs.setdefault(whole, values), "variant": ""} == {**values, "variant": ""}
+        twice = f"two points make a run called {whole!r}, with {values} and {self.runs[whole]}"
+        require(same, f"{twice}; give one another name")
+        self.names.setdefault(what, whole)
+        return whole
+
 
 def make_plan(profile: Mapping) -> Plan:
-    """List the runs of a profile, as read from its YAML.
-
-    The form of a profile is checked by ``workflow/profile.schema.yaml``; here it is what it names.
+    """List the runs of a profile, whose form ``workflow/profile.schema.yaml`` has checked.
 
     Raises
     ------
     ParameterError
-        A grid, a point or a run that it names is not as it should be.
+        A run, a grid or a teacher has a name that stands twice or for nothing.
     """
-    plan, base = Plan(), {}
-    for run in profile["runs"]:
-        twice = f"profile {profile['profile']}: two runs are called {run['name']!r}"
-        require(run["name"] not in base, twice)
-        base[run["name"]] = run
+    plan, base = Plan(), {run["name"]: run for run in profile["runs"]}
+    names = [run["name"] for run in profile["runs"]]
+    for name, run in base.items():
+        twice = f"profile {profile['profile']}: two runs are called {name!r}"
+        require(names.count(name) == 1, twice)
         for seed in run["seeds"]:
-            _add_run(plan, run["name"], run, seed)
+            plan.add(name, run, seed)
     plan.shown["main"] = list(plan.runs)
-    grids = [_with_run_names(grid, profile, base) for grid in profile.get("grids", [])]
-    for grid in grids:
+    for grid in profile.get("grids", []):
+        for name in grid["of"]:
+            where = f"profile {profile['profile']}, grid of {grid['chapter']}: of={name!r}"
+            known = f"names no run of the profile; there are: {', '.join(base)}"
+            require(name in base, f"{where} {known}")
         for point in grid["points"]:
             for name in grid["of"]:
-                _add_point_runs(plan, grid, point, name, base)
+                _add_point(plan, grid, point, base[name], base)
     for run, values in plan.runs.items():
         teacher = values.get("teacher", "")
-        require(
-            not teacher or teacher in plan.runs,
-            f"run {run!r} has the teacher {teacher!r}, which is no run of the profile; add it with "
-            "that seed",
-        )
+        lacks = f"run {run!r} has the teacher {teacher!r}, which is no run of the profile"
+        require(teacher in ("", *plan.runs), f"{lacks}; add it with that seed")
     return plan
 
 
-def _with_run_names(grid: Mapping, profile: Mapping, base: Mapping) -> dict:
-    """A grid with its patterns replaced by the names of runs."""
-    where = f"profile {profile['profile']}, grid of {grid['chapter']}"
-    names: dict[str, None] = {}
-    for pattern in grid["of"]:
-        matching = fnmatch.filter(base, pattern)
-        known = f"there are: {', '.join(base)}"
-        require(bool(matching), f"{where}: of={pattern!r} names no run of the profile; {known}")
-        names |= dict.fromkeys(matching)
-    points = [dict(point) for point in grid["points"]]
-    return {"name": "", "variant": {}, **grid, "of": list(names), "points": points}
-
-
-def _changes(point: Mapping) -> dict:
-    """The parameters that a point sets."""
-    return {key: value for key, value in point.items() if key not in POINT_FIELDS}
-
-
-def _add_point_runs(plan: Plan, grid: Mapping, point: Mapping, name: str, base: Mapping) -> None:
-    """Put the runs of one point and one of the runs that it varies into the plan, a seed each."""
-    changes = _changes(point)
+def _add_point(plan: Plan, grid: Mapping, point: Mapping, run: Mapping, base: Mapping) -> None:
+    """Add the runs of one point and one of the runs that it varies, a seed each."""
+    changes = {key: value for key, value in point.items() if key not in ("name", "variant")}
     words = {key: _in_words(value) for key, value in changes.items()}
-    template = point.get("name") or grid["name"].format(**words) or "-".join(words.values())
-    suffix, variant = _slug(template), {**point.get("variant", words), **grid["variant"]}
-    run = base[name]
-    itself = all(run.get(key) == value for key, value in changes.items())
+    named = point.get("name") or grid.get("name", "").format(**words) or "-".join(words.values())
+    suffix = re.sub(r"[^\w.]+", "-", named).strip("-")
+    require(bool(suffix), f"{named!r} cannot be part of a run's name", DataError)
+    variant = {**point.get("variant", words), **grid.get("variant", {})}
     varied = {**run, **changes, "variant": variant}
-    if run.get("teacher") in grid["of"]:
-        teacher = base[run["teacher"]]
-        if any(teacher.get(key) != value for key, value in changes.items()):
-            varied["teacher"] = f"{run['teacher']}-{suffix}"
+    teacher = base.get(run.get("teacher"), {})
+    if teacher.get("name") in grid["of"] and not _has(teacher, changes):
+        varied["teacher"] = f"{teacher['name']}-{suffix}"
     shown = plan.shown.setdefault(grid["chapter"], [])
     variants = plan.variants.setdefault(grid["chapter"], {})
-    own_seeds = run["seeds"] if itself else grid.get("seeds", run["seeds"])
-    for seed in own_seeds:
-        if itself:
-            whole = _add_run(plan, name, run, seed)
-        else:
-            whole = _add_run(plan, f"{name}-{suffix}", varied, seed, varied=True)
-        known = [plan.runs[whole].get("variant", {}), *variants.get(whole, [])]
-        if variant not in known:
+    itself = _has(run, changes)
+    for seed in run["seeds"] if itself else grid.get("seeds", run["seeds"]):
+        name = run["name"] if itself else f"{run['name']}-{suffix}"
+        whole = plan.add(name, run if itself else varied, seed, varied=not itself)
+        if variant not in (plan.runs[whole].get("variant", {}), *variants.get(whole, [])):
             variants.setdefault(whole, []).append(variant)
         if whole not in shown:
             shown.append(whole)
 
 
-def _add_run(plan: Plan, name: str, run: Mapping, seed: int, varied: bool = False) -> str:
-    """Put a run of one seed into the plan; its name.
-
-    A ``varied`` one is not put there twice: the name of one of that model with the same parameters.
-    """
-    whole = f"{name}-s{seed}"
-    values = {key: value for key, value in run.items() if key not in ("name", "seeds")}
-    values["seed"] = seed
-    if "teacher" in run:  # a student learns from the teacher of its own seed
-        values["teacher"] = f"{run['teacher']}-s{seed}"
-    if whole in plan.runs:
-        if _numbers(plan.runs[whole]) != _numbers(values):
-            raise ParameterError(
-                f"two points make a run called {whole!r}, with {values} and {plan.runs[whole]}; "
-                "give one another name"
-            )
-        return whole
-    what = json.dumps({**_numbers(values), "model": run["model"]}, sort_keys=True)
-    if varied and what in plan.names:
-        return plan.names[what]
-    plan.runs[whole] = values
-    plan.names.setdefault(what, whole)
-    return whole
-
-
-def _numbers(values: Mapping) -> dict:
-    """The parameters that a run's numbers depend on."""
-    return {key: value for key, value in values.items() if key not in NAMES}
+def _has(run: Mapping, changes: Mapping) -> bool:
+    """Whether a run has these settings already."""
+    return all(run.get(key) == value for key, value in changes.items())
 
 
 def _in_words(value) -> str:
     if isinstance(value, Mapping):
         return ", ".join(dict.fromkeys(map(str, value.values())))
     return str(value)
-
-
-def _slug(text: str) -> str:
-    slug = re.sub(r"[^\w.]+", "-", text).strip("-")
-    require(bool(slug), f"{text!r} cannot be part of a run's name", DataError)
-    return slug

@@ -1,7 +1,8 @@
-"""Scores of many runs in one frame, and everything that claims are about."""
+"""What runs measured: one frame of scores, curves against updates, and what claims are about."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import permutations
+from itertools import combinations, permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +12,10 @@ from m3l.metrics.assessment import aligned_pairs, evaluate
 
 from ..data.schema import PICTURES
 from ..measured import Measured, Measurements
-from ..variants import Contender, contender_of
-from .run import Run
-from .selection import corpus_of, home_of, roles_by_corpus, setting_of
+from ..values import read_value
+from ..variants import Contender, contender, contender_of
+from .run import PARTS, Run
+from .selection import corpus_of, home, home_of, roles_by_corpus
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -21,39 +23,107 @@ if TYPE_CHECKING:
 RAW, CHANCE = Contender("raw embeddings"), Contender("chance")
 # the pairs that the paper has numbers for
 PAIRS = ("en-de", "en-image", "de-image")
+OWN_SCORES = ("query", "item", "metric", "score", "jsd", "chance")
+
+
+def updates_an_epoch(run: Run) -> int:
+    """Count the steps of Adam in an epoch of a run; 0 for a model that is not trained so."""
+    if "batch_size" not in run.params:
+        return 0
+    return -(-run.metrics["training_tuples"] // run.params["batch_size"])
+
+
+def trained_on(run: Run) -> str:
+    """Say what a run learnt from: its views; of a student, its teacher's language first."""
+    trained = " + ".join(run.params["train_views"])
+    return f"{home_of(run)} to {trained}" if run.params.get("teacher") else trained
+
+
+def run_row(run: Run) -> dict:
+    """Return a row of ``runs.csv``: a run's settings and what it took."""
+    params, who = run.params, contender_of(run.params)
+    npmi = list(run.metrics["npmi"].values())
+    return {
+        "run": run.folder.name,
+        "corpus": params["corpus"],
+        "model": who.model,
+        "variant": who.variant,
+        "changes": json.dumps(dict(who.changes)),
+        "views": " ".join(params["train_views"]),
+        "reads": " ".join(params["encoders"]),
+        "encoders": json.dumps(params["encoders"]),
+        "trained": trained_on(run),
+        "seed": params["seed"],
+        "topics": params["topics"],
+        "passes": params.get("epochs", params.get("sweeps")),
+        "batch_size": params.get("batch_size", ""),
+        "updates": updates_an_epoch(run) * params.get("epochs", 0),
+        "tuples": run.metrics["training_tuples"],
+        "npmi": round(sum(npmi) / len(npmi), 4) if npmi else "",
+        "seconds": round(run.metrics["seconds"], 1),
+    }
+
+
+def score_rows(run: Run) -> list[dict]:
+    """Return the rows of ``scores.csv`` of a run, a row a part and direction."""
+    return [
+        {"run": run.folder.name, "part": "test" if part == "scores" else part}
+        | {key: row[key] for key in OWN_SCORES}
+        for part in PARTS
+        for row in run.metrics.get(part, [])
+    ]
 
 
 def scores(runs: Sequence[Run]) -> "DataFrame":
-    """A row per run and direction.
+    """Return a row per run, part and direction, as `tidy` has it."""
+    import pandas as pd
 
-    The fields of `m3l.metrics.assessment.evaluate`, and corpus, ``model``, ``variant`` (in words),
-    ``contender``, ``name`` (of both), seed, run, direction, ``home`` (`home_of`) and ``setting``
-    (`setting_of`).
+    return tidy(pd.DataFrame([row | run_row(run) for run in runs for row in score_rows(run)]))
+
+
+def tidy(table: "DataFrame") -> "DataFrame":
+    """Complete rows of ``scores.csv`` that have the columns of their runs in ``runs.csv``.
+
+    Further columns are ``changes``, what is varied as a dict with values of their own types;
+    ``contender`` and ``name``; ``direction``; ``forward``, whether the query is the earlier view;
+    ``home``, the view whose network reads the others ("" for a joint model); and ``setting``, the
+    one of Section 4.2 that a joint model was trained in.
     """
     import pandas as pd
 
-    rows = []
-    for run in runs:
-        contender = contender_of(run.params)
-        about = {
-            "corpus": run.params["corpus"],
-            "model": contender.model,
-            "variant": contender.variant,
-            "contender": contender,
-            "name": str(contender),
-            "seed": run.params["seed"],
-            "run": run.folder.name,
-            "home": home_of(run),
-            "setting": setting_of(run),
-        }
-        for score in run.metrics["scores"]:
-            direction = f"{score['query']} → {score['item']}"
-            rows.append({**about, "direction": direction, **score})
-    return pd.DataFrame(rows)
+    if not len(table):
+        return table
+    who, values = {}, {}
+    for model, text in set(zip(table["model"], table["changes"], strict=True)):
+        words = json.loads(text)
+        who[model, text] = contender(model, words)
+        values[text] = {what: read_value(value) for what, value in words.items()}
+    homes, settings, forward = [], [], []
+    for row in table.itertuples():
+        trained, reads = row.views.split(), row.reads.split()
+        homes.append(home(trained, reads, row.model == "ZeroshotTM-KD"))
+        settings.append("" if homes[-1] else _setting(trained))
+        forward.append(reads.index(row.query) < reads.index(row.item))
+    numbers = {name: pd.to_numeric(table[name]) for name in ("score", "jsd", "chance", "npmi")}
+    contenders = [who[key] for key in zip(table["model"], table["changes"], strict=True)]
+    return table.assign(
+        **numbers,
+        changes=[values[text] for text in table["changes"]],
+        contender=pd.Series(contenders, index=table.index, dtype=object),
+        name=list(map(str, contenders)),
+        forward=forward,
+        home=homes,
+        setting=settings,
+        direction=table["query"] + " → " + table["item"],
+    )
+
+
+def _setting(trained: Sequence[str]) -> str:
+    return "multimodal" if PICTURES in trained else "multilingual"
 
 
 def as_in_the_paper(table: "DataFrame", setting: str = "") -> "DataFrame":
-    """The rows of `scores` that stand for a contender in the paper's tables.
+    """Choose the rows of `scores` that stand for a contender in the paper's tables.
 
     Several runs of it answer the same question. In each direction a ZeroshotTM, or a student's
     teacher, is the one of the text's own language (the query's, if both are texts); a joint model
@@ -63,14 +133,14 @@ def as_in_the_paper(table: "DataFrame", setting: str = "") -> "DataFrame":
     text = table["query"].where(table["query"] != PICTURES, table["item"])
     pictured = (table["query"] == PICTURES) | (table["item"] == PICTURES)
     wanted = setting if setting else np.where(pictured, "multimodal", "multilingual")
-    fits = table["home"].isin([""]) | (table["home"] == text)
+    fits = (table["home"] == "") | (table["home"] == text)
     fits &= (table["setting"] == "") | (table["setting"] == wanted)
     same_question = [table["corpus"], table["name"], table["direction"]]
     return table[fits | ~fits.groupby(same_question).transform("any")]
 
 
 def raw_scores(tests: Mapping[tuple, Corpus]) -> "DataFrame":
-    """What the raw embeddings score (footnote 4): `evaluate`'s rows with corpus and direction.
+    """Score the raw embeddings (footnote 4): `evaluate`'s rows with corpus and direction.
 
     One of each: of several encoders the first count, those of the main runs.
     """
@@ -88,76 +158,117 @@ def raw_scores(tests: Mapping[tuple, Corpus]) -> "DataFrame":
     return pd.DataFrame(list(rows.values()))
 
 
+def measurements(
+    runs: Sequence[Run], tests: Mapping[tuple, Corpus], raw: "DataFrame"
+) -> Measurements:
+    """Return everything that claims are about, measured of runs on their test corpora.
+
+    ``raw`` is `raw_scores`'; raw embeddings and chance are contenders of one seed.
+    """
+    role, measured = roles_by_corpus(tests), {}
+    table = scores(runs)
+    table = table[table["part"] == "test"]
+    table = table.assign(of=[(run, row) for run in runs for row in run.metrics["scores"]])
+    for corpus, setting, query, item, rows in _paper_directions(table, role):
+        pair, metric = f"{role[corpus][query]}-{role[corpus][item]}", rows["metric"].iloc[0]
+        for _, seeds in rows.groupby("name", sort=False):
+            who, (_, first) = seeds["contender"].iloc[0], seeds["of"].iloc[0]
+            values = np.stack([row["values"] for _, row in seeds["of"]])
+            divergences = np.stack([row["divergences"] for _, row in seeds["of"]])
+            same = [
+                same_top_topic(run, tests[corpus_of(run)], query, item) for run, _ in seeds["of"]
+            ]
+            where, pairs = (corpus, setting), first["pair_articles"]
+            measured[*where, metric, pair, who] = Measured(values, first["articles"])
+            measured[*where, "JSD", pair, who] = Measured(divergences, pairs)
+            measured[*where, "same top topic", pair, who] = Measured(np.stack(same) * 1.0, pairs)
+        there = (raw["corpus"] == corpus) & (raw["query"] == query) & (raw["item"] == item)
+        for _, row in raw[there].iterrows():
+            by_chance = np.full((1, len(row["values"])), row["chance"])
+            for who, values in ((RAW, row["values"][None]), (CHANCE, by_chance)):
+                key = corpus, setting, metric, pair, who
+                measured[key] = Measured(values, row["articles"], trained=False)
+    return measured | _coherences(runs, role)
+
+
 def same_top_topic(run: Run, test: Corpus, a: str, b: str) -> np.ndarray:
     """Whether the two items of each aligned pair have the same most probable topic: bool (P,)."""
     first, second = aligned_pairs(test, a, b)
     return run.theta[a].argmax(axis=1)[first] == run.theta[b].argmax(axis=1)[second]
 
 
-def measurements(
-    runs: Sequence[Run], tests: Mapping[tuple, Corpus], table: "DataFrame", raw: "DataFrame"
-) -> Measurements:
-    """Everything that claims are about.
-
-    ``table`` is `scores`' and ``raw`` `raw_scores`'; raw embeddings and chance are contenders of
-    one seed.
-    """
-    by_name, role = {run.folder.name: run for run in runs}, roles_by_corpus(tests)
-    measured: Measurements = {}
-    for corpus, setting, query, item, rows in _paper_directions(table, role):
-        where = corpus, setting
-        pair = f"{role[corpus][query]}-{role[corpus][item]}"
-        metric = rows["metric"].iloc[0]
-        for _, seeds in rows.groupby("name", sort=False):
-            who = seeds["contender"].iloc[0]
-            queries, pairs = seeds["articles"].iloc[0], seeds["pair_articles"].iloc[0]
-            same = [
-                same_top_topic(by_name[name], tests[corpus_of(by_name[name])], query, item)
-                for name in seeds["run"]
-            ]
-            values, divergences = (np.stack(seeds[x].tolist()) for x in ("values", "divergences"))
-            tops = np.stack(same).astype(float)
-            measured[*where, metric, pair, who] = Measured(values, queries)
-            measured[*where, "JSD", pair, who] = Measured(divergences, pairs)
-            measured[*where, "same top topic", pair, who] = Measured(tops, pairs)
-        there = (raw["corpus"] == corpus) & (raw["query"] == query) & (raw["item"] == item)
-        for _, row in raw[there].iterrows():
-            by_chance = np.full((1, len(row["values"])), row["chance"])
-            for who, values in ((RAW, row["values"][None]), (CHANCE, by_chance)):
-                measured[*where, metric, pair, who] = Measured(values, row["articles"], False)
-    for (corpus, setting, language, key), values in coherences(runs).items():
-        if language in role[corpus]:
-            measured[corpus, setting, "NPMI", role[corpus][language], key] = Measured(values)
-    return measured
-
-
 def _paper_directions(
     table: "DataFrame", role: Mapping[str, Mapping[str, str]]
 ) -> Iterator[tuple[str, str, str, str, "DataFrame"]]:
-    """Corpus, setting, query, item and rows of each direction that the paper reports."""
+    """Iterate over corpus, setting, query, item and rows of each direction that the paper reports:
+    in the multilingual setting none with pictures, in the multimodal one of corpora with pictures.
+    """
     for setting in ("multilingual", "multimodal"):
         groups = as_in_the_paper(table, setting).groupby(["corpus", "query", "item"], sort=False)
         for (corpus, query, item), rows in groups:
-            parts = role[corpus].get(query), role[corpus].get(item)
-            pictured = "image" in parts
-            # no multimodal setting without pictures, no pictures in the multilingual one
-            foreign = pictured
+            pair = f"{role[corpus].get(query)}-{role[corpus].get(item)}"
+            fits = "image" not in pair
             if setting == "multimodal":
-                foreign = "image" not in role[corpus].values()
-            if not foreign and f"{parts[0]}-{parts[1]}" in PAIRS:
+                fits = "image" in role[corpus].values()
+            if fits and pair in PAIRS:
                 yield corpus, setting, query, item, rows
 
 
-def coherences(runs: Sequence[Run]) -> dict[tuple[str, str, str, Contender], np.ndarray]:
-    """NPMI of the topics, (seeds, K), by corpus, setting, language and contender (Tables 1 and 2).
-
-    Of a student, it is that of its own language's topics.
+def _coherences(runs: Sequence[Run], role: Mapping[str, Mapping[str, str]]) -> Measurements:
+    """Return NPMI of the topics, (seeds, K), of each language (Tables 1 and 2); of a student, of
+    its own language's topics.
     """
-    values: dict[tuple[str, str, str, Contender], list] = {}
+    values: dict[tuple, list] = {}
     for run in runs:
-        settings = (setting_of(run),) if setting_of(run) else ("multilingual", "multimodal")
+        corpus, joint = run.params["corpus"], not home_of(run)
+        own = _setting(run.params["train_views"])
         for language, npmi in run.metrics["npmi_of_topics"].items():
-            for setting in settings:
-                key = run.params["corpus"], setting, language, contender_of(run.params)
-                values.setdefault(key, []).append(npmi)
-    return {key: np.array(npmi) for key, npmi in values.items()}
+            for setting in (own,) if joint else ("multilingual", "multimodal"):
+                if language in role[corpus]:
+                    key = corpus, setting, "NPMI", role[corpus][language], contender_of(run.params)
+                    values.setdefault(key, []).append(npmi)
+    return {key: Measured(np.array(npmi)) for key, npmi in values.items()}
+
+
+def validation_scores(run: Run) -> Iterator[tuple[str, str, float]]:
+    """Iterate over direction, metric and score on the validation part of the directions that a run
+    is judged by.
+    """
+    rows = {(row["query"], row["item"]): row for row in run.metrics.get("validation", [])}
+    for query, item in combinations(run.params["encoders"], 2):
+        if (query, item) in rows:
+            row = rows[query, item]
+            yield f"{query} → {item}", row["metric"], row["score"]
+
+
+def longest(runs: Sequence[Run]) -> list[Run]:
+    """Choose the models of the main tables; of each, the runs that were trained for most epochs."""
+    groups: dict[tuple, list[Run]] = {}
+    for run in runs:
+        who = contender_of(run.params)
+        if {what for what, _ in who.changes} <= {"epochs"} and "epochs" in run.params:
+            groups.setdefault((run.params["corpus"], who.model, trained_on(run)), []).append(run)
+    most = {key: max(run.params["epochs"] for run in own) for key, own in groups.items()}
+    return [run for key, own in groups.items() for run in own if run.params["epochs"] == most[key]]
+
+
+def curves(runs: Sequence[Run]) -> "DataFrame":
+    """Return scores on the validation part against updates, of runs that were looked at on the way.
+
+    Columns corpus, model (with its training views), seed, direction, metric, updates, score.
+    """
+    import pandas as pd
+
+    rows = []
+    for run in runs:
+        name = f"{Contender(run.params['model']).short} {trained_on(run)}"
+        about = {"corpus": run.params["corpus"], "model": name, "seed": run.params["seed"]}
+        metrics = {direction: metric for direction, metric, _ in validation_scores(run)}
+        for epoch in run.history:
+            updates = updates_an_epoch(run) * int(epoch["epoch"])
+            for direction, metric in metrics.items():
+                score = epoch.get(direction.replace(" → ", ">"))
+                if isinstance(score, (int, float)) and np.isfinite(score):
+                    where = {"direction": direction, "metric": metric}
+                    rows.append({**about, **where, "updates": updates, "score": float(score)})
+    return pd.DataFrame(rows)

@@ -6,19 +6,23 @@ aligned pair's divergence, and the articles that they are of), ``topics.json`` (
 language), ``model.safetensors``.
 """
 
-from collections.abc import Mapping
+import platform
+import resource
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from m3l import __version__
+from m3l.device import resolve_device
 from m3l.errors import DataError, require
 from m3l.files import atomic, read_array, read_arrays, read_csv, read_json, write_csv, write_json
 from m3l.model import M3L
 from m3l.pltm import PLTM
 from m3l.saving import read_tensors
-
-from .environment import environment, peak_memory
 
 # of each row of scores, see `m3l.metrics.assessment.evaluate`
 ARRAYS = ("values", "divergences", "articles", "pair_articles")
@@ -29,16 +33,8 @@ PARTS = ("scores", "validation")
 
 @dataclass
 class Run:
-    """A run read back.
-
-    Attributes
-    ----------
-    folder : Path
-    params, metrics : dict
-        As they were given.
-    history : list of dict
-    theta : view -> (M, K)
-    topics : language -> K lists of words, best first
+    """A run read back: ``theta`` is (M, K) by view, ``topics`` are K lists of words by language,
+    best first; ``params``, ``metrics`` and ``history`` are as they were saved.
     """
 
     folder: Path
@@ -49,15 +45,8 @@ class Run:
     topics: dict[str, list[list[str]]]
 
 
-def updates_an_epoch(run: Run) -> int:
-    """Steps of Adam in an epoch of a run; 0 for a model that is not trained so."""
-    if "batch_size" not in run.params:
-        return 0
-    return -(-run.metrics["training_tuples"] // run.params["batch_size"])
-
-
 class RunPlace:
-    """Where a run's record and its checkpoint are kept: ``folder`` and ``checkpoint``.
+    """Where a run's record (``folder``) and its checkpoint (``checkpoint``) are kept.
 
     Raises
     ------
@@ -73,9 +62,7 @@ class RunPlace:
 
 @dataclass(frozen=True)
 class Teacher:
-    """A frozen model that teaches others: ``model``, the ``view`` it reads, its ``topics`` in
-    words.
-    """
+    """A frozen model that teaches others, the ``view`` it reads, and its ``topics`` in words."""
 
     model: M3L
     view: str
@@ -83,7 +70,7 @@ class Teacher:
 
 
 def load_teacher(runs: str | Path, name: str) -> Teacher | None:
-    """The teacher of that run's name; None for the name ""."""
+    """Load the teacher of that run's name; None for the name ""."""
     if not name:
         return None
     record = load_run(f"{runs}/{name}")
@@ -91,13 +78,29 @@ def load_teacher(runs: str | Path, name: str) -> Teacher | None:
     return Teacher(M3L.load(record.folder / "model.safetensors"), view, record.topics)
 
 
+def environment(device: str = "cpu") -> dict[str, str]:
+    """Return versions and machine, for a run's provenance; ``device`` is what computed it."""
+    where = resolve_device(device)
+    return {
+        "m3l": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "device": torch.cuda.get_device_name(where) if where.type == "cuda" else "CPU",
+        "machine": platform.machine(),
+    }
+
+
 def cost_of(seconds: float, tuples: int, passes: int, device: str = "cpu") -> dict:
-    """What training took, for a run's metrics; ``passes`` are epochs or sweeps."""
+    """Return what training took, for a run's metrics; ``passes`` are epochs or sweeps, memory is
+    the most that the process had, in MiB.
+    """
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
     return {
         "seconds": seconds,
         "training_tuples": tuples,
         "tuples_per_second": tuples * passes / seconds,
-        "memory_mb": peak_memory(),
+        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit,
         "environment": environment(device),
     }
 
@@ -116,14 +119,13 @@ def save_run(
     ``metrics`` are `m3l.metrics.assessment.assess`'s and what else a chapter adds, such as scores
     of the ``validation`` part; the arrays of scores go to a file of their own.
     """
-    arrays = {}
-    metrics = dict(metrics)
-    for part in filter(metrics.__contains__, PARTS):
-        rows = metrics[part]
-        arrays |= {_array_name(part, row, name): row[name] for row in rows for name in ARRAYS}
-        metrics[part] = [
-            {key: value for key, value in row.items() if key not in ARRAYS} for row in rows
-        ]
+    rows = list(_rows(metrics))
+    arrays = {_array_name(part, row, name): row[name] for part, row in rows for name in ARRAYS}
+    metrics = metrics | {
+        part: [{k: v for k, v in row.items() if k not in ARRAYS} for row in metrics[part]]
+        for part in PARTS
+        if part in metrics
+    }
     with atomic(folder, directory=True) as temporary:
         np.savez(temporary / "values.npz", **arrays)
         model.save(temporary / "model.safetensors")
@@ -139,22 +141,24 @@ def load_run(folder: str | Path) -> Run:
     """Read a run back; `DataError` naming what is missing or broken."""
     folder = Path(folder)
     require(folder.is_dir(), f"{folder}: no such run", DataError)
-    params = read_json(folder / "params.json")
-    theta = {
-        path.stem.removeprefix("theta_"): read_array(path)
-        for path in sorted(folder.glob("theta_*.npy"))
-    }
-    theta = {view: theta[view] for view in params.get("encoders", theta) if view in theta}
-    metrics, arrays = read_json(folder / "metrics.json"), read_arrays(folder / "values.npz")
-    for part in filter(metrics.__contains__, PARTS):
-        for row in metrics[part]:
-            for name in ARRAYS:
-                key = _array_name(part, row, name)
-                missing = f"{folder / 'values.npz'}: no array {key!r}; train the run again"
-                require(key in arrays, missing, DataError)
-                row[name] = arrays[key]
+    params, metrics = read_json(folder / "params.json"), read_json(folder / "metrics.json")
+    paths = {path.stem.removeprefix("theta_"): path for path in sorted(folder.glob("theta_*.npy"))}
+    views = [view for view in params.get("encoders", paths) if view in paths]
+    arrays = read_arrays(folder / "values.npz")
+    for part, row in _rows(metrics):
+        for name in ARRAYS:
+            key = _array_name(part, row, name)
+            missing = f"{folder / 'values.npz'}: no array {key!r}; train the run again"
+            require(key in arrays, missing, DataError)
+            row[name] = arrays[key]
+    theta = {view: read_array(paths[view]) for view in views}
     history, topics = read_csv(folder / "history.csv"), read_json(folder / "topics.json")
     return Run(folder, params, metrics, history, theta, topics)
+
+
+def _rows(metrics: Mapping) -> Iterator[tuple[str, dict]]:
+    """Iterate over the part and the row of every score of a run."""
+    return ((part, row) for part in PARTS for row in metrics.get(part, []))
 
 
 def _array_name(part: str, row: Mapping, name: str) -> str:
@@ -163,6 +167,6 @@ def _array_name(part: str, row: Mapping, name: str) -> str:
 
 
 def load_model(path: str | Path) -> M3L | PLTM:
-    """The model of a run record, whichever kind it is; `DataError` if the file is broken."""
+    """Load the model of a run record, of either kind; `DataError` if the file is broken."""
     about, _ = read_tensors(path, "model", "train it again")
     return M3L.load(path) if "views" in about else PLTM.load(path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..recorded import Recorded
-from ..records.learning import trained_on, validation_scores
+from ..records.results import trained_on, validation_scores
 from ..records.run import Run
 from ..variants import Contender, contender_of
 from .shared import spread

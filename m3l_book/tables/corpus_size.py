@@ -17,7 +17,7 @@ from m3l.metrics.assessment import evaluate
 
 from ..encoders.spaces import LANGUAGES, knows
 from ..recorded import Recorded
-from ..records.learning import trained_on, validation_scores
+from ..records.results import trained_on, validation_scores
 from ..records.run import Run
 from ..variants import Contender, contender_of
 

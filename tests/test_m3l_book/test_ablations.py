@@ -11,10 +11,9 @@ from book_support import VIEWS, record
 from support import make_corpus
 
 from m3l import DataError, ParameterError
-from m3l_book.alignment import alignment
 from m3l_book.claims.reading import read_numbers
 from m3l_book.figures import charts, style
-from m3l_book.recorded import load_recorded, of_runs
+from m3l_book.recorded import alignment, load_recorded, of_runs
 from m3l_book.records import results, selection
 from m3l_book.records.collection import Collection
 from m3l_book.tables import ablations, cells

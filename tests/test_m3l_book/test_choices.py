@@ -11,7 +11,7 @@ from support import make_corpus
 from m3l import ParameterError
 from m3l.metrics.assessment import evaluate
 from m3l_book.recorded import Recorded
-from m3l_book.records import learning, protocol
+from m3l_book.records import protocol, results
 from m3l_book.tables import choices, examples
 
 
@@ -66,8 +66,8 @@ def test_the_best_value_is_said_and_whether_it_is_the_one_used(part):
 def test_curves_are_of_the_longest_runs_of_the_main_models(part):
     short, long = run(part), run(part, epochs=4, variant={"epochs": "4"})
     other = run(part, epochs=9, variant={"floor": "-4"})
-    assert learning.longest([short, long, other]) == [long]
-    table = learning.curves([long])
+    assert results.longest([short, long, other]) == [long]
+    table = results.curves([long])
     assert sorted(set(table["updates"])) == [3, 6, 9, 12], "40 tuples are three batches of 16"
     own = table[table["direction"] == "en → fr"]
     last = next(r for r in long.metrics["validation"] if (r["query"], r["item"]) == ("en", "fr"))
@@ -79,7 +79,7 @@ def test_curves_are_of_the_longest_runs_of_the_main_models(part):
         line.startswith("small, M3L en + fr + image, en → fr") and f"{moved:+.3f}" in line
         for line in lines
     )
-    assert choices.still_moving(learning.curves([]), {"small": {}}) == []
+    assert choices.still_moving(results.curves([]), {"small": {}}) == []
 
 
 def test_a_run_trains_on_whole_tuples_alone_or_on_fewer_articles_if_asked():

@@ -7,169 +7,109 @@ import yaml
 
 from m3l import ParameterError
 from m3l.errors import DataError
-from m3l_book.records import planning
+from m3l_book.records.planning import make_plan
 
 ROOT = Path(__file__).resolve().parents[2]
+EVERY = ["teacher", "student", "joint"]
+SIZES = {"of": ["student"], "points": [{"batch_size": 64}], "name": "b{batch_size}"}
 
 
-def profile(**grids):
+def profile(*more, **grid):
+    """A profile of three models with one grid, changed by ``grid``, and ``more`` of them."""
     base = {"corpus": "emoji", "topics": 50, "batch_size": 32, "seeds": [0, 1]}
     runs = [
         {"name": "teacher", "model": "ZeroshotTM", **base},
         {"name": "student", "model": "ZeroshotTM-KD", "teacher": "teacher", **base},
         {"name": "joint", "model": "M3L-Contrast", **base, "epochs": 60},
     ]
-    one = {
-        "chapter": "08",
-        "of": ["*"],
-        "points": [{"topics": 25}, {"topics": 50}],
-        "name": "k{topics}",
-        **grids,
-    }
-    return {"profile": "test", "runs": runs, "grids": [one]}
+    points = [{"topics": 25}, {"topics": 50}]
+    one = {"chapter": "08", "of": EVERY, "points": points, "name": "k{topics}", **grid}
+    return {"profile": "test", "runs": runs, "grids": [one, *more]}
 
 
-def test_a_run_a_seed_and_a_point():
-    actual = planning.make_plan(profile())
-    main = [f"{name}-s{seed}" for name in ("teacher", "student", "joint") for seed in (0, 1)]
-    assert actual.shown["main"] == main
-    assert list(actual.runs) == main + [
-        f"{name}-k25-s{seed}" for name in ("teacher", "student", "joint") for seed in (0, 1)
-    ]
-    assert actual.runs["joint-k25-s1"] == {
-        "model": "M3L-Contrast",
-        "variant": {"topics": "25"},
-        "corpus": "emoji",
-        "topics": 25,
-        "batch_size": 32,
-        "epochs": 60,
-        "seed": 1,
-    }
-    assert set(actual.shown["08"]) == set(actual.runs)
+def test_a_grid_is_a_run_for_each_model_point_and_seed():
+    plan = make_plan(profile())
+    main = [f"{name}-s{seed}" for name in EVERY for seed in (0, 1)]
+    assert plan.shown["main"] == main
+    assert list(plan.runs) == main + [f"{name}-k25-s{seed}" for name in EVERY for seed in (0, 1)]
+    about = {"model": "M3L-Contrast", "variant": {"topics": "25"}, "corpus": "emoji", "topics": 25}
+    assert plan.runs["joint-k25-s1"] == about | {"batch_size": 32, "epochs": 60, "seed": 1}
+    assert set(plan.shown["08"]) == set(plan.runs)
+    # a student learns from the teacher of its own point and seed
+    assert plan.runs["student-k25-s1"]["teacher"] == "teacher-k25-s1"
+    assert plan.runs["student-s1"]["teacher"] == "teacher-s1"
+    # and from its own where the grid does not vary the teacher
+    assert make_plan(profile(**SIZES)).runs["student-b64-s0"]["teacher"] == "teacher-s0"
 
 
 def test_a_point_that_is_the_run_itself_names_it_and_trains_nothing():
-    actual = planning.make_plan(profile(seeds=[0]))
-    assert "joint-k50-s0" not in actual.runs
-    # the run's own seeds count there, whatever the grid's
-    assert (
-        actual.variants["08"]["joint-s0"] == actual.variants["08"]["joint-s1"] == [{"topics": "50"}]
-    )
-    assert "joint-k25-s1" not in actual.runs and "joint-s1" in actual.shown["08"]
-
-
-def test_a_student_has_a_teacher_of_its_own_point_and_seed():
-    actual = planning.make_plan(profile())
-    assert (
-        actual.runs["student-k25-s1"]["teacher"] == "teacher-k25-s1"
-        and actual.runs["student-s1"]["teacher"] == "teacher-s1"
-    )
-    batches = planning.make_plan(
-        profile(
-            of=["student"],
-            points=[{"batch_size": 64}],
-            name="b{batch_size}",
-        )
-    )
-    assert batches.runs["student-b64-s0"]["teacher"] == "teacher-s0", (
-        "a teacher outside the grid stays"
-    )
+    plan = make_plan(profile({**profile()["grids"][0], "of": ["joint"]}, seeds=[0]))
+    assert "joint-k50-s0" not in plan.runs
+    # the run's own seeds count there, whatever the grid's; a variant of two grids counts once
+    own = plan.variants["08"]
+    assert own["joint-s0"] == own["joint-s1"] == [{"topics": "50"}]
+    assert plan.every_variant()["joint-s1"] == [{"topics": "50"}]
+    assert "teacher-k25-s1" not in plan.runs and "teacher-s1" in plan.shown["08"]
 
 
 def test_several_parameters_change_together_and_names_are_safe():
     encoders = {"en": "minilm-en", "de": "some/model"}
-    actual = planning.make_plan(
-        profile(
-            of=["joint"],
-            points=[{"encoders": encoders}, {"batch_size": 64, "epochs": 120}],
-            name="",
-        )
-    )
-    assert actual.runs["joint-minilm-en-some-model-s0"]["encoders"] == encoders
-    assert actual.runs["joint-minilm-en-some-model-s0"]["variant"] == {
-        "encoders": "minilm-en, some/model"
-    }
-    assert actual.runs["joint-64-120-s0"]["epochs"] == 120
+    points = [{"encoders": encoders}, {"batch_size": 64, "epochs": 120}]
+    runs = make_plan(profile(of=["joint"], points=points, name="")).runs
+    named = runs["joint-minilm-en-some-model-s0"]
+    assert named["encoders"] == encoders
+    assert named["variant"] == {"encoders": "minilm-en, some/model"}
+    assert runs["joint-64-120-s0"]["epochs"] == 120
+
+
+def test_a_point_of_two_grids_is_run_once_and_has_both_names():
+    points = [{"batch_size": 64, "epochs": 60}, {"batch_size": 64, "epochs": 90}]
+    equal = {"chapter": "09", "of": ["joint"], "points": points, "name": "b{batch_size}-e{epochs}"}
+    equal |= {"variant": {"updates": "equal"}}
+    plan = make_plan(profile(equal, **{**SIZES, "of": ["joint"]}))
+    assert "joint-b64-e60-s0" not in plan.runs and "joint-b64-e90-s0" in plan.runs
+    both = {"batch_size": "64", "epochs": "60", "updates": "equal"}
+    assert plan.variants["09"]["joint-b64-s0"] == [both]
+    assert "joint-b64-s0" in plan.shown["09"]
 
 
 @pytest.mark.parametrize(
-    "change, message",
+    ("change", "message"),
     [
-        (
-            {"of": ["nobody"]},
-            "of='nobody' names no run of the profile; there are: teacher, student, joint",
-        ),
+        ({"of": ["nobody"]}, "of='nobody' names no run of the profile; there are: teacher, stu"),
         (
             {"points": [{"topics": 25}, {"topics": 30}], "name": "same"},
             "two points make a run called 'teacher-same-s0'",
         ),
         ({"points": [{"topics": 25, "name": "/"}]}, "'/' cannot be part of a run's name"),
+        ({**SIZES, "seeds": [9]}, "run 'student-b64-s9' has the teacher 'teacher-s9', which is no"),
     ],
 )
 def test_a_broken_grid_is_named(change, message):
     with pytest.raises((ParameterError, DataError), match=message):
-        planning.make_plan(profile(**change))
+        make_plan(profile(**change))
 
 
 def test_two_runs_of_one_name_are_refused():
     given = profile()
     given["runs"].append(dict(given["runs"][0]))
     with pytest.raises(ParameterError, match="two runs are called 'teacher'"):
-        planning.make_plan(given)
+        make_plan(given)
 
 
-@pytest.mark.parametrize("name", ["smoke", "laptop", "full"])
-def test_every_profile_can_be_planned_and_students_are_as_their_teachers(name):
+GRIDS = {"06-validation", "10-topic-numbers", "11-batch-sizes", "12-encoder-combinations"}
+GRIDS |= {"13-words-or-vectors", "14-your-corpus"}
+
+
+@pytest.mark.parametrize(
+    ("name", "runs", "grids"),
+    [("smoke", 12, {"10-topic-numbers"}), ("laptop", 12, set()), ("full", 399, GRIDS)],
+)
+def test_every_profile_is_planned_and_students_are_as_their_teachers(name, runs, grids):
     path = ROOT / "workflow" / "profiles" / f"{name}.yaml"
-    actual = planning.make_plan(yaml.safe_load(path.read_text(encoding="utf-8")))
-    grids = {"06-validation", "10-topic-numbers", "11-batch-sizes", "12-encoder-combinations"}
-    grids |= {"13-words-or-vectors", "14-your-corpus"}
-    own = {"smoke": {"10-topic-numbers"}, "laptop": set(), "full": grids}
-    assert set(actual.shown) == {"main"} | own[name]
-    for run, values in actual.runs.items():
-        if "teacher" in values:
-            teacher = actual.runs[values["teacher"]]
-            assert (teacher["topics"], teacher["corpus"], teacher["seed"]) == (
-                values["topics"],
-                values["corpus"],
-                values["seed"],
-            ), run
-
-
-def test_a_point_of_two_grids_is_run_once_and_has_both_names():
-    given = profile(of=["joint"], points=[{"batch_size": 64}], name="b{batch_size}")
-    equal = {
-        "chapter": "09",
-        "of": ["joint"],
-        "points": [{"batch_size": 64, "epochs": 60}, {"batch_size": 64, "epochs": 90}],
-    }
-    given["grids"].append(
-        {**equal, "name": "b{batch_size}-e{epochs}", "variant": {"updates": "equal"}}
-    )
-    actual = planning.make_plan(given)
-    assert "joint-b64-e60-s0" not in actual.runs and "joint-b64-e90-s0" in actual.runs
-    assert (
-        actual.variants["09"]["joint-b64-s0"]
-        == [{"batch_size": "64", "epochs": "60", "updates": "equal"}]
-        and "joint-b64-s0" in actual.shown["09"]
-    )
-
-
-def test_a_variant_that_two_grids_give_counts_once():
-    given = profile(of=["joint"])
-    given["grids"].append({**given["grids"][0], "of": ["joint", "teacher"]})
-    assert planning.make_plan(given).variants["08"]["joint-s0"] == [{"topics": "50"}]
-
-
-def test_a_student_without_a_teacher_of_its_seed_is_refused():
-    with pytest.raises(
-        ParameterError, match="run 'student-b64-s9' has the teacher 'teacher-s9', which is no run"
-    ):
-        planning.make_plan(
-            profile(
-                of=["student"],
-                points=[{"batch_size": 64}],
-                name="b{batch_size}",
-                seeds=[9],
-            )
-        )
+    plan = make_plan(yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert len(plan.runs) == runs and set(plan.shown) == {"main"} | grids
+    for run, values in plan.runs.items():
+        teacher = plan.runs[values["teacher"]] if "teacher" in values else values
+        for setting in ("topics", "corpus", "seed"):
+            assert teacher[setting] == values[setting], run

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from m3l import DataError
@@ -208,14 +209,12 @@ def test_a_builds_means_point_the_same_way_or_the_other():
 
 def results(values, topics=100, prepared="abc"):
     """Results of one model on `vital`, of which each seed's values are given, (S, N)."""
-    row = {"run": "r", "corpus": "vital", "model": "PLTM", "variant": "", "changes": "{}"}
-    row |= {"views": "en fr", "reads": "en fr", "encoders": "{}", "trained": "en + fr"}
-    row |= {"seed": 0, "topics": topics, "passes": 500, "batch_size": "", "npmi": 0.1}
-    score = {"run": "r", "part": "test", "query": "en", "item": "fr", "metric": "MRR"}
-    rows = {"runs": [row], "scores": [score | {"score": 0.4, "jsd": 0.1, "chance": 0.01}]}
     key = "vital", "multilingual", "MRR", "en-de", Contender("PLTM")
     found = {key: Measured(np.asarray(values), np.arange(np.shape(values)[1]))}
-    return Recorded(None, {"prepared": {"vital": prepared}}, found, rows)
+    recorded = Recorded(None, {"prepared": {"vital": prepared}}, found)
+    row = {"run": "r", "corpus": "vital", "contender": Contender("PLTM"), "topics": topics}
+    recorded.__dict__["scores"] = pd.DataFrame([row | {"passes": 500, "batch_size": ""}])
+    return recorded
 
 
 def test_a_number_is_inside_where_another_recorded_seed_might_have_been():
@@ -225,7 +224,7 @@ def test_a_number_is_inside_where_another_recorded_seed_might_have_been():
     assert cell.inside and cell.low < spread.min() < spread.max() < cell.high
     (far,) = record_check.held_against(recorded, results(np.full((1, 9), 0.5))).values()
     assert not far.inside
-    said = record_check.summary({"k": cell} | record_check.held_against(recorded, results([[0.5]])))
+    said = record_check.summary({tuple("cset") + ("x",): cell} | record_check.held_against(recorded, results([[0.5]])))
     assert said.startswith("Of 2 numbers that the runs of this build can be held against, 1 lie")
     assert "Outside: PLTM MRR en-de on vital, 0.500 where" in said
     for other in (results([[0.4]], topics=50), results([[0.4]], prepared="another")):

@@ -114,7 +114,7 @@ def test_where_there_is_no_such_run_the_others_stand_in(runs):
 
 
 def measured(runs, tests):
-    return results.measurements(runs, tests, results.scores(runs), results.raw_scores(tests))
+    return results.measurements(runs, tests, results.raw_scores(tests))
 
 
 def test_measurements_are_the_values_of_the_records(runs, tests, test_part):
