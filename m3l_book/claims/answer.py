@@ -1,15 +1,66 @@
-"""The answer in words: a paragraph that follows the verdicts and their numbers."""
+"""The answer in words: a sentence for each main claim, filled in with its verdict and numbers."""
 
 from collections.abc import Mapping
 
 from ..variants import Contender
 from .judging import Verdict
 
-ZEROSHOT, M3L, KD, PLTM = map(Contender, ("ZeroshotTM", "M3L-Contrast", "ZeroshotTM-KD", "PLTM"))
+ZEROSHOT, M3L = Contender("ZeroshotTM"), Contender("M3L-Contrast")
+UNALIGNED = {
+    "replicates": "On encoders that were never aligned it does almost as well",
+    "differs": "On encoders that were never aligned it does clearly worse",
+    "undecided": "Whether it does almost as well on encoders that were never aligned cannot be"
+    " told",
+}
+# by claim: the sentence, and what stands in it for each outcome
+SENTENCES = {
+    "zeroshot-wins-text": (
+        "Between languages {first} retrieves best ({measure}: {means}), {outcome}.",
+        {
+            "replicates": "as the paper says",
+            "differs": "where the paper has ZeroshotTM first",
+            "undecided": "and whether ZeroshotTM is first, as the paper says, cannot be told",
+        },
+    ),
+    "m3l-competitive": (
+        "{outcome}: it reaches {share} of its score{in_the_paper}.",
+        {
+            "replicates": "M3L-Contrast is competitive with ZeroshotTM there",
+            "differs": "M3L-Contrast is not competitive with ZeroshotTM there",
+            "undecided": "Whether M3L-Contrast is competitive with ZeroshotTM there cannot be told",
+        },
+    ),
+    "m3l-wins-image": (
+        "{outcome} (UAP from the {language} language: {means}).",
+        {
+            "replicates": "Joint training retrieves pictures best of all models, as the paper says",
+            "differs": "Joint training does not retrieve pictures best, where the paper says so",
+            "undecided": "Whether joint training retrieves pictures best, as the paper says, cannot"
+            " be told",
+        },
+    ),
+    "unaligned-text": (
+        "{outcome} between languages, with {share} of the score on aligned ones.",
+        UNALIGNED,
+    ),
+    "unaligned-image": (
+        "{outcome} from texts to pictures, with {share} of the score on aligned ones.",
+        UNALIGNED,
+    ),
+    "topics-more-text": (
+        "{outcome}: {by_topics}.",
+        {
+            "replicates": "More topics retrieve better between languages, as the paper says",
+            "differs": "More topics do not always retrieve better between languages, where the"
+            " paper says that in general they do",
+            "undecided": "Whether more topics retrieve better between languages cannot be told",
+        },
+    ),
+}
 
 
 def answer(judged: Mapping[str, Verdict], corpus: str) -> list[str]:
-    """What became of the paper's main claims on one corpus, a sentence or two each.
+    """Say what became of the paper's main claims on one corpus.
 
     Parameters
     ----------
@@ -21,124 +72,54 @@ def answer(judged: Mapping[str, Verdict], corpus: str) -> list[str]:
     -------
     The sentences of those claims that were put to the test there, in the order of the paper.
     """
-    makers = {
-        "zeroshot-wins-text": _between_languages,
-        "m3l-competitive": _competitive,
-        "m3l-wins-image": _pictures,
-        "unaligned-text": _unaligned_texts,
-        "unaligned-image": _unaligned_pictures,
-        "topics-more-text": _more_topics,
+    tested = [name for name in SENTENCES if name in judged and corpus in judged[name].by_corpus]
+    said = []
+    for name in tested:
+        sentence, outcomes = SENTENCES[name]
+        outcome = outcomes[judged[name].by_corpus[corpus]]
+        said.append(sentence.format(outcome=outcome, **_facts(judged[name], corpus)))
+    return said
+
+
+def _facts(verdict: Verdict, corpus: str) -> dict[str, str]:
+    """Return the numbers that sentences name; ``means`` are of the direction in which the claim is
+    farthest from right, best first, and ``share`` is what subjects keep of the others' scores.
+    """
+    claim, printed = verdict.claim, verdict.paper_means
+    own = {(pair, who): mean for (c, pair, who), mean in verdict.means.items() if c == corpus}
+    pair = min((c for c in verdict.cases if c.corpus == corpus), key=lambda c: c.margin).pair
+    means = sorted(((mean, who) for (p, who), mean in own.items() if p == pair), reverse=True)
+    shares = [
+        own[p, who] / own[p, other]
+        for p, who in own
+        if who in claim.subject
+        for other in claim.others
+    ]
+    ends = [f"{share(shares):.2f}" for share in (min, max) if shares]
+    both = [printed.get((pair, who)) for who in (M3L, ZEROSHOT)]
+    by_topics = {int(who.value("topics") or 0): mean for mean, who in means}
+    return {
+        "measure": claim.measure,
+        "first": means[0][1].model,
+        "means": ", ".join(f"{who.model} {mean:.3f}" for mean, who in means),
+        "language": "first" if pair.startswith("en") else "second",
+        "share": " to ".join(dict.fromkeys(ends)),
+        "in_the_paper": f", in the paper {both[0] / both[1]:.2f}" if all(both) else "",
+        "by_topics": ", ".join(f"{by_topics[k]:.3f} with {k}" for k in sorted(by_topics)),
     }
-    tested = {name: v for name, v in judged.items() if corpus in v.by_corpus}
-    return [make(tested[name], corpus) for name, make in makers.items() if name in tested]
-
-
-def _means(verdict: Verdict, corpus: str, pair: str) -> dict[Contender, float]:
-    """Models by their mean in one direction, best first."""
-    own = {who: m for (c, p, who), m in verdict.means.items() if (c, p) == (corpus, pair)}
-    return dict(sorted(own.items(), key=lambda entry: -entry[1]))
-
-
-def _listed(means: Mapping[Contender, float]) -> str:
-    return ", ".join(f"{who.model} {mean:.3f}" for who, mean in means.items())
-
-
-def _between_languages(verdict: Verdict, corpus: str) -> str:
-    means = _means(verdict, corpus, verdict.claim.pairs[0])
-    first, numbers = next(iter(means)), _listed(means)
-    ends = {
-        "replicates": "as the paper says",
-        "differs": "where the paper has ZeroshotTM first",
-        "undecided": "and whether ZeroshotTM is first, as the paper says, cannot be told",
-    }
-    return (
-        f"Between languages {first.model} retrieves best ({verdict.claim.measure}: {numbers}), "
-        f"{ends[verdict.by_corpus[corpus]]}."
-    )
-
-
-def _competitive(verdict: Verdict, corpus: str) -> str:
-    means = _means(verdict, corpus, verdict.claim.pairs[0])
-    share = means[M3L] / means[ZEROSHOT]
-    starts = {
-        "replicates": "M3L-Contrast is competitive with ZeroshotTM there",
-        "differs": "M3L-Contrast is not competitive with ZeroshotTM there",
-        "undecided": "Whether M3L-Contrast is competitive with ZeroshotTM there cannot be told",
-    }
-    said = f"it reaches {share:.2f} of its score"
-    printed = {who: mean for (_, who), mean in verdict.paper_means.items()}
-    if M3L in printed and ZEROSHOT in printed:
-        said += f", in the paper {printed[M3L] / printed[ZEROSHOT]:.2f}"
-    return f"{starts[verdict.by_corpus[corpus]]}: {said}."
-
-
-def _pictures(verdict: Verdict, corpus: str) -> str:
-    ends = {
-        "replicates": "Joint training retrieves pictures best of all models, as the paper says",
-        "differs": "Joint training does not retrieve pictures best, where the paper says so",
-        "undecided": "Whether joint training retrieves pictures best, as the paper says, cannot "
-        "be told",
-    }
-    # the direction in which the claim is farthest from right
-    nearest = min((c for c in verdict.cases if c.corpus == corpus), key=lambda c: c.margin)
-    numbers = _listed(_means(verdict, corpus, nearest.pair))
-    outcome = ends[verdict.by_corpus[corpus]]
-    where = _language(nearest.pair)
-    return f"{outcome} (UAP from the {where} language: {numbers})."
-
-
-def _language(pair: str) -> str:
-    return "first" if pair.startswith("en") else "second"
-
-
-def _unaligned(verdict: Verdict, corpus: str, where: str) -> str:
-    """What unaligned encoders keep of the score on aligned ones."""
-    shares = []
-    for pair in verdict.claim.pairs:
-        means = _means(verdict, corpus, pair)
-        for subject in verdict.claim.subject:
-            shares += [means[subject] / means[other] for other in verdict.claim.others]
-    low, high = f"{min(shares):.2f}", f"{max(shares):.2f}"
-    kept = low if low == high else f"{low} to {high}"
-    starts = {
-        "replicates": "On encoders that were never aligned it does almost as well",
-        "differs": "On encoders that were never aligned it does clearly worse",
-        "undecided": "Whether it does almost as well on encoders that were never aligned cannot be "
-        "told",
-    }
-    start = f"{starts[verdict.by_corpus[corpus]]} {where}"
-    return f"{start}, with {kept} of the score on aligned ones."
-
-
-def _unaligned_texts(verdict: Verdict, corpus: str) -> str:
-    return _unaligned(verdict, corpus, "between languages")
-
-
-def _unaligned_pictures(verdict: Verdict, corpus: str) -> str:
-    return _unaligned(verdict, corpus, "from texts to pictures")
-
-
-def _more_topics(verdict: Verdict, corpus: str) -> str:
-    means = _means(verdict, corpus, verdict.claim.pairs[0])
-    by_number = {int(who.value("topics")): mean for who, mean in means.items()}
-    numbers = ", ".join(f"{by_number[k]:.3f} with {k}" for k in sorted(by_number))
-    ends = {
-        "replicates": "More topics retrieve better between languages, as the paper says",
-        "differs": "More topics do not always retrieve better between languages, where the paper "
-        "says that in general they do",
-        "undecided": "Whether more topics retrieve better between languages cannot be told",
-    }
-    return f"{ends[verdict.by_corpus[corpus]]}: {numbers}."
 
 
 def proposed(judged: Mapping[str, Verdict], corpus: str) -> str:
-    """What became of the hybrid, which the paper proposes and does not claim; "" if unknown."""
+    """Say what became of the hybrid, which the paper proposes and does not claim; "" if unknown."""
     verdict = judged.get("hybrid")
     if verdict is None or corpus not in verdict.by_corpus:
         return ""
-    means = _means(verdict, corpus, verdict.claim.pairs[0])
-    (shared,) = (mean for who, mean in means.items() if who.changes)
-    (separate,) = (mean for who, mean in means.items() if not who.changes)
+    pair = verdict.claim.pairs[0]
+    shared, separate = (
+        mean
+        for who in (*verdict.claim.subject, *verdict.claim.others)
+        if (mean := verdict.means.get((corpus, pair, who))) is not None
+    )
     return (
         "The hybrid that the paper proposes and does not claim, M3L-Contrast with one network for"
         f" all texts, reaches {shared:.3f} between languages, with a network a language"

@@ -22,7 +22,6 @@ from .reading import CONSTANT, Claim, read_claims, read_numbers
 LEVEL = 0.05  # of all the cases of a claim on a corpus together
 SEEDS = 3  # the fewest by which a trained model can decide a case
 OUTCOMES = ("replicates", "differs", "undecided")
-VERDICTS = (*OUTCOMES, "mixed", "not testable", "not counted", "not measured")
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,8 @@ class Case:
     corpus, pair : str
     weights : contender -> weight
         The constant one among them.
-    estimate : Estimate
-        Of their weighted sum.
+    value : float
+        The weighted sum.
     seeds : int
         Of the least trained contender; 0 if none is trained.
     p_value : float
@@ -50,17 +49,12 @@ class Case:
     corpus: str
     pair: str
     weights: dict[Contender, float]
-    estimate: Estimate
+    value: float
     seeds: int
     p_value: float
     low: float
     high: float
     right: str
-
-    @property
-    def value(self) -> float:
-        """The weighted sum."""
-        return self.estimate.value
 
     @property
     def margin(self) -> float:
@@ -80,7 +74,8 @@ class Verdict:
     ----------
     claim : Claim
     verdict : str
-        One of `VERDICTS`: "mixed" if corpora differ, "not counted" of what is no test.
+        One of `OUTCOMES`, or "mixed" if corpora differ, "not measured", "not testable", or "not
+        counted" of what is no test.
     by_corpus : corpus -> one of `OUTCOMES`
         Of the corpora that count.
     cases : list of Case
@@ -123,33 +118,33 @@ def judge(
     """
     cases: list[Case] = []
     means: dict[tuple[str, str, Contender], float] = {}
+    by_corpus: dict[str, str] = {}
     for corpus in dict.fromkeys(key[0] for key in measured):
         own, found = _cases(claim, corpus, measured)
         cases += own
         means |= found
-    by_corpus = {
-        corpus: _outcome([case for case in cases if case.corpus == corpus])
-        for corpus in dict.fromkeys(case.corpus for case in cases)
-        if corpus not in generated
-    }
-    return Verdict(
-        claim, _verdict(claim, by_corpus), by_corpus, cases, means, *agreement(claim, find)
-    )
+        if own and corpus not in generated:
+            right = {case.right for case in own}
+            told = "differs" if "no" in right else "replicates" if right == {"yes"} else "undecided"
+            by_corpus[corpus] = told
+    outcomes = set(by_corpus.values())
+    verdict = "mixed" if len(outcomes) > 1 else "".join(outcomes) or "not measured"
+    if claim.standing != "tested":
+        verdict = "not testable" if claim.standing == "not testable" else "not counted"
+    return Verdict(claim, verdict, by_corpus, cases, means, *agreement(claim, find))
 
 
 def _cases(
     claim: Claim, corpus: str, measured: Mapping[Key, Measured]
 ) -> tuple[list[Case], dict[tuple[str, str, Contender], float]]:
-    """The comparisons of a claim on one corpus, corrected, and the means of what they compare."""
-    raw, means = [], {}
+    """Compare a claim's models on one corpus: the corrected cases, and the means behind them."""
+    raw, means, combinations = [], {}, claim.combinations()
+    named = {who: None for weights in combinations for who in weights if who != CONSTANT}
     for pair in claim.pairs:
         where = corpus, claim.setting, claim.measure, pair
-        combinations = claim.combinations()
-        named = {who for weights in combinations for who in weights} - {CONSTANT}
-        if not all((*where, who) in measured for who in named):
-            continue
-        there = {who: measured[*where, who] for who in named}
-        if min(m.drawn for m in there.values()) < 2:  # of one article nothing can be told
+        there = {who: measured[*where, who] for who in named if (*where, who) in measured}
+        # of one article nothing can be told
+        if len(there) < len(named) or min(m.drawn for m in there.values()) < 2:
             continue
         means |= {(corpus, pair, who): float(m.values.mean()) for who, m in there.items()}
         for weights in combinations:
@@ -163,28 +158,12 @@ def _cases(
 def _decided(
     corpus: str, pair: str, weights: dict, sums: Estimate, seeds: int, corrected: float
 ) -> Case:
-    """One comparison: right or wrong where its interval leaves out zero."""
+    """Decide one comparison: it is right or wrong where its interval leaves out zero."""
     level = LEVEL * (sums.p_value / corrected if corrected > 0 else 1.0)
     low, high = sums.interval(1 - max(level, 1e-12))
     decided = corrected <= LEVEL and not 0 < seeds < SEEDS
     right = "undecided" if not decided else "yes" if sums.value > 0 else "no"
-    return Case(corpus, pair, weights, sums, seeds, corrected, low, high, right)
-
-
-def _outcome(cases: Sequence[Case]) -> str:
-    """What the comparisons on one corpus say together."""
-    if any(case.right == "no" for case in cases):
-        return "differs"
-    return "replicates" if all(case.right == "yes" for case in cases) else "undecided"
-
-
-def _verdict(claim: Claim, by_corpus: Mapping[str, str]) -> str:
-    if claim.standing != "tested":
-        return "not testable" if claim.standing == "not testable" else "not counted"
-    if not by_corpus:
-        return "not measured"
-    outcomes = set(by_corpus.values())
-    return outcomes.pop() if len(outcomes) == 1 else "mixed"
+    return Case(corpus, pair, weights, sums.value, seeds, corrected, low, high, right)
 
 
 def verdicts(
@@ -193,7 +172,7 @@ def verdicts(
     generated: Sequence[str] = (),
     chapter: str | None = None,
 ) -> list[Verdict]:
-    """What becomes of the claims in a folder of the paper's numbers and claims; of one chapter's.
+    """Decide the claims in a folder of the paper's numbers and claims, or those of one chapter.
 
     ``measured`` and ``generated`` are as in `judge`.
     """

@@ -11,17 +11,8 @@ from .reading import Claim
 
 # what a variant may change without being another question; others, such as the number of topics,
 # are what claims are about
-CHOICES = (
-    "objective",
-    "similarity",
-    "inputs",
-    "floor",
-    "epochs",
-    "texts",
-    "priors",
-    "reading",
-    "tuples",
-)
+CHOICES = ("objective", "similarity", "inputs", "floor", "epochs", "texts", "priors", "reading")
+CHOICES += ("tuples",)
 
 
 @dataclass(frozen=True)
@@ -32,47 +23,24 @@ class Change:
     by_corpus: dict[str, str]
 
 
-def alternatives(measured: Mapping[Key, Measured]) -> list[tuple[str, str]]:
-    """The choices, (what, value), of which there are runs: variants in one respect alone."""
-    single = [key[4].changes[0] for key in measured if len(key[4].changes) == 1]
-    return [change for change in dict.fromkeys(single) if change[0] in CHOICES]
-
-
-def under(claim: Claim, measured: Mapping[Key, Measured], choice: tuple[str, str]) -> Claim | None:
-    """The claim about models that were made with another choice; None if no run was.
-
-    A model takes it if it was measured so wherever it was measured at all.
-    """
-    what, value = choice
-    about = (claim.setting, claim.measure)
-    there = {key[4] for key in measured if key[1:3] == about and key[3] in claim.pairs}
-
-    def changed(who: Contender) -> Contender:
-        other = contender(who.model, {**dict(who.changes), what: value})
-        return other if other in there and what not in dict(who.changes) else who
-
-    subject, others = map(changed, claim.subject), map(changed, claim.others)
-    other = replace(claim, subject=tuple(subject), others=tuple(others))
-    return None if (other.subject, other.others) == (claim.subject, claim.others) else other
-
-
 def changes(
     verdict: Verdict,
     measured: Mapping[Key, Measured],
     find: Lookup,
     generated: Sequence[str] = (),
 ) -> list[Change]:
-    """The choices under which a corpus says something else of a claim than it does.
+    """Find the choices under which a corpus says something else of a claim than it does.
 
-    Only where every model was trained often enough to decide.
+    The choices are those of which there are runs that vary nothing else. Only corpora count where
+    every model was trained often enough to decide.
     """
+    varied = [key[4].changes[0] for key in measured if len(key[4].changes) == 1]
     found = []
-    for what, value in alternatives(measured):
-        claim = under(verdict.claim, measured, (what, value))
-        if claim is None:
+    for what, value in dict.fromkeys(change for change in varied if change[0] in CHOICES):
+        claim = _under(verdict.claim, measured, what, value)
+        if claim == verdict.claim:
             continue
         other = judge(claim, measured, find, generated)
-        # a contrast that nothing can decide for want of seeds says nothing
         thin = {case.corpus for case in other.cases if 0 < case.seeds < SEEDS}
         different = {
             corpus: outcome
@@ -82,3 +50,16 @@ def changes(
         if different:
             found.append(Change(f"{what} {value}", different))
     return found
+
+
+def _under(claim: Claim, measured: Mapping[Key, Measured], what: str, value: str) -> Claim:
+    """Return the claim about models that were made with another choice, where they were."""
+    about = (claim.setting, claim.measure)
+    there = {key[4] for key in measured if key[1:3] == about and key[3] in claim.pairs}
+
+    def changed(who: Contender) -> Contender:
+        other = contender(who.model, {**dict(who.changes), what: value})
+        return other if other in there and what not in dict(who.changes) else who
+
+    subject, others = tuple(map(changed, claim.subject)), tuple(map(changed, claim.others))
+    return replace(claim, subject=subject, others=others)
