@@ -25,7 +25,7 @@ def _reader() -> "YAML":
 
 
 def read_yaml(text: str) -> object:
-    """What a text in YAML 1.2 says; `NotYAML` if it is none."""
+    """Read a text in YAML 1.2; `NotYAML` if it is none."""
     from ruamel.yaml.error import YAMLError
 
     try:
@@ -35,16 +35,11 @@ def read_yaml(text: str) -> object:
 
 
 def read_value(text: str, kind: type | None = None) -> object:
-    """The value that a text stands for where one of a type is expected.
+    """Read the value that a text stands for where one of a type is expected.
 
     What is expected to be a text is taken as it stands, so that ``010`` and ``2024-05-01`` are no
     numbers, unless it is in quotes.
     """
     if kind is str and text.strip()[:1] not in ("'", '"'):
         return text
-    if kind is float:
-        try:
-            return float(text)
-        except ValueError:
-            return read_yaml(text)
     return read_yaml(text)

@@ -1,142 +1,116 @@
 import json
-import os
 import sys
 
 import nbformat
 import pytest
 
 from m3l.errors import ParameterError, check_values
-from m3l_book import chapter, execute
+from m3l_book import chapter, execute, left_out
 from m3l_book.values import NotYAML, read_value, read_yaml
+
+ROOT = chapter.project_root()
+START = "from m3l_book import chapter\nparams = chapter.start(globals())"
+TOPICS = "topics: int = 3  # number\nrate: float = 1.0  # a rate"
 
 
 def written(path, *cells):
-    book = nbformat.v4.new_notebook(
-        metadata={
-            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
-        }
-    )
+    """A notebook of code cells, the first of them of parameters."""
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    book = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
     book.cells = [nbformat.v4.new_code_cell(source) for source in cells]
     book.cells[0].metadata["tags"] = ["parameters"]
     nbformat.write(book, path)
     return path
 
 
-START = "from m3l_book import chapter\nparams = chapter.start(globals())"
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """A function that executes cells by the command line: exit status, message, path of output."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+    def of(*cells, options=(), old=None):
+        output = tmp_path / "out.ipynb"
+        if old is not None:
+            output.write_text(old)
+        path = written(tmp_path / "a.ipynb", TOPICS, *cells)
+        status = execute.main([str(path), str(output), *options])
+        return status, capsys.readouterr().err, output
+
+    return of
 
 
-def test_values_of_the_right_type_pass_and_an_int_becomes_a_float():
-    assert check_values({"a": int, "b": float, "c": bool}, {"a": 1, "b": 2, "c": True}) == {
-        "a": 1,
-        "b": 2.0,
-        "c": True,
-    }
+# parameters
 
 
 @pytest.mark.parametrize(
     "name, value", [("a", "1"), ("a", True), ("a", 1.5), ("c", 1), ("d", "x"), ("e", [])]
 )
 def test_value_of_the_wrong_type_is_named(name, value):
+    declared = {"a": int, "b": float, "c": bool, "d": list, "e": dict}
     with pytest.raises(ParameterError, match=f"{name}=.*expected"):
-        check_values({"a": int, "b": float, "c": bool, "d": list, "e": dict}, {name: value})
-
-
-def test_unknown_parameter_lists_the_valid_ones():
-    with pytest.raises(ParameterError, match=r"'topcis' is unknown; valid: seed, topics"):
-        check_values({"topics": int, "seed": int}, {"topcis": 3})
+        check_values(declared, {name: value})
+    assert check_values(declared, {"a": 1, "b": 2, "c": True}) == {"a": 1, "b": 2.0, "c": True}
 
 
 def test_execute_refuses_an_unknown_parameter_before_it_runs(tmp_path):
-    path = written(
-        tmp_path / "a.ipynb", "topics: int = 3  # number", f"open({str(tmp_path / 'ran')!r}, 'w')"
-    )
-    with pytest.raises(ParameterError, match="topcis"):
+    ran = f"open({str(tmp_path / 'ran')!r}, 'w')"
+    path = written(tmp_path / "a.ipynb", TOPICS, ran)
+    with pytest.raises(ParameterError, match=r"'topcis' is unknown; valid: rate, topics"):
         execute.execute(path, tmp_path / "out.ipynb", {"topcis": 4})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.ipynb"]
 
 
-def test_plain_papermill_meets_the_check_inside_the_chapter(tmp_path, monkeypatch):
-    import papermill
-
-    monkeypatch.setenv("PYTHONPATH", str(chapter.project_root()))
-    path = written(
-        tmp_path / "a.ipynb",
-        "topics: int = 3  # number",
-        START,
-        f"open({str(tmp_path / 'ran')!r}, 'w')",
-    )
-    for parameters, message in (
-        ({"topcis": 4}, "'topcis' is unknown; valid: topics"),
-        ({"topics": "many"}, "topics='many' is of type str, expected int"),
-    ):
-        with pytest.raises(papermill.PapermillExecutionError, match=message):
-            papermill.execute_notebook(
-                str(path),
-                str(tmp_path / "out.ipynb"),
-                parameters,
-                progress_bar=False,
-                cwd=str(chapter.project_root()),
-            )
-    assert not (tmp_path / "ran").exists()
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-p", "topics", "many"], "topics='many' is of type str, expected int"),
+        (["-p", "topics", "1e-2"], "topics=0.01 is of type float"),
+        (["-p", "rate", "fast"], "rate='fast'"),
+        (["-p", "topics", "a: b: c"], "-p topics 'a: b: c' is not YAML"),
+        (["--parameters", "{bad"], "--parameters '{bad' is not JSON"),
+    ],
+)
+def test_a_bad_value_on_the_command_line_is_named(run, options, message):
+    status, said, _ = run(options=options)
+    assert status == 1 and message in said and "Traceback" not in said
 
 
-def test_execute_runs_with_the_parameters_given(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(chapter.project_root()))
-    folder = tmp_path / "ein Größe und пробел"
-    folder.mkdir()
-    path = written(folder / "a.ipynb", "topics: int = 3  # number", START, "print(params)")
-    execute.execute(path, folder / "out.ipynb", {"topics": 7})
-    assert "{'topics': 7}" in str(nbformat.read(folder / "out.ipynb", 4).cells[-1].outputs)
-
-
-def test_a_failed_cell_fails_the_command_and_keeps_the_old_output(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("PYTHONPATH", str(chapter.project_root()))
-    path = written(
-        tmp_path / "a.ipynb", "topics: int = 3  # number", "raise ValueError('no such luck')"
-    )
-    (tmp_path / "out.ipynb").write_text("old")
-    assert execute.main([str(path), str(tmp_path / "out.ipynb"), "-p", "topics", "5"]) == 1
-    message = capsys.readouterr().err
-    assert "a.ipynb" in message and "ValueError: no such luck" in message
-    assert (tmp_path / "out.ipynb").read_text() == "old"
-    assert (tmp_path / "out.failed.ipynb").exists()
-    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
-
-
-def test_command_line_names_a_bad_parameter_and_a_missing_chapter(tmp_path, capsys):
-    path = written(tmp_path / "a.ipynb", "topics: int = 3  # number")
-    assert execute.main([str(path), str(tmp_path / "o.ipynb"), "-p", "topics", "many"]) == 1
-    assert "topics='many' is of type str, expected int" in capsys.readouterr().err
+def test_a_chapter_without_typed_parameters_or_that_is_not_there_is_named(tmp_path, capsys):
+    with pytest.raises(ParameterError, match="parameter 'n' has no type"):
+        execute.declared_parameters(written(tmp_path / "a.ipynb", "n = 3"))
+    with pytest.raises(ParameterError, match="expected one cell tagged 'parameters'"):
+        execute.declared_parameters(written(tmp_path / "a.ipynb", ""))
     assert execute.main([str(tmp_path / "none.ipynb"), str(tmp_path / "o.ipynb")]) == 1
     assert "none.ipynb" in capsys.readouterr().err
 
 
-def test_a_chapter_that_shows_progress_leaves_no_widget_behind(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(chapter.project_root()))
-    path = written(
-        tmp_path / "a.ipynb",
-        "topics: int = 3  # number",
-        "from m3l.progress import progress_bar\nfor _ in progress_bar(range(3)):\n   "
-        " pass\nprint('done')",
-    )
-    execute.execute(path, tmp_path / "out.ipynb", {})
-    text = (tmp_path / "out.ipynb").read_text()
-    assert "done" in text and "widget" not in text and "it/s" not in text
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (float, "1e-2", 0.01),
+        (str, "2024", "2024"),
+        (str, "2024-05-01", "2024-05-01"),
+        (str, "010", "010"),
+        (str, "no", "no"),
+        (str, "'quoted'", "quoted"),
+        (int, "010", 10),
+        (bool, "true", True),
+        (list, "[en, no, zh-TW]", ["en", "no", "zh-TW"]),
+        (dict, "{no: [a], on: 2024-05-01}", {"no": ["a"], "on": "2024-05-01"}),
+        (dict, "{learning_rate: 1e-3}", {"learning_rate": 0.001}),
+        (None, "{yes: 1}", {"yes": 1}),
+    ],
+)
+def test_values_are_what_people_mean(kind, text, value):
+    read = read_value(text, kind)
+    assert read == value and type(read) is type(value)
 
 
-def test_broken_yaml_is_named(tmp_path, capsys):
-    path = written(tmp_path / "a.ipynb", "topics: int = 3  # number")
-    assert execute.main([str(path), str(tmp_path / "o.ipynb"), "-p", "topics", "a: b: c"]) == 1
-    assert "-p topics 'a: b: c' is not YAML" in capsys.readouterr().err
-    assert execute.main([str(path), str(tmp_path / "o.ipynb"), "--parameters", "{bad"]) == 1
-    assert "--parameters '{bad' is not JSON" in capsys.readouterr().err
-
-
-def test_outside_the_project_a_chapter_says_so(tmp_path, monkeypatch, capsys):
-    path = written(tmp_path / "a.ipynb", "topics: int = 3  # number")
-    monkeypatch.chdir(tmp_path)
-    assert execute.main([str(path), str(tmp_path / "o.ipynb")]) == 1
-    assert "run chapters inside the project" in capsys.readouterr().err
+@pytest.mark.parametrize("text", ["a: b: c", "{a: 1, a: 2}", "[1, 2", "@x"])
+def test_what_is_no_yaml_is_said_in_a_line(text):
+    with pytest.raises(NotYAML) as error:
+        read_yaml(text)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +128,82 @@ def test_source_options_are_checked_before_anything_is_read(options, message):
         load_source("table", path="none.csv", **options)
 
 
-def test_captions_are_counted_by_kind_with_the_chapters_number(monkeypatch, capsys):
+# running
+
+
+def test_a_chapter_runs_in_the_python_that_was_called(run, tmp_path, monkeypatch):
+    """Whatever kernel stands in JUPYTER_PATH; and a bar of progress leaves no widget behind."""
+    place = tmp_path / "kernels" / "python3"
+    place.mkdir(parents=True)
+    spec = {"argv": ["/nowhere/python", "-f", "{connection_file}"], "display_name": "other"}
+    (place / "kernel.json").write_text(json.dumps(spec | {"language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    bar = "from m3l.progress import progress_bar\nfor _ in progress_bar(range(3)):\n    pass"
+    shown = "import sys; print(sys.executable, params)"
+    status, _, output = run(START, bar, shown, options=["-p", "topics", "7", "-p", "rate", "2"])
+    text = output.read_text()
+    assert status == 0 and "widget" not in text and "it/s" not in text
+    printed = nbformat.read(output, 4).cells[-1].outputs[0]["text"]
+    assert printed.split(" ", 1) == [sys.executable, "{'topics': 7, 'rate': 2.0}\n"]
+
+
+def test_a_path_with_blanks_and_other_letters_is_no_hindrance(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    folder = tmp_path / "ein Größe und пробел"
+    folder.mkdir()
+    execute.execute(written(folder / "a.ipynb", TOPICS, START), folder / "out.ipynb", {})
+    assert (folder / "out.ipynb").is_file()
+
+
+def test_a_failed_cell_fails_the_command_and_keeps_the_old_output(run, tmp_path):
+    status, said, output = run("raise ValueError('no such luck')", old="old")
+    assert status == 1 and "a.ipynb failed in cell 2: ValueError: no such luck" in said
+    assert output.read_text() == "old"
+    assert (tmp_path / "out.failed.ipynb").exists()
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_a_killed_kernel_is_one_line_and_keeps_the_old_output(run):
+    status, said, output = run("import os; os.kill(os.getpid(), 9)", old="old")
+    (line,) = [line for line in said.splitlines() if "a.ipynb: " in line]
+    assert status == 1 and "the process that ran its cells ended" in line
+    assert output.read_text() == "old"
+
+
+def test_outside_the_project_a_chapter_says_so(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, said, _ = run()
+    assert status == 1 and "run chapters inside the project" in said
+
+
+# what a page says
+
+
+def test_a_chapter_that_is_left_out_opens_as_it_would_and_says_why(tmp_path, monkeypatch):
+    import runpy
+
+    chapter_file, output = ROOT / "book" / "10-topic-numbers.ipynb", tmp_path / "page.ipynb"
+    monkeypatch.setattr(sys, "argv", ["left_out", str(chapter_file), str(output)])
+    runpy.run_path(left_out.__file__, run_name="__main__")
+    first, second = nbformat.read(output, 4).cells
+    assert first.source == nbformat.read(chapter_file, 4).cells[0].source
+    assert "This build does not run this chapter" in second.source
+
+
+def test_provenance_folds_what_is_long_and_shows_signs_as_they_are():
+    params = {"profile": "p", "names": ["run"] * 40, "text": "a `sign`"}
+    data = {f"run{i}": "0123456789abcdef-and-more" for i in range(4)}
+    text = chapter.provenance_text(params, data, {"m3l": "1"}, 1.234)
+    assert "- **profile**: `p`\n" in text and "- **wall time**: 1.2 s\n" in text
+    assert "`names`: 40 entries, below" in text and f"\n`{json.dumps(params['names'])}`\n" in text
+    assert '`` text="a `sign`" ``' in text
+    assert "- **data**: 4 records, below" in text and "run3 `0123456789abcdef`" in text
+    few = chapter.provenance_text({}, {"run0": "x"}, {})
+    assert "- **data**: run0 `x`\n" in few and "wall time" not in few
+    assert "- **parameters**: none" in few
+
+
+def test_captions_are_counted_by_kind_with_the_chapters_number(monkeypatch):
     import matplotlib.pyplot as plt
     import pandas as pd
     from IPython import display as ipython
@@ -174,84 +223,5 @@ def test_captions_are_counted_by_kind_with_the_chapters_number(monkeypatch, caps
     figure = plt.figure()
     captions.figure(style.described(figure, "an empty figure"), "Of <b>somebody</b>.")
     captions.table(pd.DataFrame({"a": [1]}), "Of <b>somebody</b>.")
-    html = [getattr(x, "_repr_html_", lambda: None)() or x.data for x in shown]
-    text = " ".join(html)
+    text = " ".join(getattr(x, "_repr_html_", lambda: None)() or x.data for x in shown)
     assert text.count("Of &lt;b&gt;somebody&lt;/b&gt;.") == 2 and "<b>somebody" not in text
-
-
-# values from the command line
-
-
-@pytest.mark.parametrize(
-    ("kind", "text", "value"),
-    [
-        (float, "1e-2", 0.01),
-        (float, "3", 3.0),
-        (str, "2024", "2024"),
-        (str, "2024-05-01", "2024-05-01"),
-        (str, "010", "010"),
-        (str, "no", "no"),
-        (str, "'quoted'", "quoted"),
-        (int, "010", 10),
-        (bool, "true", True),
-        (list, "[en, no, zh-TW]", ["en", "no", "zh-TW"]),
-        (
-            dict,
-            "{no: [use-multilingual], on: 2024-05-01}",
-            {"no": ["use-multilingual"], "on": "2024-05-01"},
-        ),
-        (dict, "{learning_rate: 1e-3}", {"learning_rate": 0.001}),
-        (None, "{yes: 1}", {"yes": 1}),
-    ],
-)
-def test_values_are_what_people_mean(kind, text, value):
-    read = read_value(text, kind)
-    assert read == value
-    assert type(read) is type(value)
-
-
-@pytest.mark.parametrize("text", ["a: b: c", "{a: 1, a: 2}", "[1, 2", "@x"])
-def test_what_is_no_yaml_is_said_in_a_line(text):
-    with pytest.raises(NotYAML) as error:
-        read_yaml(text)
-    assert "\n" not in str(error.value)
-
-
-def test_number_of_the_wrong_type_is_still_refused(tmp_path, capsys):
-    path = written(tmp_path / "a.ipynb", "topics: int = 3  # number\nrate: float = 1.0  # a rate")
-    for name, text in (("topics", "1e-2"), ("topics", "3.5"), ("rate", "fast")):
-        assert execute.main([str(path), str(tmp_path / "o.ipynb"), "-p", name, text]) == 1
-        assert f"{name}=" in capsys.readouterr().err
-
-
-# the Python that runs a chapter
-
-
-def test_a_chapter_runs_in_the_python_that_was_called(tmp_path, monkeypatch):
-    place = tmp_path / "kernels" / "python3"
-    place.mkdir(parents=True)
-    spec = {"argv": ["/nowhere/python", "-f", "{connection_file}"], "display_name": "other"}
-    (place / "kernel.json").write_text(json.dumps(spec | {"language": "python"}))
-    monkeypatch.setenv("PYTHONPATH", str(chapter.project_root()))
-    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
-    monkeypatch.delenv("M3L_WARM", raising=False)
-    path = written(
-        tmp_path / "a.ipynb", "n: int = 3  # number", START, "import sys; print(sys.executable)"
-    )
-    execute.execute(path, tmp_path / "out.ipynb", {})
-    assert sys.executable in str(nbformat.read(tmp_path / "out.ipynb", 4).cells[-1].outputs)
-    assert os.environ["JUPYTER_PATH"] == str(tmp_path)
-
-
-def test_a_killed_kernel_is_one_line_and_keeps_the_old_output(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("PYTHONPATH", str(chapter.project_root()))
-    path = written(
-        tmp_path / "a.ipynb",
-        "n: int = 3  # number",
-        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
-    )
-    (tmp_path / "out.ipynb").write_text("old")
-    assert execute.main([str(path), str(tmp_path / "out.ipynb")]) == 1
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "a.ipynb: " in line]
-    assert "the process that ran its cells ended" in line
-    assert (tmp_path / "out.ipynb").read_text() == "old"
