@@ -1,13 +1,20 @@
-"""Run records made up for tests of what is made from records."""
+"""Run records made up for tests of what is made from records, and chapters run in this process."""
 
+import contextlib
+import os
+from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
+import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 
 from m3l.metrics.assessment import evaluate
 from m3l_book.records.run import Run
 
 VIEWS = ("en", "fr", "image")
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def record(
@@ -70,3 +77,49 @@ def record(
         f"{model}-{'-'.join(trained)}-s{seed}" if not teacher else f"{teacher} teaches {trained[0]}"
     )
     return Run(SimpleNamespace(name=name), params, metrics, [], theta, words)
+
+
+class Page(dict):
+    """The names that a chapter's cells have set.
+
+    ``tables`` are its tables by the beginning of their captions, ``said`` its sentences.
+    """
+
+    tables: dict
+    said: str
+
+    def table(self, begins):
+        """The frame of the table whose caption begins so."""
+        (frame,) = (frame for about, frame in self.tables.items() if about.startswith(begins))
+        return frame.data if hasattr(frame, "set_caption") else frame
+
+
+def run_page(name, until="", changed=None, **parameters):
+    """Run the code cells of a chapter in this process, up to the cell with the id ``until``.
+
+    ``changed`` are names that are set after the cells that import.
+    """
+    page, tables, said, begun = Page(__name__=name), {}, [], Path.cwd()
+
+    def show(*shown):
+        said.extend(getattr(one, "data", "") for one in shown)
+
+    captions = "m3l_book.figures.captions"
+    patches = [
+        patch(f"{captions}.table", lambda shown, text, **_: tables.update({text: shown})),
+        patch(f"{captions}.figure", lambda drawn, text: plt.close(drawn)),
+        patch("IPython.display.display", show),
+    ]
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.chdir, begun)
+        for one in patches:
+            stack.enter_context(one)
+        for cell in nbformat.read(ROOT / "book" / f"{name}.ipynb", as_version=4).cells:
+            if cell.cell_type == "code":
+                exec(compile(cell.source, f"{name}, cell {cell.id}", "exec"), page)
+                page |= parameters if "parameters" in cell.metadata.get("tags", []) else {}
+                page |= changed or {} if "support" in cell.metadata.get("tags", []) else {}
+            if cell.id == until:
+                break
+    page.tables, page.said = tables, "\n".join(map(str, said))
+    return page

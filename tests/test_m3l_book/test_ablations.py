@@ -1,7 +1,6 @@
-"""Tables along one parameter, and what encoders agree on."""
+"""Runs that vary one parameter, and what encoders agree on."""
 
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -10,16 +9,12 @@ import pytest
 from book_support import VIEWS, record
 from support import make_corpus
 
-from m3l import DataError, ParameterError
-from m3l_book.claims.reading import read_numbers
+from m3l import M3L, DataError, ParameterError, model_for
 from m3l_book.figures import charts, style
-from m3l_book.recorded import alignment, load_recorded, of_runs
-from m3l_book.records import results, selection
+from m3l_book.recorded import alignment, of_runs
+from m3l_book.records import protocol, results, selection
 from m3l_book.records.collection import Collection
-from m3l_book.tables import ablations, cells
 from m3l_book.variants import contender_of
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +69,8 @@ def found(runs, test_part):
 def along(found):
     """The rows that a chapter on topic numbers draws."""
     test = found.scores[(found.scores["part"] == "test") & found.scores["forward"]]
-    return ablations.with_panels(results.as_in_the_paper(test))
+    rows = results.as_in_the_paper(test)
+    return rows.assign(panel=rows["direction"] + ", " + rows["metric"])
 
 
 def test_scores_have_what_is_varied_as_columns_and_values_of_their_type(found, along, runs):
@@ -93,38 +89,6 @@ def test_scores_have_what_is_varied_as_columns_and_values_of_their_type(found, a
             if (s["query"], s["item"]) == (row["query"], row["item"])
         )
     assert set(found.scores["updates"]) == {-(-615 // 32) * 10}
-
-
-def test_mean_table_gives_mean_and_spread_over_seeds(along):
-    table = along
-    rows = ablations.mean_table(table, ["model", "topics"])
-    one = rows[
-        (rows["model"] == "ZeroshotTM")
-        & (rows["topics"] == 50)
-        & (rows[""] == "small: en → fr, MRR")
-    ].iloc[0]
-    values = table[
-        (table["model"] == "ZeroshotTM") & (table["topics"] == 50) & (table["item"] == "fr")
-    ]["score"]
-    assert one["score"] == f"{values.mean():.3f} ± {values.std():.3f}" and one["seeds"] == 2
-    assert cells.spread(np.array([])) == "–" and cells.spread(np.array([np.nan, 0.25])) == "0.250"
-
-
-def test_stars_are_the_papers_numbers_where_it_has_the_panel(along, test_part):
-    table = along
-    panels = ablations.panels_of(table, {"small": selection.roles(test_part)})
-    assert set(panels.values()) == {
-        ("multilingual", "en-de"),
-        ("multimodal", "en-image"),
-        ("multimodal", "de-image"),
-    }
-    stars = ablations.paper_points(read_numbers(ROOT / "data/paper/numbers.csv"), panels, 100)
-    actual = {(p["panel"].partition(", ")[0], p["model"]): p["score"] for p in stars}
-    assert (
-        actual["small: en → fr", "ZeroshotTM"] == 0.997
-        and actual["small: fr → image", "M3L-Contrast"] == 0.102
-    )
-    assert len(stars) == 4 + 3 + 3 and all(p["x"] == 100 for p in stars)
 
 
 def test_curves_draw_each_model_once_a_panel_with_the_stars(along):
@@ -197,62 +161,31 @@ def test_alignment_is_high_in_one_space_chance_in_two_and_overlap_needs_no_space
     assert row["there"] < 0.3 and row["5 neighbours in common"] > 0.99 and row["gap"] > 0
 
 
-@pytest.mark.parametrize(
-    "encoders, row",
-    [
-        (("use-multilingual", "use-multilingual", "pocket-clip"), ("clip", "clip")),
-        (
-            ("use-multilingual", "use-multilingual", "efficientnet-lite0"),
-            ("paraphrase-multilingual", "ResNet"),
-        ),
-        (
-            ("e5-multilingual", "e5-multilingual", "pocket-clip"),
-            ("paraphrase-multilingual", "clip"),
-        ),
-        (("minilm-en", "corpus-lsi-de", "pocket-clip"), ("all-mpnet-base-v2", "clip")),
-        (("minilm-en", "corpus-lsi-de", "efficientnet-lite0"), ("all-mpnet-base-v2", "ResNet")),
-        (
-            ("clip-ViT-B-32-multilingual-v1", "clip-ViT-B-32-multilingual-v1", "clip-ViT-B-32"),
-            ("clip", "clip"),
-        ),
-        (("paraphrase", "paraphrase", "clip-ViT-B-32"), ("paraphrase-multilingual", "clip")),
-    ],
-)
-def test_a_combination_plays_the_part_of_a_row_of_table_4(encoders, row):
-    assert ablations.paper_row(dict(zip(("en", "de", "image"), encoders, strict=True))) == row
-    numbers = read_numbers(ROOT / "data/paper/numbers.csv")
-    printed = [
-        n
-        for n in numbers
-        if n["table"] == "4"
-        and n["text_encoder"].startswith(row[0])
-        and n["image_encoder"].startswith(row[1])
-    ]
-    assert len(printed) == 6, "each row of the paper is found whole"
-
-
-def test_table_4_of_the_record_shows_its_means_and_the_papers_rows():
-    found = load_recorded(ROOT / "data/results/full")
-    combinations = ablations.combinations_of(found, "vital")
-    assert {who.value("texts") for who in combinations} >= {"", "multilingual", "monolingual"}
-    assert all(set(encoders) == {"en", "fr", "image"} for encoders in combinations.values())
-    numbers = read_numbers(ROOT / "data/paper/numbers.csv")
-    html = ablations.table4(found, "vital", numbers).to_html()
-    for who in combinations:
-        mean = found.mean("vital", "multimodal", "UAP", "en-image", who)
-        assert f"<b>{mean:.3f}</b> ± " in html
-    assert "paper 0.613" in html and "paper 0.125" in html and "CLIP<br>CLIP" in html
-
-
-def test_recorded_alignment_is_that_of_the_recorded_combinations():
-    found = load_recorded(ROOT / "data/results/full")
-    named = {
-        " + ".join(dict.fromkeys(e.values()))
-        for e in ablations.combinations_of(found, "vital").values()
-    }
-    assert set(found.alignment["encoders"]) <= named and len(found.alignment) >= 3
-
-
 def test_overlap_of_too_few_items_is_refused(test_part):
     with pytest.raises(DataError, match="more than k"):
         alignment(test_part, {"en": "a", "fr": "b", "image": "c"}, 60)
+
+
+def test_how_a_model_is_looked_at_is_checked():
+    nothing = {"whole_tuples": False, "articles": 0, "samples": 20, "validate_every": 0}
+    nothing |= {"tokens": 1.0, "vocabulary": 0, "one_state": False}
+    assert protocol.protocol_options({}) == nothing
+    with pytest.raises(ParameterError, match="samples=0: expected 1 or more"):
+        protocol.protocol_options({"samples": 0})
+    with pytest.raises(ParameterError, match="validate_every=-1: expected 0 or more"):
+        protocol.protocol_options({"validate_every": -1})
+    with pytest.raises(ParameterError, match="parameter='every' is unknown"):
+        protocol.protocol_options({"every": 3})
+
+
+def test_a_look_gives_the_score_of_each_direction():
+    corpus = make_corpus()
+    model = model_for(corpus, 4)
+    readers: dict[str, tuple[M3L, str]] = {view: (model, view) for view in corpus.views}
+    assert protocol.looks(readers, None, protocol.protocol_options({"validate_every": 2}), 0) == {}
+    assert protocol.looks(readers, corpus, protocol.protocol_options({}), 0) == {}
+    asked = protocol.looks(readers, corpus, protocol.protocol_options({"validate_every": 2}), 0)
+    assert asked["validate_every"] == 2
+    scores = asked["validate"](model)
+    assert set(scores) == {f"{a}>{b}" for a in corpus.views for b in corpus.views if a != b}
+    assert all(0 < score <= 1 for score in scores.values())

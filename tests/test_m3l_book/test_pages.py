@@ -1,0 +1,463 @@
+"""What chapters compute on their pages: their cells run here, and their frames are read."""
+
+import csv
+import json
+import runpy
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from book_support import VIEWS, record, run_page
+from PIL import Image
+from support import make_corpus
+
+from m3l import M3L, ViewSpec
+from m3l.files import read_json, write_json
+from m3l.metrics.assessment import evaluate
+from m3l_book.records.collection import Collection
+from m3l_book.records.selection import corpus_of
+
+ROOT = Path(__file__).resolve().parents[2]
+FULL = ROOT / "data" / "results" / "full"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def at_the_root():
+    """Recorded results are found from the project's folder, as chapters are run there."""
+    with pytest.MonkeyPatch.context() as patches:
+        patches.chdir(ROOT)
+        yield
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    """Recorded scores as plain rows: those of the test part, with their runs' columns."""
+    with open(FULL / "runs.csv", encoding="utf-8", newline="") as file:
+        runs = {row["run"]: row for row in csv.DictReader(file)}
+    with open(FULL / "scores.csv", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["part"] == "test"]
+    return [runs[row["run"]] | row for row in rows]
+
+
+def spread_of(rows, **wanted):
+    """Mean ± standard deviation of the scores of the rows with these values, by hand."""
+    scores = [
+        float(row["score"]) for row in rows if all(row[key] == v for key, v in wanted.items())
+    ]
+    return f"{np.mean(scores):.3f} ± {np.std(scores, ddof=1):.3f}"
+
+
+def test_curves_over_topics_are_the_recorded_means_with_the_papers_points(recorded):
+    page = run_page("10-topic-numbers")
+    where = {"corpus": "vital", "query": "en", "item": "fr", "model": "M3L-Contrast"}
+    table = page.table("By the number of topics, between")
+    table = table[(table["panel"] == "vital: en → fr, MRR") & (table["model"] == "M3L-Contrast")]
+    shown = table.set_index("topics")["score"]
+    for topics in (25, 50, 200):
+        changes, text = json.dumps({"topics": str(topics)}), {"views": "en fr"}
+        assert shown[topics] == spread_of(recorded, changes=changes, **where, **text)
+    assert shown[100] == spread_of(recorded, changes="{}", views="en fr", **where)
+    stars = {(star["panel"], star["model"]): star["score"] for star in page["stars"]}
+    assert stars["vital: en → fr, MRR", "ZeroshotTM"] == 0.997
+    assert stars["vital: fr → image, UAP", "M3L-Contrast"] == 0.102
+    assert len(stars) == 4 + 3 + 3
+    assert set(page["curve"]["item"]) == {"fr", "image"} and page["curve"]["forward"].all()
+    order = list(dict.fromkeys(page["curve"]["model"]))
+    assert order == ["PLTM", "ZeroshotTM", "ZeroshotTM-KD", "M3L-Contrast"]
+
+
+def test_batches_are_compared_at_equal_epochs_and_at_equal_updates(recorded):
+    page = run_page("11-batch-sizes")
+    table = page.table("What a batch size changes")
+    assert (table["negatives an anchor"] == 2 * table["batch"] - 2).all()
+    by = table.groupby("experiment")
+    assert set(by["batch"].apply(tuple)) == {(16, 32, 64, 128)}
+    assert by["epochs"].nunique().to_dict() == {"equal epochs": 1, "equal updates": 4}
+    ratio = by["updates"].max() / by["updates"].min()
+    assert ratio["equal updates"] < 1.1 and ratio["equal epochs"] > 7
+    means = page.table("By batch size").set_index(["panel", "experiment", "batch"])["score"]
+    where = {"corpus": "vital", "query": "en", "item": "fr", "views": "en fr"}
+    same = {"model": "M3L-Contrast", "changes": "{}"}
+    for experiment in ("equal epochs", "equal updates"):
+        mean = means["vital: en → fr, MRR", experiment, 32]
+        assert mean == spread_of(recorded, **where, **same), "one run is in both experiments"
+    stars = page["stars"]
+    assert {star["model"] for star in stars} == {"M3L-Contrast"} and len(stars) == 3
+
+
+@pytest.fixture(scope="module")
+def combinations():
+    return run_page("12-encoder-combinations")
+
+
+@pytest.mark.parametrize(
+    "encoders, row",
+    [
+        ("use-multilingual use-multilingual pocket-clip", ("CLIP", "CLIP")),
+        ("use-multilingual use-multilingual efficientnet-lite0", ("multilingual SBERT", "ResNet")),
+        ("e5-multilingual e5-multilingual pocket-clip", ("multilingual SBERT", "CLIP")),
+        ("minilm-en corpus-lsi-de pocket-clip", ("monolingual SBERTs", "CLIP")),
+        ("minilm-en corpus-lsi-de efficientnet-lite0", ("monolingual SBERTs", "ResNet")),
+        (
+            "clip-ViT-B-32-multilingual-v1 clip-ViT-B-32-multilingual-v1 clip-ViT-B-32",
+            ("CLIP", "CLIP"),
+        ),
+        ("paraphrase paraphrase clip-ViT-B-32", ("multilingual SBERT", "CLIP")),
+    ],
+)
+def test_a_combination_plays_the_part_of_a_row_of_table_4(combinations, encoders, row):
+    by_view = dict(zip(("en", "de", "image"), encoders.split(), strict=True))
+    assert combinations["paper_row"](by_view) == row
+    assert len(combinations["printed"](*row)) == 6, "each row of the paper is found whole"
+
+
+def test_table_4_has_a_column_for_each_combination_with_the_papers_numbers(combinations):
+    rows = combinations["combinations"]
+    rows = rows[rows["corpus"] == "vital"]
+    assert {who.value("texts") for who in rows["contender"]} >= {"", "multilingual", "monolingual"}
+    assert all(set(json.loads(encoders)) == {"en", "fr", "image"} for encoders in rows["encoders"])
+    table, found = combinations.table("vital: M3L-Contrast"), combinations["found"]
+    assert table.shape == (7, len(rows))
+    for who, cell in zip(rows["contender"], table.loc["UAP en → image"], strict=True):
+        mean = found.measured["vital", "multimodal", "UAP", "en-image", who].values.mean()
+        assert cell.startswith(f"<b>{mean:.3f}</b> ± ")
+    clip = table.loc[:, table.loc["paper's row"] == "CLIP<br>CLIP"]
+    assert clip.loc["MRR en → fr"].str.endswith("<i>paper 0.613</i>").all()
+    named = {
+        " + ".join(dict.fromkeys(json.loads(encoders).values())) for encoders in rows["encoders"]
+    }
+    shown = combinations.table("How aligned the encoders are")
+    assert set(shown["encoders"]) <= named and len(shown) >= 3
+
+
+def test_the_hybrid_stands_beside_the_model_of_the_same_views(combinations, recorded):
+    table = combinations.table("M3L-Contrast and the hybrid").set_index(["corpus", "direction"])
+    where = {"corpus": "vital", "query": "en", "item": "fr", "model": "M3L-Contrast"}
+    (views,) = {row["views"] for row in recorded if row["variant"] == "text network shared"}
+    line = table.loc["vital", "en → fr"]
+    assert line["M3L-Contrast"] == spread_of(recorded, changes="{}", views=views, **where)
+    shared = spread_of(recorded, variant="text network shared", **where)
+    assert line["M3L-Contrast (text network shared)"] == shared
+
+
+NASTY = "</table><script>alert(1)</script> *x*"
+
+
+def test_a_page_counts_what_became_of_a_table_and_shows_its_texts_as_they_are(tmp_path):
+    words = ["river", "lake", "bridge", "boat", "bread", "cheese", "kitchen", "soup", "train"]
+    rng, rows = np.random.default_rng(0), []
+    for i in range(60):
+        text = " ".join(rng.choice(words, 12))
+        row = {"en_title": f"{NASTY} {i}", "en_text": f"{text} {i}", "es_text": text.upper()}
+        name = f"{i}.png" if i % 2 else ""
+        if name:
+            Image.new("RGB", (40, 40), (4 * i, 0, 9)).save(tmp_path / name)
+        rows.append({**row, "picture": name})
+    rows[7]["en_text"] = "river"  # one word, and es stays
+    with open(tmp_path / "table.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    options = {"path": str(tmp_path / "table.csv"), "languages": "en,es"}
+    options |= {"image_column": "picture", "allow_missing": True}
+    page = run_page(
+        "01-data",
+        data=str(tmp_path / "data"),
+        cache=str(tmp_path / "cache"),
+        corpora=["table"],
+        options={"table": {**options, "licence": NASTY}},
+        preparation={"table": {"min_words": 3, "near_duplicates": "report"}},
+    )
+    card = page["cards"]["table"]
+    table = page.table("The corpora of this build").set_index("part")
+    for part, line in table.iterrows():
+        assert line["tuples"] == card["counts"][part]["tuples"] > 0
+        assert line["with a picture"] == card["counts"][part]["illustrated"]
+    # half of the rows have a picture, and one of those too short a text
+    assert table["tuples"].sum() == 29 and set(table["views"]) == {"en, es, image"}
+    assert "1 in en, 0 in es documents were too short" in page.said
+    assert all(NASTY in cell for cell in page.table("table: a few tuples")["en"])
+    said, _, _ = page.said.partition("How this page was made")
+    assert "<script>" not in said and "&#60;script&#62;" in said
+    pairs = len(card["near_duplicates"])
+    assert f"**table**: {pairs or 'no'} pairs of items" in page.said
+
+
+# a corpus whose runs were trained on fewer articles too
+@pytest.fixture(scope="module")
+def part():
+    return make_corpus(n=60, views=VIEWS, split=["test"] * 60)
+
+
+@pytest.fixture(scope="module")
+def runs(part):
+    def validated(model, trained, quality, seed=0, **more):
+        made = record(part, model, trained, quality=quality, seed=seed, **more)
+        made.metrics["validation"] = made.metrics["scores"]
+        made.params["epochs"], made.params["batch_size"] = 10, 32
+        name = f"{made.folder.name}-{quality}"
+        return replace(made, folder=SimpleNamespace(name=name))
+
+    found, fewer = [], {"variant": {"articles": 100}}
+    for seed in (0, 1, 2):
+        found.append(validated("M3L-Contrast", VIEWS, 3.0, seed))
+        found.append(validated("M3L-Contrast", VIEWS, 0.5, seed, **fewer))
+        found.append(validated("PLTM", ("en", "fr"), 1.0, seed, views=["en", "fr"]))
+    found.append(validated("M3L-Contrast", VIEWS, 1.0, variant={"topics": 25}))
+    return found
+
+
+def own_corpus(runs, part, train=None, **parameters):
+    """The chapter on a corpus of one's own, run on made-up records."""
+    collection = Collection(runs, "data")
+    collection.tests = {corpus_of(run): part.select(list(run.theta)) for run in runs}
+    card = {"hashes": {"tuples": "x"}, "counts": {"train": {"articles": 400}}}
+    collection.cards = {runs[0].params["corpus"]: card}
+    train = train or make_corpus(n=40, views=VIEWS, words=60)
+    with (
+        patch.object(Collection, "load", lambda *_: collection),
+        patch("m3l_book.data.prepared.assemble", lambda *_: train),
+    ):
+        return run_page("14-your-corpus", draws=20, **{"recorded": "", **parameters})
+
+
+@pytest.fixture(scope="module")
+def own(runs, part):
+    return own_corpus(runs, part)
+
+
+def test_a_curve_has_the_models_that_were_trained_on_fewer_articles(own, runs):
+    points = own["shown"]
+    assert own["corpus"] == "small" and set(points["model"]) == {"M3L-Contrast en + fr + image"}
+    assert list(dict.fromkeys(points["panel"])) == ["en → fr, MRR", "en → image, UAP"]
+    mine = points[points["panel"] == "en → fr, MRR"].groupby("articles")["score"]
+    assert mine.count().to_dict() == {100: 3, 400: 3}
+    assert mine.mean()[400] > mine.mean()[100]
+    assert "was trained on fewer articles" not in own.said
+
+
+def test_what_a_doubling_gave_is_estimated_with_an_interval(own, runs):
+    steps = own.table("What a doubling of the training articles gave")
+    assert len(steps) == 3 and set(steps["articles"]) == {"100 to 400"}
+    first = steps.iloc[0]
+    assert first["direction"] == "en → fr" and first["then"] == "it still rises"
+    assert 0 < first["low"] < first["a doubling gave"] < first["high"]
+    means = {
+        articles: np.mean([
+            row["score"]
+            for run in runs
+            if run.params["model"] == "M3L-Contrast" and run.params["variant"] == variant
+            for row in run.metrics["validation"]
+            if (row["query"], row["item"]) == ("en", "fr")
+        ])
+        for articles, variant in ((100, {"articles": 100}), (400, {}))
+    }  # fmt: skip
+    assert first["a doubling gave"] == pytest.approx((means[400] - means[100]) / 2)
+
+
+def test_a_corpus_without_such_runs_says_so_and_shows_the_rest(runs, part):
+    plain = [run for run in runs if not run.params["variant"]]
+    page = own_corpus(plain, part, elsewhere="")
+    assert "No model was trained on fewer articles, here or as recorded." in page.said
+    assert "This build trained no model on fewer articles." in page.said
+    assert not any(about.startswith("vital") for about in page.tables)
+    assert len(page.table("small, en → fr: one model")) == 4
+
+
+def test_what_was_recorded_is_shown_where_the_build_has_no_curve(runs, part):
+    plain = [run for run in runs if not run.params["variant"]]
+    vital = [replace(run, params=run.params | {"corpus": "vital"}) for run in plain]
+    page = own_corpus(vital, part, recorded=str(FULL))
+    shown = page["shown"]
+    assert {"PLTM en + fr", "ZeroshotTM en", "M3L-Contrast en + fr"} <= set(shown["model"])
+    assert set(shown["where"]) == {"as recorded"} and {500, 1500, 5651} < set(shown["articles"])
+    whole = shown[(shown["run"] == "vital-m3l-s0") & (shown["panel"] == "en → fr, MRR")]
+    with open(FULL / "scores.csv", encoding="utf-8") as file:
+        (line,) = [x for x in file if x.startswith("vital-m3l-s0,validation,en,fr,MRR,")]
+    assert whole["articles"].tolist() == [5651] and whole["score"].item() == float(
+        line.split(",")[5]
+    )
+
+
+def test_encoders_of_one_language_are_compared_with_those_of_both(own):
+    table = own.table("vital, en → fr: validation MRR").set_index("model")
+    assert table.loc["ZeroshotTM", "aligned"] > table.loc["ZeroshotTM", "each its own"]
+    assert table.loc["PLTM", "aligned"] == table.loc["PLTM", "each its own"]
+    assert len(table) == 3
+
+
+def test_a_smaller_test_part_flatters_and_says_less(own, runs, part):
+    table = own.table("small, en → fr: one model")
+    assert table["test articles"].tolist() == [10, 25, 50, 60]
+    assert table["score"].is_monotonic_decreasing and table["chance"].is_monotonic_decreasing
+    assert table["interval"].is_monotonic_decreasing
+    rows = evaluate(own["model"].theta, part)
+    whole = next(row for row in rows if (row["query"], row["item"]) == ("en", "fr"))
+    last = table.iloc[-1]
+    assert last["score"] == last["lowest"] == last["highest"] == pytest.approx(whole["score"])
+    assert last["interval"] == pytest.approx((whole["high"] - whole["low"]) / 2)
+
+
+def test_words_that_never_meet_are_counted_by_hand(runs, part):
+    train = make_corpus(n=4, views=("en", "fr"), split=["train"] * 4)
+    there = np.zeros((4, 30), dtype=np.int32)
+    there[0, [0, 1]] = there[1, [0, 2]] = there[2, 0] = there[3, 2] = 1
+    view = replace(train.views["en"], bow=sp.csr_matrix(there))
+    train = replace(train, views={**train.views, "en": view})
+    topics = {"en": [[train.views["en"].vocabulary[i] for i in (0, 1, 2)]]}
+    own = [replace(run, topics=topics) for run in runs]
+    (line,) = own_corpus(own, part, train).table("small: how often").to_dict("records")
+    assert line["documents"] == 4 and line["documents a word"] == 2  # of 3, 1 and 2
+    assert line["pairs never together"] == pytest.approx(1 / 3)
+
+
+def test_encoders_are_listed_by_the_languages_that_they_know(own):
+    table = own.table("small: its languages").set_index("language")
+    assert table.loc["en", "known to"] == "use-multilingual, e5-multilingual, minilm-en"
+    assert table.loc["fr", "known to"] == "use-multilingual, e5-multilingual"
+    assert set(table["here"]) == {"x"}
+
+
+def job(name, seconds, memory, model="M3L-Contrast", teacher="", views=("en", "de")):
+    params = {"corpus": "vital", "model": model, "train_views": list(views), "teacher": teacher}
+    metrics = {"seconds": seconds, "memory_mb": memory, "data": "x"}
+    return SimpleNamespace(folder=SimpleNamespace(name=name), params=params, metrics=metrics)
+
+
+JOBS = [
+    job("t", 10.0, 400, "ZeroshotTM", views=["en"]),
+    job("s", 20.0, 500, "ZeroshotTM-KD", "t", ["de"]),
+    job("a", 25.0, 600),
+    job("b", 15.0, 700),
+]
+# what was measured: cores, views, tuples a second, and what else
+SPEED = [
+    (2, 3, 100.0, {}),
+    (1, 3, 500.0, {"kernel": "fused"}),
+    (1, 3, 480.0, {"jobs": 1}),
+    (2, 3, 864.0, {"jobs": 2}),
+    (1, 2, 600.0, {"kernel": "fused"}),
+    (1, 1, 1000.0, {"kernel": "fused"}),
+]
+
+
+def page_on_scale(folder, gpu=None):
+    """The chapter on scale, of four jobs and of speeds that were made up."""
+    rows = [
+        {"what": "", "cores": cores, "views": views, "tuples_per_second": speed, **more}
+        for cores, views, speed, more in SPEED
+    ]
+    write_json(folder / "speed.json", {"rows": rows})
+    write_json(folder / "scale.json", read_json(ROOT / "data" / "results" / "scale.json"))
+    if gpu:
+        write_json(folder / "gpu.json", gpu)
+    with patch.object(Collection, "load", lambda *_: Collection(JOBS, "data")):
+        return run_page("15-scale", runs=str(folder), measured=str(folder))
+
+
+@pytest.fixture(scope="module")
+def scale(tmp_path_factory):
+    return page_on_scale(tmp_path_factory.mktemp("scale"))
+
+
+def test_costs_are_counted_by_model_and_the_longest_chain_is_a_teacher_and_its_student(scale):
+    joint = scale.table("What this build's training took").set_index("model").loc["M3L-Contrast"]
+    columns = ["jobs", "seconds a job", "longest", "seconds together", "memory (MiB)"]
+    assert joint[columns].tolist() == [2, 20.0, 25.0, 40.0, 700]
+    assert "**4 jobs**" in scale.said and "takes 30 s" in scale.said
+    assert scale.table("Jobs side by side")["efficiency"].tolist() == [1.0, 0.9]
+
+
+def test_memory_on_a_gpu_is_that_of_the_model_that_is_built(scale):
+    views = [ViewSpec("en", 512, 2000), ViewSpec("de", 512, 2000), ViewSpec("image", 512)]
+    learnt = sum(
+        p.numel()
+        for name, p in M3L(views, topics=100).named_parameters()
+        if p.requires_grad and "bias" not in name and "prior" not in name
+    )
+    need = scale.table("Memory of a run on a GPU").iloc[0]
+    assert need["model"] == pytest.approx(learnt * 16 / 2**20)
+    assert need["data"] == pytest.approx(20_000 * (3 * 512 + 2 * 2000) * 4 / 2**20)
+
+
+def test_the_papers_grid_is_counted_whole(scale):
+    grid = scale.table("The paper's experiments")
+    # Tables 1 and 2: 1 + 2 + 4 + 2; two more topic numbers of all; three more batch sizes twice;
+    # four more encoder rows
+    assert grid["runs a seed"].sum() == 9 + 2 * 9 + 6 + 4
+    joint = grid[grid["model"] == "M3L-Contrast"].iloc[0]
+    assert joint["core-hours here"] == pytest.approx(2e6 / 600 / 3600)
+    assert grid[grid["model"] == "PLTM"]["core-hours here"].isna().all()
+    assert "**37 runs a seed**, 185 with 5 seeds" in scale.said
+
+
+def test_the_bill_has_a_line_a_step_and_says_nothing_of_a_gpu_that_was_not_measured(scale):
+    bill = scale.table("The paper's experiment, 5 seeds").set_index("step")
+    assert len(bill) == 4 and bill["hours, a GPU"].isna().sum() == 3
+    training = bill.loc["training, neural models"]
+    hours = scale["grid"]["core-hours here"].sum() * 5 / 2
+    assert training["hours, 2 cores"] == pytest.approx(hours)
+    assert training["hours, 16 machines"] == pytest.approx(hours / 16)
+    assert bill.iloc[0]["hours, 2 cores"] == pytest.approx((1000 / 265.4 + 1000 / 137.7) / 3600)
+    assert "**No GPU was measured yet.**" in scale.said
+
+
+def test_speed_of_an_encoder_goes_with_weights_and_tokens(scale):
+    rates = scale["paper_encoders"]["items a second"]
+    text = rates["paraphrase-multilingual-mpnet-base-v2"]
+    assert text == pytest.approx(46.2 * 10.6e6 / (12 * 12 * 768**2))
+    assert rates["clip-ViT-B-32"] == pytest.approx(text * 128 / 50)
+    bill = scale.table("The paper's experiment, 5 seeds").set_index("step")
+    items = {"clip-ViT-B-32": 23_278, "all-mpnet-base-v2": 21_000}
+    items |= {"german-roberta-sentence-transformer-v2": 21_000}
+    seconds = sum(items.get(name, 42_000) / rate for name, rate in rates.items())
+    hours = bill.loc["encoding by five encoders", "hours, 2 cores"]
+    assert hours == pytest.approx(seconds / 3600)
+
+
+def test_what_lies_beyond_is_reckoned_from_what_was_measured(scale):
+    assert scale["days"] == pytest.approx(
+        2e7 / scale["paper_encoders"].loc["all-mpnet-base-v2", "items a second"] / 86400
+    )
+    assert scale["all_pairs"] == pytest.approx(24.4 / 4e8 * 4e12 / 86400)
+    assert (scale["vectors"], scale["dense"], scale["sparse"]) == (61.44, 160.0, 16.0)
+
+
+def test_the_bill_takes_the_speed_that_the_script_measures_on_a_gpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", sys.path[:])  # the script adds to it
+    gpu = runpy.run_path(str(ROOT / "benchmarks" / "gpu.py"))["measure"](128, 2, "cpu", [])
+    assert gpu["parity"]["relative"] < gpu["tolerance"] and len(gpu["rows"]) == 4
+    assert all(np.isfinite(row["loss"]) for row in gpu["rows"])
+    page = page_on_scale(tmp_path, gpu)
+    assert f"Measured on {gpu['device']}" in page.said and "No GPU" not in page.said
+    assert len(page.table("Training on a GPU")) == 4
+    rates = {r["views"]: r["tuples_per_second"] for r in gpu["rows"] if "without" not in r["what"]}
+    neural = page["grid"][page["grid"]["model"] != "PLTM"]
+    hours = (neural["runs a seed"] * 20_000 * 100 / neural["views"].map(rates)).sum() / 3600
+    bill = page.table("The paper's experiment, 5 seeds").set_index("step")
+    assert bill.loc["training, neural models", "hours, a GPU"] == pytest.approx(5 * hours)
+
+
+@pytest.mark.thorough
+def test_the_script_for_a_gpu_runs_on_small_inputs(tmp_path):
+    small = ["--device", "cpu", "--tuples", "128", "--epochs", "2", "--runs", "1"]
+    command = [sys.executable, ROOT / "benchmarks" / "gpu.py", tmp_path / "gpu.json", *small]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(read_json(tmp_path / "gpu.json")["shared"]) == 1
+
+
+def test_what_is_kept_of_scale_meets_what_is_promised_of_the_parsers():
+    kept = read_json(ROOT / "data" / "results" / "scale.json")
+    assert kept["machine"] and len(kept["parsers"]) == 4
+    for row in kept["parsers"]:
+        assert row["megabytes"] >= 1000 and row["found"] > 0 and not row["broken"]
+        assert row["mb_per_second"] >= 50 and row["peak_mb"] < 500
+    nearest = next(row for row in kept["distances"] if row["what"].startswith("five nearest"))
+    assert nearest["seconds"] < 60, "of three views are three such pairs"
