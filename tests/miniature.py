@@ -20,8 +20,15 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 
 from m3l_book.data.sources import wikipedia as source
-from m3l_book.wikipedia import albums, lists
-from m3l_book.wikipedia.wit import COLUMNS
+from m3l_book.wikipedia import albums, joining
+
+COLUMNS = (  # of WIT
+    *("language", "page_url", "image_url", "page_title", "section_title"),
+    *("hierarchical_section_title", "caption_reference_description"),
+    *("caption_attribution_description", "caption_alt_text_description", "mime_type"),
+    *("original_height", "original_width", "is_main_image", "attribution_passes_lang_id"),
+    *("page_changed_recently", "context_page_description", "context_section_description"),
+)
 
 
 def place(root, address):
@@ -122,7 +129,7 @@ def write(root, pairs, pictures, train, test, shards=2):
             name = f"part-{number:05d}-04b253b8-c000.csv.gz"
             files[albums.CHALLENGE + kind + name] = gzip.compress(content.encode())
     for name, rows in (("train-titles.csv", train), ("test-titles.csv", test)):
-        files[lists.AUTHORS + name] = titles_list(rows).encode()
+        files[joining.AUTHORS + name] = titles_list(rows).encode()
     files |= {albums.smaller(address, 330): data for address, data in unique}
     for address, content in files.items():
         path = place(root, address)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..pictures.reading import load_image
 from .prepared import items
 from .schema import PICTURES
 
@@ -25,7 +26,7 @@ differ at most on average.
 
 
 def near_texts(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int, float]]:
-    """Pairs of a text of ``a`` and one of ``b`` that share half their shingles of four words.
+    """Find the pairs of a text of ``a`` and one of ``b`` that share half their shingles.
 
     Returns
     -------
@@ -36,14 +37,8 @@ def near_texts(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int, float
     if not len(a) or not len(b):
         return []
     # two million buckets for some hundred thousand shingles; a text of fewer words has none
-    shingles = HashingVectorizer(
-        ngram_range=(SHINGLE, SHINGLE),
-        n_features=2**21,
-        binary=True,
-        norm=None,
-        alternate_sign=False,
-        token_pattern=r"\S+",
-    )
+    options = {"n_features": 2**21, "binary": True, "norm": None, "alternate_sign": False}
+    shingles = HashingVectorizer(ngram_range=(SHINGLE,) * 2, token_pattern=r"\S+", **options)
     x, y = shingles.transform(a), shingles.transform(b)
     common = (x @ y.T).tocoo()
     size_x, size_y = x.getnnz(axis=1), y.getnnz(axis=1)
@@ -57,7 +52,7 @@ def near_texts(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int, float
 
 
 def near_pictures(a: Sequence[Path], b: Sequence[Path]) -> list[tuple[int, int, float]]:
-    """Pairs of a picture of ``a`` and one of ``b`` whose thumbnails hardly differ.
+    """Find the pairs of a picture of ``a`` and one of ``b`` whose thumbnails hardly differ.
 
     Returns
     -------
@@ -65,31 +60,27 @@ def near_pictures(a: Sequence[Path], b: Sequence[Path]) -> list[tuple[int, int, 
     """
     from sklearn.neighbors import NearestNeighbors
 
+    def thumbnail(path: Path) -> np.ndarray:
+        """Read the colours of a picture, small: (3 · side²,) of 0 to 255."""
+        small = load_image(path, 20 * THUMBNAIL).resize((THUMBNAIL, THUMBNAIL))
+        return np.asarray(small, dtype=np.float32).reshape(-1)
+
     if not len(a) or not len(b):
         return []
-    x, y = (np.stack([_thumbnail(path) for path in paths]) for paths in (a, b))
+    x, y = (np.stack([thumbnail(path) for path in paths]) for paths in (a, b))
     index = NearestNeighbors(radius=SAME_PICTURE * x.shape[1], metric="manhattan").fit(y)
-    distances, places = index.radius_neighbors(x)
     found = [
         (i, int(j), round(float(d) / x.shape[1], 3))
-        for i, (near, there) in enumerate(zip(distances, places, strict=True))
+        for i, (near, there) in enumerate(zip(*index.radius_neighbors(x), strict=True))
         for d, j in zip(near, there, strict=True)
     ]
     return sorted(found, key=lambda pair: (pair[2], pair[:2]))
 
 
-def _thumbnail(path: Path) -> np.ndarray:
-    """The colours of a picture, small: (3 · side²,) of 0 to 255."""
-    from ..pictures.reading import load_image
-
-    small = load_image(path, 20 * THUMBNAIL).resize((THUMBNAIL, THUMBNAIL))
-    return np.asarray(small, dtype=np.float32).reshape(-1)
-
-
 def near_duplicates(
     frame: "DataFrame", languages: Sequence[str], pictures: Mapping[str, Path]
 ) -> list[dict]:
-    """Items of training that are nearly items of the validation or test part.
+    """Find items of training that are nearly items of the validation or test part.
 
     Parameters
     ----------
@@ -108,31 +99,29 @@ def near_duplicates(
 
     pairs = []
     for view in [*languages, *([PICTURES] if pictures else [])]:
-        key = "image_id" if view == PICTURES else "article_id"
         parts = {split: items(part, view) for split, part in frame.groupby("split")}
         if "train" not in parts or len(parts) == 1:
             continue
         training = parts.pop("train")
         others = pd.concat(parts.values())
-        content = [
-            rows["image_id"].map(pictures).tolist()
-            if view == PICTURES
-            else rows[f"{view}_text"].tolist()
-            for rows in (training, others)
-        ]
-        alike = near_pictures if view == PICTURES else near_texts
-        found = [(training.iloc[i], others.iloc[j], s) for i, j, s in alike(*content)]
-        pairs += [
+        if view == PICTURES:
+            files = (rows["image_id"].map(pictures).tolist() for rows in (training, others))
+            alike = near_pictures(*files)
+        else:
+            alike = near_texts(*(rows[f"{view}_text"].tolist() for rows in (training, others)))
+        found = [
             {
                 "view": view,
-                "split": split,
+                "split": other["split"],
                 "likeness": likeness,
                 "train": one["article_id"],
                 "other": other["article_id"],
-                "item": one[key],
+                "item": one["image_id" if view == PICTURES else "article_id"],
             }
-            for split in parts
-            for one, other, likeness in found
-            if other["split"] == split and one["article_id"] != other["article_id"]
+            for one, other, likeness in (
+                (training.iloc[i], others.iloc[j], likeness) for i, j, likeness in alike
+            )
+            if one["article_id"] != other["article_id"]
         ]
+        pairs += sorted(found, key=lambda pair: pair["split"])  # by part, and most alike first
     return pairs

@@ -1,5 +1,6 @@
 """Views of a prepared corpus encoded into files."""
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from ..encoders.registry import get_encoder
 from ..encoders.trained import corpus_encoder, is_corpus_encoder
 from .prepared import (
     content_digest,
-    file_name,
+    embedding_path,
     items,
     read_tuples,
     training_texts,
@@ -40,22 +41,24 @@ def embed_view(
     (`m3l_book.encoders.trained`).
     """
     choose("view", view, views_of(folder))
-    frame = read_tuples(folder)
-    given = Path(folder) / f"given_{encoder}.npy"
+    rows, given = items(read_tuples(folder), view), Path(folder) / f"given_{encoder}.npy"
+    about = {"encoder": encoder}
     if view == PICTURES and given.is_file():
-        embeddings, rows = read_array(given), items(frame, view)
-        told = {"encoder": encoder, "space": encoder, "identity": f"given: {digest_file(given)}"}
-        return _written(out, encoder, view, embeddings, told, content_digest(rows, view, folder))
-    if is_corpus_encoder(encoder) and view != PICTURES:
-        model = corpus_encoder(encoder, view, training_texts(folder, view), max_tokens)
+        embeddings = read_array(given)
+        about |= {"space": encoder, "identity": f"given: {digest_file(given)}"}
     else:
-        model = get_encoder(encoder, "image" if view == PICTURES else "text", max_tokens, device)
-    rows = items(frame, view)
-    content = _content(folder, view, rows)
-    embeddings = encode(model, content, cache, batch_size, progress)
-    told = {"encoder": encoder, "space": model.space, "identity": model.identity}
-    told |= {"max_tokens": max_tokens}
-    return _written(out, encoder, view, embeddings, told, content_digest(rows, view, folder))
+        kind = "image" if view == PICTURES else "text"
+        if is_corpus_encoder(encoder) and kind == "text":
+            model = corpus_encoder(encoder, view, training_texts(folder, view), max_tokens)
+        else:
+            model = get_encoder(encoder, kind, max_tokens, device)
+        embeddings = encode(model, _content(folder, view, rows), cache, batch_size, progress)
+        about |= {"space": model.space, "identity": model.identity, "max_tokens": max_tokens}
+    about |= {"shape": list(embeddings.shape), "sha256": digest(embeddings)}
+    path = embedding_path(out, view, encoder)
+    write_array(path, embeddings)
+    write_json(path.with_suffix(".json"), about | {"items": content_digest(rows, view, folder)})
+    return embeddings
 
 
 def encode_share(
@@ -72,7 +75,7 @@ def encode_share(
     the number of items.
 
     So that many jobs, or machines that see one folder, encode a corpus together. A corpus's own
-    encoder is trained on all of it, and its shares are none.
+    encoder is trained on all of it, and has no shares.
 
     Parameters
     ----------
@@ -80,11 +83,10 @@ def encode_share(
         Counted from 0.
     shares : int
     """
-    whole = isinstance(shares, int) and shares >= 1 and isinstance(share, int)
-    require(whole and 0 <= share < shares, f"share={share!r} of {shares!r}: expected 0 to below it")
+    require(0 <= share < shares, f"share={share!r} of {shares!r}: expected 0 to below it")
     choose("view", view, views_of(folder))
-    own = f"encoder={encoder!r} is trained on the corpus; it has no shares"
-    require(not is_corpus_encoder(encoder), own)
+    whole = f"encoder={encoder!r} is trained on the corpus; it has no shares"
+    require(not is_corpus_encoder(encoder), whole)
     model = get_encoder(encoder, "image" if view == PICTURES else "text", max_tokens, device)
     content = _content(folder, view, items(read_tuples(folder), view))[share::shares]
     encode(model, content, cache)
@@ -92,7 +94,7 @@ def encode_share(
 
 
 def _content(folder: str | Path, view: str, rows) -> list:
-    """What an encoder reads of the items of a view: texts, or paths of pictures."""
+    """Give what an encoder reads of the items of a view: texts, or paths of pictures."""
     if view != PICTURES:
         return rows[f"{view}_text"].tolist()
     names = read_json(Path(folder) / "images.json")
@@ -104,21 +106,8 @@ def _content(folder: str | Path, view: str, rows) -> list:
     return content
 
 
-def _written(
-    out: str | Path, encoder: str, view: str, embeddings: np.ndarray, told: dict, content: str
-) -> np.ndarray:
-    """The embeddings of a view, written with what is told of them."""
-    place = Path(out) / file_name(encoder)
-    write_array(place / f"{view}.npy", embeddings)
-    shape = {"shape": list(embeddings.shape), "sha256": digest(embeddings), "items": content}
-    write_json(place / f"{view}.json", told | shape)
-    return embeddings
-
-
 def main() -> None:
-    """``python -m m3l_book.data.embed FOLDER VIEW ENCODER CACHE SHARE SHARES [MAX_TOKENS]``."""
-    import argparse
-
+    """Run ``python -m m3l_book.data.embed FOLDER VIEW ENCODER CACHE SHARE SHARES [MAX_TOKENS]``."""
     parser = argparse.ArgumentParser(prog="python -m m3l_book.data.embed", description=main.__doc__)
     for name in ("folder", "view", "encoder", "cache"):
         parser.add_argument(name)

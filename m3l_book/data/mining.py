@@ -18,8 +18,8 @@ from m3l.errors import DataError, M3LError, require
 from m3l.files import write_csv
 
 from ..encoders.cache import encode
-from ..encoders.encoder import Encoder
 from ..encoders.registry import get_encoder
+from ..encoders.spaces import Encoder
 from ..pictures.named import plain_name
 from ..summaries import PACKAGE, articles
 
@@ -32,7 +32,7 @@ ENCODER, THRESHOLD, LISTS = "use-multilingual", 1.05, "data/vital"
 def mine(
     a: np.ndarray, b: np.ndarray, threshold: float = THRESHOLD, neighbours: int = NEIGHBOURS
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mutually best pairs by ratio margin.
+    """Find mutually best pairs by ratio margin.
 
     Parameters
     ----------
@@ -49,16 +49,16 @@ def mine(
     cosine = (a @ b.T).astype(np.float32)  # (N, M)
     near_a = np.partition(cosine, -k, axis=1)[:, -k:].mean(axis=1)
     near_b = np.partition(cosine, -k, axis=0)[-k:].mean(axis=0)
-    cosine /= 0.5 * (near_a[:, None] + near_b[None])
-    best_b, best_a = cosine.argmax(axis=1), cosine.argmax(axis=0)
+    margin = np.divide(cosine, 0.5 * (near_a[:, None] + near_b[None]), out=cosine)
+    best_b, best_a = margin.argmax(axis=1), margin.argmax(axis=0)
     rows = np.flatnonzero(best_a[best_b] == np.arange(len(a)))
-    margins = cosine[rows, best_b[rows]]
-    kept = margins >= threshold
-    return np.stack([rows, best_b[rows]], axis=1)[kept], margins[kept]
+    margins = margin[rows, best_b[rows]]
+    enough = margins >= threshold
+    return np.stack([rows, best_b[rows]], axis=1)[enough], margins[enough]
 
 
 def article_vectors(entries: Sequence[Mapping], model: Encoder, cache: str | Path) -> np.ndarray:
-    """A unit vector an article, (N, 2 D): title and description beside the summary."""
+    """Embed articles as unit vectors (N, 2 D): title and description beside the summary."""
     heads = encode(model, [f"{entry['title']}. {entry['description']}" for entry in entries], cache)
     bodies = encode(model, [entry["extract"] for entry in entries], cache)
     both = np.hstack([x / np.linalg.norm(x, axis=1, keepdims=True) for x in (heads, bodies)])
@@ -76,12 +76,10 @@ def check_titles(
     one of whose titles has an exact match, ``agreeing``, ``precision`` their ratio, ``matches`` in
     all, ``recall`` of them.
     """
-    a, b = [plain_name(t) for t in titles_a], [plain_name(t) for t in titles_b]
-
-    in_a, in_b = unique_titles(a), unique_titles(b)
+    in_a, in_b = unique_titles(titles_a), unique_titles(titles_b)
     match = {in_a[t]: in_b[t] for t in in_a.keys() & in_b.keys()}
-    reverse = {j: i for i, j in match.items()}
-    checkable = np.array([i in match or j in reverse for i, j in pairs], dtype=bool)
+    matched_b = set(match.values())
+    checkable = np.array([i in match or j in matched_b for i, j in pairs], dtype=bool)
     agrees = np.array([match.get(i) == j for i, j in pairs], dtype=bool)
     checked, agreeing = int(checkable.sum()), int(agrees.sum())
     report = {
@@ -96,20 +94,21 @@ def check_titles(
 
 
 def unique_titles(titles: list[str]) -> dict[str, int]:
-    """The row of each title that no other row shares."""
-    values, first, counts = np.unique(np.array(titles), return_index=True, return_counts=True)
+    """Find the row of each plain title that no other row shares."""
+    names = np.array([plain_name(title) for title in titles])
+    values, first, counts = np.unique(names, return_index=True, return_counts=True)
     return {str(t): int(i) for t, i, n in zip(values, first, counts, strict=True) if n == 1 and t}
 
 
 def list_of(lists: str | Path, languages: Sequence[str]) -> Path:
-    """The file with the pairs of two languages."""
+    """Give the file with the pairs of two languages."""
     return Path(lists) / f"pairs-{'-'.join(languages)}.csv"
 
 
 def read_pairs(
     path: str | Path, entries: Mapping[str, Sequence[Mapping]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs in a list as `mine` gives them: int (P, 2) rows of the articles, margins (P,).
+    """Read the pairs in a list as `mine` gives them: int (P, 2) rows of the articles, margins (P,).
 
     The list has a column a language, with the names under which the package has the articles, and
     ``margin``.
@@ -126,25 +125,22 @@ def read_pairs(
         Naming the file and the row: a column is missing, a name is none of an article or was named
         before, or a margin is no number.
     """
-    place = {
-        language: {entry["name"]: row for row, entry in enumerate(own)}
-        for language, own in entries.items()
+    free = {
+        language: {entry["name"]: row for row, entry in enumerate(all_articles)}
+        for language, all_articles in entries.items()
     }
+    again = f"write the list again: python -m m3l_book.data.mining {' '.join(free)}"
     pairs, margins = [], []
     with open(path, encoding="utf-8", newline="") as file:
         for number, row in enumerate(csv.DictReader(file), start=2):
             where = f"{path}: line {number}"
-            for column in (*place, "margin"):
+            for column in (*free, "margin"):
                 require(row.get(column) is not None, f"{where}: no column {column!r}", DataError)
-            for language, free in place.items():
+            for language, rows in free.items():
                 unknown = f"{where}: {language} {row[language]!r} is no article of {PACKAGE}"
-                require(
-                    row[language] in free,
-                    f"{unknown} that no earlier line has; write the list again:"
-                    f" python -m m3l_book.data.mining {' '.join(place)}",
-                    DataError,
-                )
-            pairs.append([free.pop(row[language]) for language, free in place.items()])
+                unknown += f" that no earlier line has; {again}"
+                require(row[language] in rows, unknown, DataError)
+            pairs.append([rows.pop(row[language]) for language, rows in free.items()])
             try:
                 margins.append(np.float32(row["margin"]))
             except ValueError:
@@ -160,7 +156,7 @@ def find_pairs(
     lists: str | Path = LISTS,
     cache: str | Path = "data/cache",
 ) -> tuple[dict[str, dict[int, int]], dict[str, dict]]:
-    """The partner of each article of the first language in every other, and what was found.
+    """Find the partner of each article of the first language in every other.
 
     Parameters
     ----------
@@ -175,11 +171,11 @@ def find_pairs(
     reports : for each pair of languages what `check_titles` found, how many were ``kept`` of how
         many ``articles``, and the ``list`` that the pairs are from, "" if they were mined.
     """
-    first = {language: own[: limit or None] for language, own in entries.items()}
+    some = {language: several[: limit or None] for language, several in entries.items()}
 
     @remembered
     def embedded(language: str) -> np.ndarray:
-        return article_vectors(first[language], get_encoder(encoder), cache)
+        return article_vectors(some[language], get_encoder(encoder), cache)
 
     pivot, *others = entries
     partner, reports = {}, {}
@@ -189,14 +185,13 @@ def find_pairs(
         listed = lists != "" and encoder == ENCODER and threshold >= THRESHOLD and path.is_file()
         if listed:
             pairs, margins = read_pairs(path, {language: entries[language] for language in both})
-            pairs = pairs[margins >= threshold]
-            there = [len(first[language]) for language in both]
-            pairs = pairs[(pairs < there).all(axis=1)]
+            there = [len(some[language]) for language in both]
+            pairs = pairs[(margins >= threshold) & (pairs < there).all(axis=1)]
         else:
             pairs, _ = mine(*map(embedded, both), threshold)
-        titles = [[entry["title"] for entry in first[language]] for language in both]
+        titles = [[entry["title"] for entry in some[language]] for language in both]
         keep, report = check_titles(pairs, *titles)
-        report |= {"kept": int(keep.sum()), "articles": [len(own) for own in titles]}
+        report |= {"kept": int(keep.sum()), "articles": [len(several) for several in titles]}
         reports["-".join(both)] = {**report, "list": path.as_posix() if listed else ""}
         partner[other] = dict(pairs[keep].tolist())
     return partner, reports
@@ -206,13 +201,12 @@ def main(languages: Sequence[str]) -> None:
     """Write the list of the pairs of two languages, English and French unless others are given."""
     both = languages or ("en", "fr")
     require(len(both) == 2, f"languages={' '.join(both)}: expected two, such as en fr")
-    entries = {language: articles(language)[0] for language in both}
+    a, b = (articles(language)[0] for language in both)
     model = get_encoder(ENCODER)
-    pairs, margins = mine(*(article_vectors(own, model, "data/cache") for own in entries.values()))
+    vectors = (article_vectors(several, model, "data/cache") for several in (a, b))
     rows = [
-        {language: entries[language][i]["name"] for language, i in zip(both, pair, strict=True)}
-        | {"margin": str(margin)}
-        for pair, margin in zip(pairs, margins, strict=True)
+        {both[0]: a[i]["name"], both[1]: b[j]["name"], "margin": str(margin)}
+        for (i, j), margin in zip(*mine(*vectors), strict=True)
     ]
     write_csv(list_of(LISTS, both), rows)
 

@@ -2,32 +2,37 @@
 
 import shutil
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
+from pandas import DataFrame
 
+from m3l import words
 from m3l.errors import DataError, check_options, choose, require
 from m3l.files import atomic, digest, digest_file, write_array, write_json
 from m3l.text import bag_of_words, learn_vocabulary
-from m3l.words import INVISIBLE
 
-from . import duplicates
-from .prepared import items
-from .schema import PICTURES, Tuples
-from .splits import SPLITS
-from .wording import check_words, odd_words, stopwords_used, tokens_of
+from .duplicates import near_duplicates as find_near_duplicates
+from .prepared import items, tokens_of
+from .schema import PICTURES, SPLITS, Tuples
 
 PAPER_VOCABULARY = 2000
 """Words a language (Appendix, "Data preprocessing")."""
 
-LEAKING = (
-    "{:,} tuples have an item that stands in a later part too: scores of the test part are too good"
-)
-
 LEAST_VIEWS = {"drop": 10**6, "pairs": 2, "keep": 1}
 """How many of a corpus's views a tuple needs to stay, by what becomes of incomplete ones."""
+
+ONCE, LONG = 0.8, 7.0
+"""Words of which this share occurs once, and which have this many letters on average, are not words
+but clauses: a word of a text in English has 5 letters, one of Finnish 8, and half occur once.
+"""
+
+LEFTOVERS = {"amp", "nbsp", "quot", "lt", "gt", "apos", "hellip"}
+LEFTOVERS |= {"href", "https", "http", "www", "html"}
+"""What is left of HTML when a text is cut into words."""
 
 
 def prepare(
@@ -73,101 +78,76 @@ def prepare(
     -------
     The data card: source, licence, counts of what was kept and dropped, hashes.
     """
-
     choose("incomplete", incomplete, LEAST_VIEWS)
     choose("leakage", leakage, ("error", "drop", "keep"))
     choose("near_duplicates", near_duplicates, ("report", "drop"))
     for option, value in (("min_words", min_words), ("vocabulary_size", vocabulary_size)):
-        whole = isinstance(value, int) and value >= 1
-        fits = whole or (value is None and option == "vocabulary_size")
+        fits = isinstance(value, int) and value >= 1
+        fits = fits or (value is None and option == "vocabulary_size")
         require(fits, f"{option}={value!r}: expected an integer, 1 or more")
-    frame = tuples.frame.reset_index(drop=True)
+    frame, languages = tuples.frame.reset_index(drop=True), tuples.languages
     counts = {"tuples_from_source": len(frame)}
     with atomic(folder, directory=True) as temporary:
         pictures = _write_pictures(temporary, tuples)
-        frame, counts["leaking_tuples"] = _without_leaks(frame, tuples, leakage, pictures)
-        same = _apart(frame, pictures) if leakage == "keep" else {}
+        leaks = _leaks(frame, tuples, leakage, pictures)
+        counts["leaking_tuples"] = int(leaks.sum())
+        frame = frame if leakage == "keep" else frame[~leaks].reset_index(drop=True)
+        renamed = _separate(frame, pictures) if leakage == "keep" else {}
         if near_duplicates == "drop":
-            frame, counts["near_tuples"] = _without_near(frame, tuples.languages, pictures)
-        require(
-            "train" in set(frame["split"]), f"corpus {tuples.name}: no training tuple", DataError
-        )
-        texts = _tokens(frame, tuples.languages, segmented)
+            near = _near(frame, languages, pictures)
+            counts["near_tuples"] = int(near.sum())
+            frame = frame[~near].reset_index(drop=True)
+        trained = "train" in set(frame["split"])
+        require(trained, f"corpus {tuples.name}: no training tuple", DataError)
+        tokens = {language: _tokens(frame, language, segmented) for language in languages}
         vocabularies = {
-            lang: _vocabulary(frame, lang, texts[lang], vocabulary_size, stopwords)
-            for lang in tuples.languages
+            language: _vocabulary(frame, language, tokens[language], vocabulary_size, stopwords)
+            for language in languages
         }
         frame, vocabularies = _without_short(
-            frame, tuples, texts, vocabularies, min_words, incomplete, counts
+            frame, tuples, tokens, vocabularies, min_words, incomplete, counts
         )
         asked = vocabulary_size or PAPER_VOCABULARY
-        for split in SPLITS:
-            part = frame[frame["split"] == split]
-            require(
-                len(part) > 0 or split == "validation",
-                f"corpus {tuples.name}: no {split} tuple is left; min_words={min_words} and"
-                f" vocabulary_size={asked} dropped"
-                f" {counts['documents_dropped_as_too_short']}",
-                DataError,
-            )
-            counts[split] = _counts(part)
+        _count_parts(frame, tuples.name, counts, f"{min_words=} and vocabulary_size={asked}")
+        frame.to_parquet(temporary / "tuples.parquet", index=False)
+        for language, vocabulary in vocabularies.items():
+            _write_words(temporary, language, frame, tokens[language], vocabulary)
+        used = _list_pictures(temporary, frame, pictures)
+        _write_given(temporary, frame, tuples, renamed)
         card = {
             "name": tuples.name,
-            "languages": tuples.languages,
+            "languages": languages,
             **tuples.card,
             "counts": counts,
             "vocabulary_size": asked,
             "min_words": min_words,
             "segmented": list(segmented),
-            **_words_told(vocabularies, stopwords, tuples.card),
+            **_about_words(vocabularies, stopwords or {}, tuples.card),
         }
-        if leakage == "keep" and counts["leaking_tuples"]:
-            card["warnings"].append(LEAKING.format(counts["leaking_tuples"]))
-        frame.to_parquet(temporary / "tuples.parquet", index=False)
-        for lang, vocabulary in vocabularies.items():
-            _write_words(temporary, lang, frame, texts[lang], vocabulary)
-        used = _keep_pictures(temporary, frame, pictures)
-        _keep_given(temporary, frame, tuples, same)
-        card["near_duplicates"] = duplicates.near_duplicates(frame, tuples.languages, used)
+        if leakage == "keep" and leaks.any():
+            leaking = f"{counts['leaking_tuples']:,} tuples have an item that stands in a later"
+            card["warnings"].append(f"{leaking} part too: scores of the test part are too good")
+        card["near_duplicates"] = find_near_duplicates(frame, languages, used)
         card["hashes"] = _hashes(temporary, frame)
         write_json(temporary / "card.json", card)
     return card
 
 
-def _words_told(vocabularies: Mapping, given: Mapping | None, card: Mapping) -> dict:
-    """What a card says of the words: how many, whose stopwords, what looks odd."""
-    own = [language for language in vocabularies if language in (given or {})]
-    told = "given by the caller"
-    if len(own) < len(vocabularies):
-        told = f"stopwords-iso, and of {', '.join(own)} by the caller" if own else "stopwords-iso"
-    odd = [line for language, words in vocabularies.items() for line in odd_words(words, language)]
-    return {
-        "vocabularies": {language: len(words) for language, words in vocabularies.items()},
-        "stopwords": told,
-        "warnings": [*card.get("warnings", []), *odd],
-    }
-
-
 def check_preparation(corpus: str, options: Mapping) -> dict:
-    """The options of `prepare` for a corpus, checked; `ParameterError` naming the corpus."""
+    """Check the options of `prepare` for a corpus; `ParameterError` naming the corpus."""
     return check_options(f"preparation of {corpus!r}", prepare, dict(options))
 
 
-def _counts(part) -> dict[str, int]:
-    """What a part holds; ``illustrated`` are its articles that have a picture."""
-    return {
-        "tuples": len(part),
-        "articles": int(part["article_id"].nunique()),
-        "illustrated": int(part.loc[part["image_id"].notna(), "article_id"].nunique()),
-        "pictures": int(part["image_id"].nunique()),
-    }
+# what leaks
 
 
-def _without_leaks(frame, tuples: Tuples, leakage: str, pictures: Mapping[str, Path]):
-    leaks = np.zeros(len(frame), dtype=bool)
-    split = frame["split"]
+def _leaks(
+    frame: DataFrame, tuples: Tuples, leakage: str, pictures: Mapping[str, Path]
+) -> np.ndarray:
+    """Find the tuples one of whose items stands in a later part too."""
+    leaks, split = np.zeros(len(frame), dtype=bool), frame["split"]
     content = {image: digest_file(path) for image, path in pictures.items()}
-    for column in [f"{lang}_text" for lang in tuples.languages] + ["image_id"]:
+    for column in [f"{language}_text" for language in tuples.languages] + ["image_id"]:
         keys = frame[column].map(content.get if column == "image_id" else _spelled, "ignore")
         for early, later in (("train", SPLITS[1:]), ("validation", SPLITS[2:])):
             others = keys[split.isin(later) & keys.notna()]
@@ -178,122 +158,188 @@ def _without_leaks(frame, tuples: Tuples, leakage: str, pictures: Mapping[str, P
                 other = "" if frame[column][a] == frame[column][b] else " in another spelling"
                 if column == "image_id" and other:
                     other = f" under another name ({frame[column][a]!r}, {frame[column][b]!r})"
+                part = "training" if early == "train" else early
                 raise DataError(
-                    f"corpus {tuples.name}: {column} of {_named(early)} tuple"
-                    f" {frame['tuple_id'][a]!r} is that of {split[b]} tuple"
-                    f" {frame['tuple_id'][b]!r}{other}, and {int(leaking.sum())} {_named(early)}"
-                    " tuples do so in all; pass leakage='drop' to leave them out"
+                    f"corpus {tuples.name}: {column} of {part} tuple {frame['tuple_id'][a]!r}"
+                    f" is that of {split[b]} tuple {frame['tuple_id'][b]!r}{other},"
+                    f" and {int(leaking.sum())} {part} tuples do so in all;"
+                    " pass leakage='drop' to leave them out"
                 )
             leaks |= leaking
-    kept = frame if leakage == "keep" else frame[~leaks].reset_index(drop=True)
-    return kept, int(leaks.sum())
+    return leaks
 
 
 def _spelled(text: str) -> str:
-    """What texts share that differ in blanks and in ways to write a letter alone."""
-    return " ".join(unicodedata.normalize("NFKC", INVISIBLE.sub("", text)).split())
+    """Give what texts share that differ in blanks and in ways to write a letter alone."""
+    return " ".join(unicodedata.normalize("NFKC", words.INVISIBLE.sub("", text)).split())
 
 
-def _without_near(frame, languages: Sequence[str], pictures: Mapping[str, Path]):
-    """The frame without training tuples one of whose items nearly stands in a later part."""
+def _near(frame: DataFrame, languages: Sequence[str], pictures: Mapping[str, Path]) -> np.ndarray:
+    """Find the training tuples one of whose items nearly stands in a later part."""
     near = np.zeros(len(frame), dtype=bool)
-    for pair in duplicates.near_duplicates(frame, languages, pictures):
+    for pair in find_near_duplicates(frame, languages, pictures):
         column = "image_id" if pair["view"] == PICTURES else "article_id"
         near |= ((frame["split"] == "train") & (frame[column] == pair["item"])).to_numpy()
-    return frame[~near].reset_index(drop=True), int(near.sum())
+    return near
 
 
-def _named(split: str) -> str:
-    return "training" if split == "train" else split
+def _separate(frame: DataFrame, pictures: dict[str, Path]) -> dict[str, str]:
+    """Make a picture that stands in several parts an item of its own in each, in place: in a corpus
+    no item does. The new ids, and what they were.
+    """
+    parts = frame.dropna(subset=["image_id"]).groupby("image_id")["split"].unique()
+    renamed = {}
+    for image, splits in parts[parts.map(len) > 1].items():
+        for split in [s for s in SPLITS if s in splits][1:]:
+            new, path = f"{image}-{split}", pictures[image]
+            pictures[new] = path.with_name(f"{path.stem}-{split}{path.suffix}")
+            shutil.copyfile(path, pictures[new])
+            frame.loc[(frame["image_id"] == image) & (frame["split"] == split), "image_id"] = new
+            renamed[new] = image
+    return renamed
 
 
-def _tokens(frame, languages, segmented) -> dict[str, dict[str, list[str]]]:
-    found = {}
-    for lang in languages:
-        texts = frame[f"{lang}_text"].dropna().unique()
-        found[lang] = dict(zip(texts, tokens_of(texts, lang, segmented), strict=True))
-    return found
+# words
 
 
-def _vocabulary(frame, lang: str, tokens: Mapping, size: int | None, stop: Mapping | None):
+def _tokens(frame: DataFrame, language: str, segmented: Sequence[str]) -> dict[str, list[str]]:
+    """Cut each text of a language into words."""
+    texts = frame[f"{language}_text"].dropna().unique()
+    return dict(zip(texts, tokens_of(texts, language, segmented), strict=True))
+
+
+def stopwords_used(language: str, given: Mapping | None) -> frozenset[str]:
+    """Give the stopwords that are left out, as tokens: those given for the language, words or a
+    file with one a line, or else its list.
+
+    Raises
+    ------
+    DataError
+        There is no list for the language, or the file cannot be read.
+    """
+    entries = (given or {}).get(language)
+    if entries is None:
+        return words.stopwords(language)
+    if isinstance(entries, str):
+        try:
+            entries = Path(entries).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"stopwords of {language!r}: {given[language]}: {error}") from error
+    return frozenset(word for entry in entries for word in words.tokenize(str(entry), language))
+
+
+def _vocabulary(
+    frame: DataFrame, language: str, tokens: Mapping, size: int | None, stop: Mapping | None
+) -> list[str]:
+    """Learn the vocabulary of a language on its training documents."""
     training = frame[frame["split"] == "train"].drop_duplicates("article_id")
-    documents = [tokens[text] for text in training[f"{lang}_text"].dropna()]
-    check_words(documents, lang)
-    left_out = stopwords_used(lang, stop)
-    there = {word for words in documents for word in words} - left_out
+    documents = [tokens[text] for text in training[f"{language}_text"].dropna()]
+    _check_words(documents, language)
+    left_out = stopwords_used(language, stop)
+    there = {word for document in documents for word in document} - left_out
     most = size or max(1, min(PAPER_VOCABULARY, len(there)))
-    return learn_vocabulary(documents, most, left_out, lang)
+    return learn_vocabulary(documents, most, left_out, language)
+
+
+def _check_words(documents: Iterable[Sequence[str]], language: str) -> None:
+    """See that words, and not clauses, were found; `DataError` saying what was found."""
+    counts = Counter(word for document in documents for word in document)
+    if len(counts) < 100:
+        return
+    once = sum(n == 1 for n in counts.values()) / len(counts)
+    letters = sum(map(len, counts)) / len(counts)
+    found = f"{once:.0%} of its words occur once, and they have {letters:.0f} letters on average"
+    cure = "clauses, and no words. Put blanks between the words"
+    good = once < ONCE or letters < LONG
+    require(good, f"language {language!r}: {found}: {cure}", DataError)
 
 
 def _without_short(
-    frame,
+    frame: DataFrame,
     tuples: Tuples,
-    texts: Mapping,
+    tokens: Mapping,
     vocabularies: dict[str, list[str]],
     min_words: int,
     incomplete: str,
     counts: dict,
-):
-    """The frame without short documents and what lacks a view for it, and the words that still
-    stand in a training document; ``counts`` gets what was dropped.
+) -> tuple[DataFrame, dict[str, list[str]]]:
+    """Drop short documents and what lacks a view for it, and words that then stand in no training
+    document; ``counts`` gets what was dropped.
     """
-    dropped = {lang: dict.fromkeys(SPLITS, 0) for lang in vocabularies}
+    dropped = {language: dict.fromkeys(SPLITS, 0) for language in vocabularies}
     counts["documents_dropped_as_too_short"] = dropped
     counts["tuples_dropped_as_incomplete"] = 0
+    columns = [f"{language}_text" for language in tuples.languages]
+    columns += ["image_id"] if tuples.write_images is not None else []
     known: dict[str, list[str]] = {}
     while known != vocabularies:  # what is dropped may take the last document of a word with it
-        known = vocabularies
-        for lang, vocabulary in known.items():
-            short = _drop_short(frame, lang, texts[lang], vocabulary, min_words)
-            dropped[lang] = {split: n + short[split] for split, n in dropped[lang].items()}
-        frame, without_view = _complete(frame, tuples, incomplete)
-        counts["tuples_dropped_as_incomplete"] += without_view
-        vocabularies = {
-            lang: _words_that_stand(frame, lang, texts[lang], words)
-            for lang, words in known.items()
-        }
+        known, vocabularies = vocabularies, {}
+        for language, vocabulary in known.items():
+            column, of_text = f"{language}_text", tokens[language]
+            in_vocabulary = frozenset(vocabulary)
+            n = [sum(word in in_vocabulary for word in of_text.get(t, ())) for t in frame[column]]
+            short = frame[column].notna() & (np.array(n) < min_words)
+            articles = frame[short].groupby("split")["article_id"].nunique()
+            for split, number in articles.items():
+                dropped[language][split] += int(number)
+            frame.loc[short, column] = None
+        keep = frame[columns].notna().sum(axis=1) >= min(LEAST_VIEWS[incomplete], len(columns))
+        counts["tuples_dropped_as_incomplete"] += int((~keep).sum())
+        frame = frame[keep].reset_index(drop=True)
+        for language, vocabulary in known.items():
+            texts = frame.loc[frame["split"] == "train", f"{language}_text"].dropna().unique()
+            standing = {word for text in texts for word in tokens[language][text]}
+            vocabularies[language] = [word for word in vocabulary if word in standing]
     return frame, vocabularies
 
 
-def _words_that_stand(frame, lang: str, tokens: Mapping, vocabulary: list[str]) -> list[str]:
-    """The words of a vocabulary that a training document has."""
-    texts = frame.loc[frame["split"] == "train", f"{lang}_text"].dropna().unique()
-    standing = {word for text in texts for word in tokens[text]}
-    return [word for word in vocabulary if word in standing]
+def _about_words(vocabularies: Mapping, given: Mapping, card: Mapping) -> dict:
+    """Say for a card of the words: how many, whose stopwords, what looks odd."""
+    theirs = [language for language in vocabularies if language in given]
+    whose = "given by the caller"
+    if len(theirs) < len(vocabularies):
+        whose = "stopwords-iso"
+        whose += f", and of {', '.join(theirs)} by the caller" if theirs else ""
+    warnings = list(card.get("warnings", []))
+    for language, vocabulary in vocabularies.items():
+        left = sorted(LEFTOVERS & set(vocabulary[:200]))
+        if len(left) >= 2:
+            among = f"{language}: among the commonest words are {', '.join(left)}"
+            cure = "if they come from HTML, markup: strip takes it out of the texts"
+            warnings.append(f"{among}; {cure}")
+    sizes = {language: len(vocabulary) for language, vocabulary in vocabularies.items()}
+    return {"vocabularies": sizes, "stopwords": whose, "warnings": warnings}
 
 
-def _drop_short(frame, lang: str, tokens: Mapping, vocabulary, min_words: int) -> dict[str, int]:
-    """Blank, in ``frame``, texts with too few known words; the number of articles, by split."""
-    known = frozenset(vocabulary)
-
-    def is_short(text) -> bool:
-        return isinstance(text, str) and sum(w in known for w in tokens[text]) < min_words
-
-    short = frame[f"{lang}_text"].map(is_short).astype(bool)
-    dropped = {
-        split: int(frame.loc[short & (frame["split"] == split), "article_id"].nunique())
-        for split in SPLITS
-    }
-    frame.loc[short, f"{lang}_text"] = None
-    return dropped
+# counts and files
 
 
-def _complete(frame, tuples: Tuples, incomplete: str):
-    columns = [f"{lang}_text" for lang in tuples.languages]
-    columns += ["image_id"] if tuples.write_images is not None else []
-    views = frame[columns].notna().sum(axis=1)
-    keep = views >= min(LEAST_VIEWS[incomplete], len(columns))
-    return frame[keep].reset_index(drop=True), int((~keep).sum())
+def _count_parts(frame: DataFrame, name: str, counts: dict, asked: str) -> None:
+    """Count what each part holds; ``illustrated`` are its articles that have a picture."""
+    for split in SPLITS:
+        part = frame[frame["split"] == split]
+        nothing = f"corpus {name}: no {split} tuple is left; {asked} dropped"
+        short = counts["documents_dropped_as_too_short"]
+        require(len(part) > 0 or split == "validation", f"{nothing} {short}", DataError)
+        counts[split] = {
+            "tuples": len(part),
+            "articles": int(part["article_id"].nunique()),
+            "illustrated": int(part.loc[part["image_id"].notna(), "article_id"].nunique()),
+            "pictures": int(part["image_id"].nunique()),
+        }
 
 
-def _write_words(folder, lang: str, frame, tokens: Mapping, vocabulary) -> None:
-    texts = items(frame, lang)[f"{lang}_text"]
-    sp.save_npz(folder / f"bow_{lang}.npz", bag_of_words([tokens[t] for t in texts], vocabulary))
-    (folder / f"vocab_{lang}.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+def _write_words(
+    folder: Path, language: str, frame: DataFrame, tokens: Mapping, vocabulary: list[str]
+) -> None:
+    documents = [tokens[text] for text in items(frame, language)[f"{language}_text"]]
+    sp.save_npz(folder / f"bow_{language}.npz", bag_of_words(documents, vocabulary))
+    text = "\n".join(vocabulary) + "\n"
+    (folder / f"vocab_{language}.txt").write_text(text, encoding="utf-8")
 
 
 def _write_pictures(folder: Path, tuples: Tuples) -> dict[str, Path]:
-    """The file of each picture of a source, written into ``folder``."""
+    """Write the file of each picture of a source into ``folder``."""
     if tuples.write_images is None:
         return {}
     (folder / "images").mkdir()
@@ -301,42 +347,27 @@ def _write_pictures(folder: Path, tuples: Tuples) -> dict[str, Path]:
     return {key: folder / "images" / name for key, name in written}
 
 
-def _keep_pictures(folder: Path, frame, pictures: Mapping[str, Path]) -> dict[str, Path]:
-    """The pictures that tuples still have, listed in files; the others' files go."""
-    used = set(frame["image_id"].dropna())
-    for key, path in pictures.items():
-        if key not in used:
-            path.unlink()
-    kept = {key: path for key, path in pictures.items() if key in used}
+def _list_pictures(folder: Path, frame: DataFrame, pictures: Mapping[str, Path]) -> dict[str, Path]:
+    """List the pictures that tuples still have in files; the others' files go."""
+    named = set(frame["image_id"].dropna())
+    used = {key: path for key, path in pictures.items() if key in named}
+    for key in pictures.keys() - used.keys():
+        pictures[key].unlink()
     if pictures:
-        write_json(folder / "images.json", {key: path.name for key, path in kept.items()})
-        hashes = {key: digest_file(path) for key, path in kept.items()}
+        write_json(folder / "images.json", {key: path.name for key, path in used.items()})
+        hashes = {key: digest_file(path) for key, path in used.items()}
         write_json(folder / "images_sha256.json", hashes)
-    return kept
+    return used
 
 
-def _apart(frame, pictures: dict[str, Path]) -> dict[str, str]:
-    """Make a picture that stands in several parts an item of its own in each, in place: in a corpus
-    no item does. The new ids, and what they were.
-    """
-    parts = frame.dropna(subset=["image_id"]).groupby("image_id")["split"].unique()
-    same = {}
-    for image, splits in parts[parts.map(len) > 1].items():
-        for split in [s for s in SPLITS if s in splits][1:]:
-            own, path = f"{image}-{split}", pictures[image]
-            pictures[own] = path.with_name(f"{path.stem}-{split}{path.suffix}")
-            shutil.copyfile(path, pictures[own])
-            frame.loc[(frame["image_id"] == image) & (frame["split"] == split), "image_id"] = own
-            same[own] = image
-    return same
-
-
-def _keep_given(folder: Path, frame, tuples: Tuples, same: Mapping[str, str]) -> None:
-    """The features that come with a source, a row for each picture of the frame, in its order;
-    ``same`` are the ids that pictures had there, by those that they have now.
+def _write_given(
+    folder: Path, frame: DataFrame, tuples: Tuples, renamed: Mapping[str, str]
+) -> None:
+    """Write the features that come with a source, a row for each picture of the frame, in its
+    order; ``renamed`` are the ids that pictures had there, by those that they have now.
     """
     now = items(frame, PICTURES)["image_id"].tolist()
-    pictures = [same.get(identity, identity) for identity in now]
+    pictures = [renamed.get(identity, identity) for identity in now]
     for name, (ids, vectors) in tuples.given.items():
         place = {identity: row for row, identity in enumerate(ids)}
         lacking = [identity for identity in pictures if identity not in place]
@@ -346,7 +377,7 @@ def _keep_given(folder: Path, frame, tuples: Tuples, same: Mapping[str, str]) ->
         write_array(folder / f"given_{name}.npy", rows.astype(np.float32))
 
 
-def _hashes(folder, frame) -> dict[str, str]:
+def _hashes(folder: Path, frame: DataFrame) -> dict[str, str]:
     files = [p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix != ".parquet"]
     rows = frame[["tuple_id", "article_id", "split"]].astype(str).to_numpy().ravel()
     return {**{p.name: digest_file(p) for p in files}, "tuples": digest(*rows)}

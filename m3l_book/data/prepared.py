@@ -1,4 +1,4 @@
-"""From a source's tuples to files with a schema, and from files to a `Corpus`.
+"""A prepared corpus on disk, and the `Corpus` that its files make.
 
 ``<prepared>/``: ``tuples.parquet`` (schema in `m3l_book.data.schema`), ``images/``, ``images.json``
 and ``images_sha256.json``, ``bow_<lang>.npz``, ``vocab_<lang>.txt`` and ``card.json``.
@@ -6,27 +6,27 @@ and ``images_sha256.json``, ``bow_<lang>.npz``, ``vocab_<lang>.txt`` and ``card.
 embedding are the view's items in order of first appearance.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from m3l import words
 from m3l.corpus import Corpus, View
 from m3l.errors import DataError, choose, require
 from m3l.files import digest, digest_file, read_array, read_json, read_sparse
 from m3l.text import keep_vocabulary
 
 from .schema import PICTURES
-from .wording import tokens_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 
 def read_tuples(folder: str | Path) -> "DataFrame":
-    """The frame of a prepared corpus, None where a text or title is missing; `DataError` naming the
-    file if it is missing or broken.
+    """Read the frame of a prepared corpus, None where a text or title is missing; `DataError`
+    naming the file if it is missing or broken.
     """
     import pandas as pd
 
@@ -35,91 +35,90 @@ def read_tuples(folder: str | Path) -> "DataFrame":
     try:
         frame = pd.read_parquet(path)
     except Exception as error:  # pyarrow raises many kinds for a broken file
-        raise DataError(
-            f"{path}: not a whole Parquet file ({error}); delete {folder} and prepare the corpus"
-            " again"
-        ) from error
-    words = [column for column in frame if column.endswith(("_text", "_title"))]
-    return frame.assign(
-        **{
-            column: frame[column].astype(object).where(frame[column].notna(), None)
-            for column in words
-        }
-    )
+        cure = f"delete {folder} and prepare the corpus again"
+        raise DataError(f"{path}: not a whole Parquet file ({error}); {cure}") from error
+    for column in frame:
+        if column.endswith(("_text", "_title")):
+            frame[column] = frame[column].astype(object).where(frame[column].notna(), None)
+    return frame
 
 
 def items(frame: "DataFrame", view: str) -> "DataFrame":
-    """The rows of ``frame`` that hold each item of a view first: its documents, or pictures if view
-    is ``image``.
+    """Take the first row of each item of a view: its documents, or pictures if it is ``image``."""
+    key, content = _columns(view)
+    return frame[frame[content].notna()].drop_duplicates(key)
+
+
+def _columns(view: str) -> tuple[str, str]:
+    """Name the columns of a view's ids and of its content."""
+    return ("image_id", "image_id") if view == PICTURES else ("article_id", f"{view}_text")
+
+
+def tokens_of(
+    texts: Iterable[str], language: str, segmented: Sequence[str] = ()
+) -> list[list[str]]:
+    """Cut texts of a language into words.
+
+    ``segmented`` are languages whose words have blanks between them though their script has none.
     """
-    key = "image_id" if view == PICTURES else "article_id"
-    has = frame["image_id"].notna() if view == PICTURES else frame[f"{view}_text"].notna()
-    return frame[has].drop_duplicates(key)
+    return [words.tokenize(text, language, language in segmented) for text in texts]
 
 
 def vocabulary(folder: str | Path, language: str) -> list[str]:
-    """The vocabulary of a prepared corpus, in the order of its bag of words' columns."""
-    path = Path(folder) / f"vocab_{language}.txt"
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; prepare the corpus first") from None
-    require(
-        entry_of(Path(folder) / "card.json", "hashes").get(path.name) == digest_file(path),
-        f"{path}: not the file that was written with {folder}/card.json; prepare the corpus again",
-        DataError,
-    )
-    return data.decode("utf-8").split("\n")[:-1]
+    """Read the vocabulary of a prepared corpus, in the order of its bag of words' columns."""
+    path, card = Path(folder) / f"vocab_{language}.txt", Path(folder) / "card.json"
+    require(path.is_file(), f"{path}: no such file; prepare the corpus first", DataError)
+    other = f"{path}: not the file that was written with {card}; prepare the corpus again"
+    same = entry_of(card, "hashes").get(path.name) == digest_file(path)
+    require(same, other, DataError)
+    return path.read_bytes().decode("utf-8").split("\n")[:-1]
 
 
 def entry_of(path: str | Path, key: str) -> object:
-    """The value of ``key`` in a JSON object; `DataError` naming the file if it is not there."""
+    """Read the value of ``key`` in a JSON object; `DataError` naming the file if it has none."""
     value = read_json(path)
-    require(
-        isinstance(value, dict) and key in value,
-        f"{path}: no entry {key!r}; delete it and make it again",
-        DataError,
-    )
+    there = isinstance(value, dict) and key in value
+    require(there, f"{path}: no entry {key!r}; delete it and make it again", DataError)
     return value[key]
 
 
 def views_of(folder: str | Path) -> list[str]:
-    """The views of a prepared corpus: its languages, then ``image`` if there are pictures."""
-    return [
-        *entry_of(Path(folder) / "card.json", "languages"),
-        *([PICTURES] if (Path(folder) / "images.json").is_file() else []),
-    ]
-
-
-def training_tokens(folder: str | Path, language: str) -> list[list[str]]:
-    """Each training document's words of the vocabulary, in their order: what coherence is measured
-    on.
-    """
-    frame = read_tuples(folder)
-    rows = items(frame[frame["split"] == "train"], language)
-    segmented = entry_of(Path(folder) / "card.json", "segmented")
-    tokens = tokens_of(rows[f"{language}_text"], language, segmented)
-    return keep_vocabulary(tokens, vocabulary(folder, language))
+    """List the views of a prepared corpus: its languages, then ``image`` if it has pictures."""
+    pictures = [PICTURES] if (Path(folder) / "images.json").is_file() else []
+    return [*entry_of(Path(folder) / "card.json", "languages"), *pictures]
 
 
 def training_texts(folder: str | Path, language: str) -> list[str]:
-    """The training documents of a language, as an encoder that is trained on them gets them."""
+    """Read the training documents of a language."""
     frame = read_tuples(folder)
     return items(frame[frame["split"] == "train"], language)[f"{language}_text"].tolist()
 
 
-def file_name(encoder: str) -> str:
-    """The folder name of an encoder, which may be a path or a hub name."""
-    return encoder.strip("/").replace("/", "--")
+def training_tokens(folder: str | Path, language: str) -> list[list[str]]:
+    """Read each training document's words of the vocabulary, on which coherence is measured."""
+    segmented = entry_of(Path(folder) / "card.json", "segmented")
+    tokens = tokens_of(training_texts(folder, language), language, segmented)
+    return keep_vocabulary(tokens, vocabulary(folder, language))
+
+
+def embedding_path(embeddings: str | Path, view: str, encoder: str) -> Path:
+    """Give the file of a view's embeddings; the encoder may be a path or a hub name."""
+    return Path(embeddings) / encoder.strip("/").replace("/", "--") / f"{view}.npy"
+
+
+def embedding_card(embeddings: str | Path, view: str, encoder: str) -> dict:
+    """Read what `embed_view` recorded of an embedding: encoder, space, identity, shape, hashes."""
+    return read_json(embedding_path(embeddings, view, encoder).with_suffix(".json"))
 
 
 def item_ids(rows: "DataFrame", view: str) -> list[str]:
-    return rows["image_id" if view == PICTURES else "article_id"].astype(str).tolist()
+    """List the ids of a view's items."""
+    return rows[_columns(view)[0]].astype(str).tolist()
 
 
 def content_digest(rows: "DataFrame", view: str, folder: str | Path) -> str:
-    """SHA-256 of the ids and the content of a view's items: their texts, or the bytes of their
-    pictures.
+    """Compute the SHA-256 of the ids and the content of a view's items: their texts, or the bytes
+    of their pictures.
     """
     if view == PICTURES:
         hashes = read_json(Path(folder) / "images_sha256.json")
@@ -130,7 +129,7 @@ def content_digest(rows: "DataFrame", view: str, folder: str | Path) -> str:
 
 
 def assemble(folder: str | Path, embeddings: str | Path, encoders: Mapping[str, str]) -> Corpus:
-    """The corpus of a prepared folder with ``encoders`` (view -> encoder name) from what
+    """Make the corpus of a prepared folder with ``encoders`` (view -> encoder name) from what
     `embed_view` wrote.
 
     Raises
@@ -139,58 +138,37 @@ def assemble(folder: str | Path, embeddings: str | Path, encoders: Mapping[str, 
         A file is missing or broken, or the embeddings are of other items than the prepared corpus
         holds.
     """
-    frame, name = read_tuples(folder), entry_of(Path(folder) / "card.json", "name")
-    views = {}
+    frame, views = read_tuples(folder), {}
     for view, encoder in encoders.items():
         choose("view", view, views_of(folder))
-        rows = items(frame, view)
-        ids = item_ids(rows, view)
-        path = Path(embeddings) / file_name(encoder) / f"{view}.npy"
-        require(
-            path.is_file(),
-            f"{path}: no such file; encode view {view!r} with {encoder!r} first"
-            " (book/02-encoders.ipynb)",
-            DataError,
-        )
-        array, meta = read_array(path), path.with_suffix(".json")
-        require(
-            entry_of(meta, "items") == content_digest(rows, view, folder)
-            and entry_of(meta, "sha256") == digest(array),
-            f"{path}: not the embeddings of the items in {folder}; encode the view again",
-            DataError,
-        )
+        rows, path = items(frame, view), embedding_path(embeddings, view, encoder)
+        cure = f"encode view {view!r} with {encoder!r} first (book/02-encoders.ipynb)"
+        require(path.is_file(), f"{path}: no such file; {cure}", DataError)
+        array, card = read_array(path), path.with_suffix(".json")
+        same = entry_of(card, "items") == content_digest(rows, view, folder)
+        same = same and entry_of(card, "sha256") == digest(array)
+        other = f"{path}: not the embeddings of the items in {folder}; encode the view again"
+        require(same, other, DataError)
+        ids, (key, content) = item_ids(rows, view), _columns(view)
         place = {item: i for i, item in enumerate(ids)}
-        if view == PICTURES:
-            index = [place.get(image, -1) for image in frame["image_id"]]
-        else:
-            index = [
-                place[a] if t is not None and t == t else -1
-                for a, t in zip(frame["article_id"].astype(str), frame[f"{view}_text"], strict=True)
-            ]
-        bow = None if view == PICTURES else read_sparse(Path(folder) / f"bow_{view}.npz")
-        views[view] = View(
-            view,
-            array,
-            np.array(index, dtype=np.int64),
-            ids,
-            bow,
-            None if view == PICTURES else vocabulary(folder, view),
-        )
+        index = np.array([place.get(item, -1) for item in frame[key].astype(str)], dtype=np.int64)
+        index[frame[content].isna()] = -1
+        bow = words_of_view = None
+        if view != PICTURES:
+            bow = read_sparse(Path(folder) / f"bow_{view}.npz")
+            words_of_view = vocabulary(folder, view)
+        views[view] = View(view, array, index, ids, bow, words_of_view)
+    name = entry_of(Path(folder) / "card.json", "name")
     return Corpus(name, views, frame["tuple_id"], frame["article_id"], frame["split"])
 
 
 def part_if_any(corpus: Corpus, split: str) -> Corpus | None:
-    """The tuples of a split; None if the corpus has no such split."""
+    """Take the tuples of a split; None if the corpus has no such split."""
     return corpus.part(split) if split in corpus.split else None
 
 
-def embedding_card(embeddings: str | Path, view: str, encoder: str) -> dict:
-    """What `embed_view` recorded beside an embedding: encoder, space, identity, shape, hashes."""
-    return read_json(Path(embeddings) / file_name(encoder) / f"{view}.json")
-
-
 def known_topics(folder: str | Path, view: str, split: str) -> np.ndarray | None:
-    """The true topic proportions (M, G) of a split's items, or None if nobody knows them."""
+    """Read the true topic proportions (M, G) of a split's items, or None if nobody knows them."""
     frame = read_tuples(folder)
     if f"{view}_truth" not in frame:
         return None
@@ -198,13 +176,13 @@ def known_topics(folder: str | Path, view: str, split: str) -> np.ndarray | None
 
 
 def known_topics_of(folder: str | Path, views: Iterable[str], split: str) -> dict[str, np.ndarray]:
-    """`known_topics` of each of the views that the source knows them of."""
+    """Read `known_topics` of each of the views of which the source knows them."""
     known = {view: known_topics(folder, view, split) for view in views}
     return {view: truth for view, truth in known.items() if truth is not None}
 
 
 def wanted(encoders: Mapping[str, Mapping]) -> list[tuple[str, str, str]]:
-    """Corpus, view and name of each encoder of a mapping by corpus and view, one or several."""
+    """List corpus, view and name of each encoder of a mapping by corpus and view."""
     return [
         (corpus, view, name)
         for corpus, views in encoders.items()
@@ -214,7 +192,7 @@ def wanted(encoders: Mapping[str, Mapping]) -> list[tuple[str, str, str]]:
 
 
 def spaces(embeddings: str | Path, encoders: Mapping) -> dict[str, dict[str, str]]:
-    """The views that share a space, each with its encoder, by space: space -> view -> encoder.
+    """Group the views that share a space, each with its encoder: space -> view -> encoder.
 
     ``encoders`` are those of one corpus by view, one or several; of several in one space the last
     counts.

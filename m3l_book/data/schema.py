@@ -1,4 +1,4 @@
-"""The schema in which every source returns its tuples, a row per tuple.
+"""The schema in which every source returns its tuples, a row per tuple, and the parts of a corpus.
 
 ================  ==================================================================================
 ``tuple_id``      str, unique
@@ -17,17 +17,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from m3l.errors import require
+
 if TYPE_CHECKING:
-    import numpy as np
     from pandas import DataFrame
 
 PICTURES = "image"
 """The name of the view of pictures in every corpus of the book."""
 
+SPLITS = ("train", "validation", "test")
+"""What is learnt from, what choices are made on, and what is read once."""
+
 
 @dataclass
 class Tuples:
-    """What a source returns: rows in the schema above and how to write the pictures they name.
+    """Holds what a source returns: rows in the schema, and how to write the pictures they name.
 
     Attributes
     ----------
@@ -49,4 +55,34 @@ class Tuples:
     languages: list[str]
     write_images: Callable[[Path], dict[str, str]] | None = None
     card: dict = field(default_factory=dict)
-    given: dict[str, tuple[list[str], "np.ndarray"]] = field(default_factory=dict)
+    given: dict[str, tuple[list[str], np.ndarray]] = field(default_factory=dict)
+
+
+def validation_part(
+    frame: "DataFrame", share: float, seed: int, illustrated: float | None = None
+) -> None:
+    """Move a share of the training articles to the split ``validation``, in place.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+    share : float
+        Of the articles without a picture and, unless ``illustrated`` is another, of those with one.
+    seed : int
+    illustrated : float, optional
+
+    Raises
+    ------
+    ParameterError
+        A share is no share.
+    """
+    shares = {True: share if illustrated is None else illustrated, False: share}
+    for value in shares.values():
+        require(0 <= value < 1, f"validation={value}: expected 0 (none) or more, and below 1")
+    training = frame[frame["split"] == "train"]
+    has_picture = training.groupby("article_id", sort=False)["image_id"].first().notna()
+    rng = np.random.default_rng([seed, 1])  # another stream than the one that draws the test part
+    for group, part in shares.items():
+        articles = has_picture.index[has_picture == group].to_numpy()
+        drawn = rng.permutation(articles)[: int(part * len(articles))]
+        frame.loc[frame["article_id"].isin(drawn), "split"] = "validation"

@@ -1,4 +1,4 @@
-"""Tables in files as people keep them: CSV and its kin, Excel, Parquet; read row by row."""
+"""Tables in files as people have them: CSV and its kin, Excel, Parquet; read row by row."""
 
 import csv
 import os
@@ -6,13 +6,13 @@ import sys
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from m3l.errors import DataError, require
 from m3l.files import digest
 
-DELIMITERS = (",", ";", "\t", "|")
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 """Byte order marks, and the encodings that they announce."""
 
@@ -25,27 +25,32 @@ FEW = 10
 
 @dataclass
 class Table:
-    """A table that is read again each time it is asked for: rows of any number, memory for one.
+    """Reads a table anew each time that it is asked for: rows of any number, memory for one.
 
     Attributes
     ----------
     path : path
     columns : list of str
         Names as the header has them, without outer blanks, composed (NFC).
-    rows : function
-        An iterator over rows, each {column: value}, as the file's format gives values.
+    lines : function
+        An iterator over rows, each the cells as the file's format gives their values.
     notes : list of str
         What the reader of a data card must know of how the file was read.
     """
 
     path: Path
     columns: list[str]
-    rows: Callable[[], Iterator[dict]]
+    lines: Callable[[], Iterator[Sequence]]
     notes: list[str]
+
+    def rows(self) -> Iterator[dict]:
+        """Read the rows, each {column: value}."""
+        for line in self.lines():
+            yield {c: value for c, value in zip(self.columns, line, strict=False) if c}
 
 
 def read_table(path: str | Path, delimiter: str = "", encoding: str = "") -> Table:
-    """The table in a file: ``.csv``, ``.tsv``, ``.txt``, ``.xlsx`` or ``.parquet``.
+    """Open the table in a file: ``.csv``, ``.tsv``, ``.txt``, ``.xlsx`` or ``.parquet``.
 
     Parameters
     ----------
@@ -62,19 +67,23 @@ def read_table(path: str | Path, delimiter: str = "", encoding: str = "") -> Tab
     """
     path = Path(path)
     require(path.is_file(), f"{path}: no such file", DataError)
-    kinds = {".csv": _text, ".tsv": _text, ".txt": _text, ".xlsx": _excel, ".parquet": _parquet}
     kind = path.suffix.lower()
+    if kind in (".csv", ".tsv", ".txt"):
+        return _text(path, delimiter, encoding)
     expected = f"{path}: expected a file that ends in .csv, .tsv, .txt, .xlsx or .parquet"
     older = "; save the workbook as .xlsx" if kind in (".xls", ".ods") else ""
-    require(kind in kinds, expected + older, DataError)
-    if kinds[kind] is _text:
-        return _text(path, delimiter, encoding)
-    return kinds[kind](path)
+    require(kind in (".xlsx", ".parquet"), expected + older, DataError)
+    try:
+        return _excel(path) if kind == ".xlsx" else _parquet(path)
+    except DataError:
+        raise
+    except Exception as error:  # openpyxl and pyarrow raise many kinds for a broken file
+        raise DataError(f"{path}: not a whole {kind[1:]} file ({error})") from error
 
 
 def fingerprint(path: str | Path, without: Sequence[str | Path] = ()) -> str:
-    """What changes if a file, or any file below a folder, is another: a digest of names, sizes and
-    times. Folders ``without`` which it is asked for are passed over.
+    """Compute what changes if a file, or any file below a folder, is another: a digest of names,
+    sizes and times. Folders ``without`` which it is asked for are passed over.
     """
     files, left_out = [Path(path)], {Path(folder).resolve() for folder in without}
     if files[0].is_dir():
@@ -87,7 +96,7 @@ def fingerprint(path: str | Path, without: Sequence[str | Path] = ()) -> str:
 
 
 def shown(value: object, longest: int = 60) -> str:
-    """A cell as a message shows it: in quotes, and never more than a line of it."""
+    """Write a cell as a message shows it: in quotes, and never more than a line of it."""
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     if isinstance(value, dict):
@@ -97,7 +106,7 @@ def shown(value: object, longest: int = 60) -> str:
 
 
 def several(problems: Sequence[str]) -> str:
-    """Problems in one message: the first ten and how many there are."""
+    """Write problems as one message: the first ten and how many there are."""
     if len(problems) == 1:
         return problems[0]
     more = f"\n  and {len(problems) - FEW:,} more" if len(problems) > FEW else ""
@@ -105,26 +114,22 @@ def several(problems: Sequence[str]) -> str:
 
 
 def _header(path: Path, names: Sequence) -> list[str]:
-    """The columns of a header; `DataError` if it is no header."""
+    """Give the columns of a header; `DataError` if it is no header."""
     columns = [unicodedata.normalize("NFC", str(name or "")).strip() for name in names]
     require(any(columns), f"{path}: the first row names no column", DataError)
-    places: dict[str, list[int]] = {}
-    for place, column in enumerate(columns, 1):
-        places.setdefault(column, []).append(place)
-    for column, where in places.items():
-        if column and len(where) > 1:
-            both = " and ".join(map(str, where))
-            raise DataError(f"{path}: column {column!r} stands twice ({both}); rename one of them")
+    for column in filter(None, columns):
+        if columns.count(column) > 1:
+            places = [str(place) for place, other in enumerate(columns, 1) if other == column]
+            twice = f"column {column!r} stands twice ({' and '.join(places)})"
+            raise DataError(f"{path}: {twice}; rename one of them")
     return columns
 
 
-def _dicts(columns: Sequence[str], rows: Iterator[Sequence]) -> Iterator[dict]:
-    for row in rows:
-        yield {c: value for c, value in zip(columns, row, strict=False) if c}
-
-
 def _text(path: Path, delimiter: str, encoding: str) -> Table:
-    encoding = encoding or _encoding(path)
+    with open(path, "rb") as file:
+        start = file.read(4)
+    marked = (name for mark, name in MARKS.items() if start.startswith(mark))
+    encoding = encoding or next(marked, "utf-8")
     try:
         with open(path, encoding=encoding, newline="") as file:
             first = file.readline(1_000_000)
@@ -136,30 +141,20 @@ def _text(path: Path, delimiter: str, encoding: str) -> Table:
     if declared and not delimiter:
         delimiter = first.strip().strip('"')[4:] or "\t"
     if not delimiter:
-        tab = path.suffix.lower() == ".tsv"
-        delimiter = "\t" if tab else max(DELIMITERS, key=lambda sign: _cells(first, sign))
+        signs = "\t" if path.suffix.lower() == ".tsv" else ",;\t|"
+        delimiter = max(signs, key=lambda sign: len(next(csv.reader([first], delimiter=sign), [])))
     require(len(delimiter) == 1, f"{path}: delimiter={delimiter!r}: expected one sign", DataError)
     reading = {"path": path, "encoding": encoding, "delimiter": delimiter, "skip": int(declared)}
-    header = next(_lines(**reading), None)
+    header = next(_records(**reading), None)
     require(header is not None, f"{path}: not a whole csv file (it is empty)", DataError)
     columns = _header(path, header[1])
     notes = [] if delimiter == "," else [f"cells are divided by {delimiter!r}"]
     notes += [] if encoding in ("utf-8", "utf-8-sig") else [f"read as {encoding}"]
-    return Table(path, columns, lambda: _dicts(columns, _full_rows(columns, reading)), notes)
+    return Table(path, columns, lambda: _full_rows(columns, reading), notes)
 
 
-def _cells(line: str, delimiter: str) -> int:
-    return len(next(csv.reader([line], delimiter=delimiter), []))
-
-
-def _encoding(path: Path) -> str:
-    with open(path, "rb") as file:
-        start = file.read(4)
-    return next((name for mark, name in MARKS.items() if start.startswith(mark)), "utf-8")
-
-
-def _lines(path: Path, encoding: str, delimiter: str, skip: int) -> Iterator[tuple[int, list]]:
-    """Number of the first line, and cells, of every record that is not blank."""
+def _records(path: Path, encoding: str, delimiter: str, skip: int) -> Iterator[tuple[int, list]]:
+    """Read the number of the first line, and the cells, of every record that is not blank."""
     limit, begun = csv.field_size_limit(sys.maxsize), 1
     try:
         with open(path, encoding=encoding, newline="") as file:
@@ -181,18 +176,17 @@ def _lines(path: Path, encoding: str, delimiter: str, skip: int) -> Iterator[tup
 
 
 def _full_rows(columns: Sequence[str], reading: dict) -> Iterator[list]:
-    """The rows below the header; `DataError` for those with other cells than it has columns."""
-    bad, lines = [], _lines(**reading)
-    next(lines)
-    for row, (line, cells) in enumerate(lines, 1):
+    """Read the rows below the header; `DataError` for those with other cells than columns."""
+    bad, records = [], _records(**reading)
+    next(records)
+    for row, (line, cells) in enumerate(records, 1):
         if len(cells) > len(columns) and not any(cells[len(columns) :]):
             cells = cells[: len(columns)]
-        if len(cells) == len(columns):
-            yield cells
-        else:
-            cells_of = f"{len(cells)} cells, and the header has {len(columns)}"
-            bad.append(f"row {row} (line {line}): {cells_of}")
-            yield [None] * len(columns)
+        if len(cells) != len(columns):
+            counted = f"{len(cells)} cells, and the header has {len(columns)}"
+            bad.append(f"row {row} (line {line}): {counted}")
+            cells = [None] * len(columns)
+        yield cells
     cure = "put quotes around cells that hold a delimiter or a line break"
     require(not bad, f"{reading['path']}: {several(bad)}\n{cure}", DataError)
 
@@ -216,52 +210,36 @@ def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> DataEr
 def _excel(path: Path) -> Table:
     import openpyxl
 
-    try:
-        with zipfile.ZipFile(path) as packed:
-            size = sum(entry.file_size for entry in packed.infolist())
-        small = size <= SHEET_BYTES
-        require(small, f"{path}: unpacks to {size:,} bytes; save it as CSV", DataError)
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    with zipfile.ZipFile(path) as packed:
+        size = sum(entry.file_size for entry in packed.infolist())
+    require(size <= SHEET_BYTES, f"{path}: unpacks to {size:,} bytes; save it as CSV", DataError)
+
+    with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
         sheets = book.sheetnames
         header = next(book.worksheets[0].iter_rows(values_only=True), None)
-        book.close()
-    except DataError:
-        raise
-    except Exception as error:  # openpyxl raises many kinds for a broken file
-        raise DataError(f"{path}: not a whole xlsx file ({error})") from error
     require(header is not None, f"{path}: its first sheet is empty", DataError)
-    columns = _header(path, header)
 
-    def rows() -> Iterator[dict]:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        lines = book.worksheets[0].iter_rows(min_row=2, values_only=True)
-        yield from _dicts(columns, (line for line in lines if any(v is not None for v in line)))
-        book.close()
+    def rows() -> Iterator[tuple]:
+        with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
+            for line in book.worksheets[0].iter_rows(min_row=2, values_only=True):
+                if any(value is not None for value in line):
+                    yield line
 
     others = f"its first sheet, {sheets[0]!r}, was read; it has {len(sheets)}"
-    return Table(path, columns, rows, [others] if len(sheets) > 1 else [])
+    return Table(path, _header(path, header), rows, [others] if len(sheets) > 1 else [])
 
 
 def _parquet(path: Path) -> Table:
     from pyarrow import parquet
 
-    try:
-        names = parquet.read_schema(path).names
-        columns = _header(path, names)
-        # a cut file may have a whole schema: its last row group is read to see
-        with parquet.ParquetFile(path) as file:
-            groups = file.num_row_groups
-            if groups:
-                file.read_row_group(groups - 1)
-    except DataError:
-        raise
-    except Exception as error:  # pyarrow raises many kinds for a broken file
-        raise DataError(f"{path}: not a whole parquet file ({error})") from error
+    with parquet.ParquetFile(path) as file:
+        names = file.schema_arrow.names
+        if file.num_row_groups:  # a cut file may have a whole schema: its end is read to see
+            file.read_row_group(file.num_row_groups - 1)
 
-    def rows() -> Iterator[dict]:
+    def rows() -> Iterator[tuple]:
         with parquet.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=256):
-                cells = [column.to_pylist() for column in batch.columns]
-                yield from _dicts(columns, zip(*cells, strict=True))
+                yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
-    return Table(path, columns, rows, [])
+    return Table(path, _header(path, names), rows, [])

@@ -7,13 +7,12 @@ is left out, so that no picture of a tuple has been seen. That is no CLIP (Radfo
 there is a modality gap, it has seen no photograph and no map, and of the world only what somebody
 drew a sign for.
 
-The projection is kept as numbers, with the list of the drawings that it was learnt from:
+The projection is in a file, with the list of the drawings that it was learnt from:
 ``python -m m3l_book.encoders.pocket_clip`` learns it and writes both again, in minutes.
 """
 
 import sys
 import tempfile
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,22 +25,18 @@ from ..pictures.named import NamedPicture, draw_picture, named_pictures, plain_n
 from ..pictures.pictograms import LANGUAGES, drawing, pictograms
 from ..summaries import articles
 from .cache import encode
-from .encoder import Encoder
 from .pretrained import efficientnet_lite2, use_multilingual
-from .spaces import space_of
+from .spaces import Encoder, space_of
 
-KEPT = Path(__file__).with_name("pocket-clip.safetensors")
+PROJECTION = Path(__file__).with_name("pocket-clip.safetensors")
 """The projection, and which encoders it leads from and to."""
 
-DRAWINGS = KEPT.with_suffix(".csv")
+DRAWINGS = PROJECTION.with_suffix(".csv")
 """The drawings that it was learnt from: their collections, and what those know them by."""
 
 AGAIN = "learn it again: python -m m3l_book.encoders.pocket_clip"
-
 SIDE = 160
-
 COLLECTIONS = "twemoji", "openmoji", "fontawesome"
-
 RECIPE = (
     f"ridge on drawings of {SIDE} px: emoji by two hands with names in {'/'.join(LANGUAGES)}, icons"
     " with English names; without those that an article of vital is called"
@@ -50,52 +45,45 @@ RECIPE = (
 
 @lru_cache(maxsize=1)
 def training_pictures() -> list[tuple[NamedPicture, tuple[str, ...]]]:
-    """The drawings that the map is learnt from, each with its names.
+    """List the drawings that the map is learnt from, each with its names.
 
     Neither a name of theirs nor an alias is a title of an article.
     """
-    titles = {plain_name(article["title"]) for article in articles("en")[0]}
-    drawn = named_pictures(COLLECTIONS)
-    of_articles = {picture.content() for title in titles for picture in drawn.get(title, ())}
-    return [
-        (picture, names)
-        for picture, names in _drawings()
-        if not titles & {plain_name(name) for name in names}
-        and picture.content() not in of_articles
-    ]
-
-
-def _drawings() -> Iterator[tuple[NamedPicture, tuple[str, ...]]]:
+    drawn = []
     for pictogram in pictograms():
         names = tuple(pictogram.names[language] for language in LANGUAGES)
         for collection in COLLECTIONS[:2]:
             path = drawing(pictogram.chars, collection)
             if path is not None:
-                yield NamedPicture(collection, path.stem, path), names
-    seen = set()  # an icon may stand under several names, of which the first counts
-    for name, icons in sorted(named_pictures(COLLECTIONS[2:]).items()):
-        for icon in icons:
-            content = icon.content()
-            if content not in seen:
-                seen.add(content)
-                yield icon, (name,)
+                drawn.append((NamedPicture(collection, path.stem, path), names))
+    icons = {}  # an icon may stand under several names, of which the first counts
+    for name, several in sorted(named_pictures(COLLECTIONS[2:]).items()):
+        for icon in several:
+            icons.setdefault(icon.content(), (icon, (name,)))
+    titles = {plain_name(article["title"]) for article in articles("en")[0]}
+    named = named_pictures(COLLECTIONS)
+    of_articles = {picture.content() for title in titles for picture in named.get(title, ())}
+    return [
+        (picture, names)
+        for picture, names in [*drawn, *icons.values()]
+        if not titles & {plain_name(name) for name in names}
+        and picture.content() not in of_articles
+    ]
 
 
 def training_pairs(
     text: Encoder, image: Encoder, cache: str | Path
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features (P, D) of P drawings, and the unit mean embedding (P, E) of the names of each."""
+    """Encode the drawings: features (P, D), and the unit mean embedding (P, E) of their names."""
     chosen = training_pictures()
-    words = [name for _, names in chosen for name in names]
-    vectors = encode(text, words, cache, progress=False)
+    vectors = encode(text, [name for _, names in chosen for name in names], cache, progress=False)
     bounds = np.cumsum([len(names) for _, names in chosen])[:-1]
     target = np.stack([part.mean(axis=0) for part in np.split(vectors, bounds)])
     target /= np.linalg.norm(target, axis=1, keepdims=True)
     with tempfile.TemporaryDirectory() as folder:
-        paths = []
-        for picture, _ in chosen:
-            paths.append(Path(folder) / f"{picture.picture_id}.png")
-            draw_picture(picture, SIDE).save(paths[-1], compress_level=1)
+        paths = [Path(folder) / f"{picture.picture_id}.png" for picture, _ in chosen]
+        for path, (picture, _) in zip(paths, chosen, strict=True):
+            draw_picture(picture, SIDE).save(path, compress_level=1)
         features = encode(image, paths, cache)
     return features, target
 
@@ -113,16 +101,16 @@ def fit(text: Encoder, image: Encoder, cache: str | Path) -> np.ndarray:
     return np.vstack([ridge.coef_.T, ridge.intercept_]).astype(np.float32)
 
 
-def keep(matrix: np.ndarray, text: Encoder, image: Encoder, path: str | Path = KEPT) -> None:
-    """Write a projection that `fit` gave with the encoders that it leads to and from."""
+def write_projection(matrix: np.ndarray, text: Encoder, image: Encoder, path: str | Path) -> None:
+    """Write what `fit` gave, with the encoders that it leads to and from."""
     from m3l.saving import write_tensors
 
     about = {"text": text.identity, "image": image.identity, "recipe": RECIPE}
     write_tensors(path, {"projection": matrix}, about)
 
 
-def kept(path: str | Path = KEPT) -> tuple[dict, np.ndarray]:
-    """Read what `keep` wrote: the identities of both encoders and the recipe, and the projection.
+def read_projection(path: str | Path) -> tuple[dict, np.ndarray]:
+    """Read the identities of both encoders and the recipe, and the projection.
 
     Raises
     ------
@@ -140,9 +128,9 @@ def pocket_clip(max_tokens: int, device: str) -> Encoder:
     on drawings and their names (`pocket_clip`).
     """
     image = efficientnet_lite2(max_tokens, device)
-    about, matrix = kept(KEPT)  # (D + 1, E)
-    other = f"{KEPT.name}: learnt from {about['image']}, and here is {image.identity}; {AGAIN}"
-    require(about["image"] == image.identity, other, DataError)
+    about, matrix = read_projection(PROJECTION)  # (D + 1, E)
+    other = f"{PROJECTION.name}: learnt from {about['image']}, and here is {image.identity}"
+    require(about["image"] == image.identity, f"{other}; {AGAIN}", DataError)
 
     def adapt(features: np.ndarray) -> np.ndarray:
         x = features.reshape(-1, len(matrix) - 1) @ matrix[:-1] + matrix[-1]
@@ -156,10 +144,9 @@ def pocket_clip(max_tokens: int, device: str) -> Encoder:
 def main() -> None:
     """Learn the projection again, and write it and the list of drawings."""
     text, image = use_multilingual(128, "cpu"), efficientnet_lite2(128, "cpu")
-    keep(fit(text, image, "data/cache"), text, image)
-    write_csv(
-        DRAWINGS, [{"collection": p.collection, "key": p.key} for p, _ in training_pictures()]
-    )
+    write_projection(fit(text, image, "data/cache"), text, image, PROJECTION)
+    drawings = [{"collection": p.collection, "key": p.key} for p, _ in training_pictures()]
+    write_csv(DRAWINGS, drawings)
 
 
 if __name__ == "__main__":

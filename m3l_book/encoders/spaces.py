@@ -1,8 +1,15 @@
-"""Which encoders share a space, as declared here: vectors of one space are aligned, others are not.
+"""Encoders, and the spaces that their vectors are in.
 
-An encoder that is not declared has a space of its own, under its name.
+Vectors of one space are aligned with each other, and those of different spaces are not. An encoder
+that is not declared here has a space of its own, under its name.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from m3l.errors import M3LError
 from m3l.words import primary
 
 # space -> its encoders and what each reads
@@ -25,7 +32,6 @@ SPACES = {
     "clip-ViT-L-14": {"clip-ViT-L-14": ("text", "image")},
 }
 
-
 # what each was trained on, as its authors say (Yang et al. 2020; Wang et al. 2024, of XLM-R's
 # hundred those of two letters)
 LANGUAGES = {
@@ -40,30 +46,59 @@ LANGUAGES = {
 }
 
 
+class EncoderUnavailable(M3LError, RuntimeError):
+    """Says that an encoder's weights cannot be had, and names alternatives."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Holds a frozen encoder that is loaded.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"text", "image"}
+    space : str
+        Encoders of one space are aligned with each other.
+    identity : str
+        Changes whenever the vectors could: package and weights, their versions, options.
+    embed : function
+        List of texts, or of picture paths, -> float32 (M, D).
+    base : Encoder, optional
+        Then ``adapt`` maps the base's vectors (M, D'), which are cached, and ``embed`` is not used.
+    adapt : function of vectors, optional
+    """
+
+    name: str
+    kind: str
+    space: str
+    identity: str
+    embed: Callable[[list], np.ndarray] | None
+    base: "Encoder | None" = None
+    adapt: Callable[[np.ndarray], np.ndarray] | None = None
+
+
 def knows(encoder: str, language: str) -> bool:
-    """Whether a declared text encoder was trained on a language, whatever its region or script."""
+    """Tell whether a declared text encoder was trained on a language, in any region or script."""
     return primary(language) in LANGUAGES.get(encoder, "").split()
 
 
-def _plain(name: str) -> str:
-    """An encoder's name without the organisation that it has on the hub."""
+def _without_organisation(name: str) -> str:
     return name.removeprefix("sentence-transformers/")
 
 
 def space_of(encoder: str) -> str:
-    """The space that an encoder's vectors are in."""
-    for space, members in SPACES.items():
-        if _plain(encoder) in members:
-            return space
-    return encoder
+    """Name the space that an encoder's vectors are in."""
+    name = _without_organisation(encoder)
+    return next((space for space, members in SPACES.items() if name in members), encoder)
 
 
 def reads(encoder: str) -> tuple[str, ...]:
-    """What a declared encoder reads: ``"text"``, ``"image"`` or both; nothing of another one."""
-    return SPACES.get(space_of(encoder), {}).get(_plain(encoder), ())
+    """Name what a declared encoder reads, ``"text"``, ``"image"`` or both; nothing of others."""
+    return SPACES.get(space_of(encoder), {}).get(_without_organisation(encoder), ())
 
 
 def reads_pictures_and_texts(space: str) -> bool:
-    """Whether a space is declared to have encoders of pictures and of texts."""
+    """Tell whether a space is declared to have encoders of pictures and of texts."""
     kinds = {kind for member in SPACES.get(space, {}).values() for kind in member}
     return kinds >= {"text", "image"}

@@ -5,7 +5,8 @@ Each learns from the training documents of one language alone, so that two of th
 pretrained encoder, share no space.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.metadata import version
 
 import numpy as np
@@ -14,7 +15,7 @@ from m3l.errors import DataError, choose, require
 from m3l.files import digest
 from m3l.words import tokenize
 
-from .encoder import Encoder
+from .spaces import Encoder
 
 # as wide as minilm-en, so that a zero-shot network, which has one width, can be asked to read both
 DIMENSIONS = 384
@@ -33,14 +34,14 @@ KINDS = {
 
 
 def is_corpus_encoder(name: str) -> bool:
-    """Whether ``name`` is of the form ``corpus-<kind>-<language>``."""
+    """Tell whether a name is of the form ``corpus-<kind>-<language>``."""
     return name.startswith("corpus-")
 
 
 def corpus_encoder(
     name: str, language: str, documents: Sequence[str], max_tokens: int = 128
 ) -> Encoder:
-    """The encoder ``corpus-<kind>-<language>``, trained when it is first asked for a vector.
+    """Make an encoder ``corpus-<kind>-<language>``, trained when it is first asked for a vector.
 
     Parameters
     ----------
@@ -62,29 +63,23 @@ def corpus_encoder(
     """
     _, kind, of = [*name.split("-", 2), "", ""][:3]
     choose(f"encoder={name!r}: kind", kind, KINDS)
-    require(
-        of == language,
-        f"encoder={name!r} is of language {of!r}, the view is {language!r}; expected"
-        f" corpus-{kind}-{language}",
-    )
-    require(
-        len(documents) >= 2,
-        f"encoder {name}: {len(documents)} training documents, expected 2 or more",
-        DataError,
-    )
-    trained = {}
+    other = f"encoder={name!r} is of language {of!r}, the view is {language!r}"
+    require(of == language, f"{other}; expected corpus-{kind}-{language}")
+    few = f"encoder {name}: {len(documents)} training documents, expected 2 or more"
+    require(len(documents) >= 2, few, DataError)
+
+    def words_of(texts: Sequence[str]) -> list[list[str]]:
+        return [tokenize(text)[:max_tokens] for text in texts]
+
+    @cache
+    def trained() -> Callable:
+        return _lsi(words_of(documents)) if kind == "lsi" else _fasttext(words_of(documents))
 
     def embed(texts: list[str]) -> np.ndarray:
-        if not trained:
-            trained["model"] = {"lsi": _lsi, "fasttext": _fasttext}[kind](
-                [tokenize(text)[:max_tokens] for text in documents]
-            )
-        return trained["model"]([tokenize(text)[:max_tokens] for text in texts])
+        return trained()(words_of(texts))
 
-    identity = (
-        f"{name}; gensim {version('gensim')}; {DIMENSIONS} dimensions; {max_tokens} words;"
-        f" {digest(*documents)}"
-    )
+    identity = f"{name}; gensim {version('gensim')}; {DIMENSIONS} dimensions; {max_tokens} words;"
+    identity += f" {digest(*documents)}"
     return Encoder(name, "text", f"{name} {digest(*documents)[:12]}", identity, embed)
 
 
@@ -95,23 +90,17 @@ def _lsi(documents: list[list[str]]):
 
     words = Dictionary(documents)
     words.filter_extremes(no_below=2, no_above=0.5, keep_n=50_000)
-    require(
-        len(words) >= 2,
-        f"{len(words)} words stand in two training documents or more, and in half of them at most;"
-        " expected 2 or more",
-        DataError,
-    )
+    few = f"{len(words)} words stand in two training documents or more, and in half of them at most"
+    require(len(words) >= 2, f"{few}; expected 2 or more", DataError)
     bags = [words.doc2bow(document) for document in documents]
     tfidf = TfidfModel(bags)
     lsi = LsiModel(tfidf[bags], id2word=words, num_topics=DIMENSIONS, random_seed=0)
 
     def embed(texts: list[list[str]]) -> np.ndarray:
-        embedded = corpus2dense(
-            lsi[tfidf[[words.doc2bow(text) for text in texts]]], lsi.num_topics, len(texts)
-        ).T.astype(np.float32)
-        return np.pad(
-            embedded, ((0, 0), (0, DIMENSIONS - embedded.shape[1]))
-        )  # a small corpus has fewer directions than that
+        weighted = tfidf[[words.doc2bow(text) for text in texts]]
+        embedded = corpus2dense(lsi[weighted], lsi.num_topics, len(texts)).T.astype(np.float32)
+        # a small corpus has fewer directions
+        return np.pad(embedded, ((0, 0), (0, DIMENSIONS - embedded.shape[1])))
 
     return embed
 
@@ -119,26 +108,12 @@ def _lsi(documents: list[list[str]]):
 def _fasttext(documents: list[list[str]]):
     from gensim.models import FastText
 
-    # one thread, since several would race; few buckets, since a corpus of this size has few
-    # subwords
-    model = FastText(
-        documents,
-        vector_size=DIMENSIONS,
-        sg=1,
-        min_count=2,
-        epochs=10,
-        bucket=50_000,
-        workers=1,
-        seed=0,
-    )
-    vectors, total = (
-        model.wv,
-        sum(model.wv.get_vecattr(word, "count") for word in model.wv.key_to_index),
-    )
-    weight = {
-        word: 1e-3 / (1e-3 + vectors.get_vecattr(word, "count") / total)
-        for word in vectors.key_to_index
-    }
+    # one thread, since several would race; a corpus of this size has few subwords to hash
+    options = {"vector_size": DIMENSIONS, "sg": 1, "min_count": 2, "epochs": 10, "bucket": 50_000}
+    vectors = FastText(documents, workers=1, seed=0, **options).wv
+    counts = {word: vectors.get_vecattr(word, "count") for word in vectors.key_to_index}
+    total = sum(counts.values())
+    weight = {word: 1e-3 / (1e-3 + count / total) for word, count in counts.items()}
 
     def embed(texts: list[list[str]]) -> np.ndarray:
         embedded = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)

@@ -12,7 +12,7 @@ from m3l.files import atomic, digest
 
 from ..data.sources import SOURCES
 from ..data.tables import several
-from ..encoders.encoder import EncoderUnavailable
+from ..encoders.spaces import EncoderUnavailable
 from .inspecting import Facts, inspect
 from .profile import MODELS, Wishes, as_yaml, make_profile
 

@@ -9,11 +9,10 @@ from m3l import words
 from m3l.errors import DataError, require
 from m3l.files import digest_file
 
-from ..data.rows import Reader
-from ..data.sources.table import gather, notes_of
+from ..data.prepared import tokens_of
+from ..data.sources.table import Reader, gather, notes_of
 from ..data.tables import Table, read_table, shown
-from ..data.wording import tokens_of
-from ..pictures.folder import PictureFolder
+from ..pictures.reading import PictureFolder
 
 PICTURE_COLUMNS = ("picture", "image", "photo", "picture_file", "image_file", "file_name")
 SAMPLE = 2000

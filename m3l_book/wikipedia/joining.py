@@ -1,26 +1,194 @@
-"""Lists of tuples joined with the texts of articles; what is not found is counted by its reason."""
+"""Lists of tuples, and their joining with the texts of articles; what is lost is counted.
 
+The authors published their lists (commit 20b3ffbc25e8ac6254315223899aacc528411b99 of the repository
+ezosa/M3L-topic-model): two tables of columns ``de_title``, ``en_title``, ``image_url``, titles in
+small letters, one for training and one for testing. Where they cannot be had, `drawn` draws others
+by the paper's recipe (Section 4.1).
+"""
+
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
 
 from m3l.errors import DataError, require
 from m3l.progress import progress_bar
 
-from .comparable import Article, pairs, titles
-from .lists import is_drawing, title_key
-from .streams import lines
-from .wit import page_pictures
+from .formats import Article, lines, page_pictures, pairs, titles
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+COMMIT = "20b3ffbc25e8ac6254315223899aacc528411b99"
+AUTHORS = f"https://raw.githubusercontent.com/ezosa/M3L-topic-model/{COMMIT}/data/"
+CHECKSUMS = {
+    "train-titles.csv": "49bf509956dd899ce3e9580f90e5bf8178e362438b90cc444f4cf28fb7a7b89d",
+    "test-titles.csv": "6f9ff54dc1628c8554b7fcb80acd80a34ab66904140dcf7fcdd3e5aab1b28f89",
+}
 
 NO_PAIR = "no pair of articles of these titles"
 OTHER_PAIR = "the article is paired with another one"
 SHORT = "a text is too short"
 
 
+def title_key(title: str) -> str:
+    """Reduce a title to what its spellings share: no case, underscores, blanks and Unicode form.
+
+    Small letters, and not folded ones: the German titles "Masse" and "Maße" are two articles.
+    """
+    return " ".join(unicodedata.normalize("NFC", title).replace("_", " ").lower().split())
+
+
+def picture_key(address: str) -> str:
+    """Reduce an address of a picture to what all share: no scheme, percent signs, Unicode form."""
+    parts = urlsplit(address.strip())
+    return unicodedata.normalize("NFC", f"{parts.netloc.lower()}{unquote(parts.path)}")
+
+
+def is_drawing(address: str) -> bool:
+    """Tell whether an address is that of a file without pixels, as the authors do."""
+    return urlsplit(address.strip()).path.lower().endswith(".svg")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Holds the tuples that a list asks for.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        A row a tuple: ``split`` (``train`` or ``test``), ``article`` (the same for tuples of one
+        pair of titles and split), a column of keys of titles for each language, ``picture`` (its
+        key) and ``address``.
+    notes : dict of str to int
+        What was counted as the list was read.
+    """
+
+    rows: "DataFrame"
+    notes: dict[str, int]
+
+
+def read_lists(files: Mapping[str, str | Path], languages: Iterable[str]) -> Listed:
+    """Read the tuples of published lists, by split.
+
+    A row that has an empty cell, or stands in the list already, is counted and left out.
+
+    Raises
+    ------
+    DataError
+        A file is no table, or lacks a column.
+    """
+    import pandas as pd
+
+    languages, parts, notes = list(languages), [], {}
+    columns = [f"{language}_title" for language in languages] + ["image_url"]
+    for split, path in files.items():
+        try:
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        except ValueError as error:
+            raise DataError(f"{path}: not a list of titles ({error})") from error
+        lacking = [column for column in columns if column not in frame]
+        there = f"it has {', '.join(map(str, frame.columns))}"
+        require(not lacking, f"{path}: no column {', '.join(lacking)}; {there}", DataError)
+        whole = (frame[columns].map(str.strip) != "").all(axis=1)
+        rows = pd.DataFrame({"split": split}, index=frame.index[whole])
+        for language in languages:
+            rows[language] = frame.loc[whole, f"{language}_title"].map(title_key)
+        rows["picture"] = frame.loc[whole, "image_url"].map(picture_key)
+        rows["address"] = frame.loc[whole, "image_url"].map(str.strip)
+        twice = rows.duplicated([*languages, "picture"])
+        notes |= {
+            f"{split}: rows of the list": len(frame),
+            f"{split}: rows with an empty cell": int((~whole).sum()),
+            f"{split}: rows that stand in the list already": int(twice.sum()),
+        }
+        parts.append(rows[~twice])
+    rows = pd.concat(parts, ignore_index=True)
+    rows["article"] = rows["split"] + ": " + rows[languages].agg(" | ".join, axis=1)
+    keys = rows[languages].agg(tuple, axis=1)
+    both = set(keys[rows["split"] == "train"]) & set(keys[rows["split"] == "test"])
+    notes["pairs of articles in both lists"] = len(both)
+    return Listed(rows, {what: count for what, count in notes.items() if count})
+
+
+def drawn(
+    pairs: Mapping[tuple[str, ...], list[str]],
+    languages: Iterable[str],
+    train: int,
+    test: int,
+    seed: int,
+) -> Listed:
+    """Draw tuples at random, as the paper did: one picture of a training pair, all of a test pair.
+
+    Parameters
+    ----------
+    pairs : mapping of keys of titles, one a language, to addresses of pictures
+        What there is to draw from.
+    languages : codes
+    train, test : int
+        How many pairs.
+    seed : int
+
+    Raises
+    ------
+    DataError
+        There are fewer pairs.
+    """
+    import pandas as pd
+
+    languages = list(languages)
+    needed = f"{train:,} and {test:,} are asked for"
+    enough = len(pairs) >= train + test
+    require(enough, f"{len(pairs):,} pairs of articles have a picture; {needed}", DataError)
+    ordered = sorted(pairs)
+    rng = np.random.default_rng(seed)
+    rows = []
+    for place, number in enumerate(rng.permutation(len(ordered))[: train + test]):
+        split, keys = "train" if place < train else "test", ordered[number]
+        addresses = sorted(set(pairs[keys]))
+        if split == "train":
+            addresses = [addresses[rng.integers(len(addresses))]]
+        about = {"split": split, **dict(zip(languages, keys, strict=True))}
+        about["article"] = f"{split}: {' | '.join(keys)}"
+        rows += [{**about, "picture": picture_key(a), "address": a} for a in addresses]
+    return Listed(pd.DataFrame(rows), {"pairs of articles with a picture": len(pairs)})
+
+
+def read_redirects(path: str | Path, counts: Counter) -> dict[str, str]:
+    """Read where titles lead to, as keys, from a table of two columns without a header, separated
+    by a tab; chains are followed, and a circle leads nowhere.
+
+    Raises
+    ------
+    DataError
+        The file is not there, or a line has not two columns.
+    """
+    to = {}
+    for number, line in enumerate(lines(path, counts), 1):
+        cells = line.decode("utf-8", "replace").split("\t")
+        wrong = f"{path}: line {number} has {len(cells)} columns, expected 2 (title, tab, title)"
+        require(len(cells) == 2, wrong, DataError)
+        to[title_key(cells[0])] = title_key(cells[1])
+
+    def end(title: str) -> str:
+        seen = [title]
+        while seen[-1] in to:
+            if to[seen[-1]] in seen:
+                return title
+            seen.append(to[seen[-1]])
+        return seen[-1]
+
+    return {title: end(title) for title in to}
+
+
 @dataclass
 class Found:
-    """Articles of pairs of titles.
+    """Holds the articles of pairs of titles.
 
     Attributes
     ----------
@@ -35,42 +203,14 @@ class Found:
     counts: Counter = field(default_factory=Counter)
 
 
-def read_redirects(path: str | Path, counts: Counter) -> dict[str, str]:
-    """Keys of titles and of what they lead to, from a table of two columns without a header,
-    separated by a tab; chains are followed.
-
-    Raises
-    ------
-    DataError
-        The file is not there, or a line has not two columns.
-    """
-    to = {}
-    for number, line in enumerate(lines(path, counts), 1):
-        cells = line.decode("utf-8", "replace").split("\t")
-        wrong = f"{path}: line {number} has {len(cells)} columns, expected 2 (title, tab, title)"
-        require(len(cells) == 2, wrong, DataError)
-        to[title_key(cells[0])] = title_key(cells[1])
-    return {title: _end(title, to) for title in to}
-
-
-def _end(title: str, to: Mapping[str, str]) -> str:
-    """Where a chain of redirects ends; where it began, if it goes in a circle."""
-    seen = [title]
-    while seen[-1] in to:
-        if to[seen[-1]] in seen:
-            return title
-        seen.append(to[seen[-1]])
-    return seen[-1]
-
-
 def find_articles(
     path: str | Path,
     wanted: Iterable[tuple[str, ...]],
     languages: tuple[str, str],
     least: int,
-    redirects: Mapping[str, str] | None = None,
+    redirects: Mapping[str, str],
 ) -> Found:
-    """The articles of pairs of titles, from a file of comparable corpora, in one pass.
+    """Find the articles of pairs of titles in a file of comparable corpora, in one pass.
 
     Parameters
     ----------
@@ -80,17 +220,16 @@ def find_articles(
         As the file has them.
     least : int
         A text of fewer letters is too short.
-    redirects : mapping of a key of a title to that of the article it leads to, optional
+    redirects : mapping of a key of a title to that of the article it leads to
     """
-    lead = dict(redirects or {})
     asked: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
     for names in wanted:
-        asked.setdefault(tuple(lead.get(name, name) for name in names), []).append(names)
+        asked.setdefault(tuple(redirects.get(name, name) for name in names), []).append(names)
     singles = [{names[i] for names in asked} for i in range(2)]
     found, paired = Found(), [set(), set()]
 
     def is_wanted(names: Mapping[str, str]) -> bool:
-        keys = _keys(names, languages, lead)
+        keys = _keys(names, languages, redirects)
         for place, key in enumerate(keys):
             if key in singles[place]:
                 paired[place].add(key)
@@ -98,10 +237,9 @@ def find_articles(
 
     reading = pairs(path, found.counts, is_wanted)
     for articles in progress_bar(reading, desc="articles", unit="pair", delay=2):
-        names = {language: article.title for language, article in articles.items()}
-        keys = _keys(names, languages, lead)
         short = any(len(articles[language].text) < least for language in languages)
-        for names in asked[keys]:
+        of_pair = {language: article.title for language, article in articles.items()}
+        for names in asked[_keys(of_pair, languages, redirects)]:
             if short:
                 found.missing[names] = SHORT
             else:
@@ -116,11 +254,11 @@ def find_articles(
 
 
 def _keys(
-    names: Mapping[str, str], languages: tuple[str, str], lead: Mapping[str, str]
+    names: Mapping[str, str], languages: tuple[str, str], redirects: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """The keys of a pair's titles, after redirects; "" for a language that it lacks."""
+    """Give the keys of a pair's titles, after redirects; "" for a language that it lacks."""
     keys = (title_key(names.get(language, "")) for language in languages)
-    return tuple(lead.get(key, key) for key in keys)
+    return tuple(redirects.get(key, key) for key in keys)
 
 
 def illustrated_pairs(
@@ -128,10 +266,10 @@ def illustrated_pairs(
     shards: Iterable[str | Path],
     languages: tuple[str, str],
     counts: Counter,
-    redirects: Mapping[str, str] | None = None,
+    redirects: Mapping[str, str],
 ) -> dict[tuple[str, ...], list[str]]:
-    """All pairs of articles with a picture on a page of either: keys of titles, and the addresses
-    of their pictures, drawings aside.
+    """Find all pairs of articles with a picture on a page of either: keys of titles, and the
+    addresses of their pictures, drawings left out.
 
     Parameters
     ----------
@@ -140,17 +278,16 @@ def illustrated_pairs(
     shards : paths
         Of WIT.
     """
-    lead = dict(redirects or {})
     of_title: dict[tuple[str, str], tuple[str, ...]] = {}
     for names in progress_bar(titles(path, counts), desc="titles", unit="pair", delay=2):
-        keys = _keys(names, languages, lead)
+        keys = _keys(names, languages, redirects)
         if all(keys):
             of_title |= dict.fromkeys(zip(languages, keys, strict=True), keys)
     found: dict[tuple[str, ...], dict[str, None]] = {}
     for shard in shards:
         for picture in page_pictures(shard, counts, languages):
             key = title_key(picture.title)
-            keys = of_title.get((picture.language, lead.get(key, key)))
+            keys = of_title.get((picture.language, redirects.get(key, key)))
             if keys and not is_drawing(picture.address):
                 found.setdefault(keys, {})[picture.address.strip()] = None
     return {keys: list(addresses) for keys, addresses in found.items()}

@@ -15,7 +15,7 @@ from m3l_book.data.prepare import prepare
 from m3l_book.data.prepared import assemble, read_tuples, training_tokens, vocabulary
 from m3l_book.data.sources import load_source
 from m3l_book.data.sources.table import load
-from m3l_book.encoders.encoder import Encoder
+from m3l_book.encoders.spaces import Encoder
 
 WORDS = {
     "en": ["river", "mountain", "castle", "bridge", "forest", "winter", "summer", "garden"],

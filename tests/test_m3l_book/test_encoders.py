@@ -15,8 +15,8 @@ from PIL import Image
 from m3l.errors import DataError, ParameterError
 from m3l_book.encoders import cache, pocket_clip
 from m3l_book.encoders.cache import encode
-from m3l_book.encoders.encoder import Encoder, EncoderUnavailable
 from m3l_book.encoders.registry import ENCODERS, KINDS, get_encoder
+from m3l_book.encoders.spaces import Encoder, EncoderUnavailable
 from m3l_book.pictures.named import draw_picture, illustrate, named_pictures, plain_name
 from m3l_book.summaries import articles
 
@@ -639,10 +639,10 @@ def test_projection_is_kept_as_it_was_learnt(fakes, tmp_path):
     text, image, _ = fakes
     for name in ("one", "two"):
         matrix = pocket_clip.fit(text, image, tmp_path / name)
-        pocket_clip.keep(matrix, text, image, tmp_path / f"{name}.safetensors")
+        pocket_clip.write_projection(matrix, text, image, tmp_path / f"{name}.safetensors")
     one, two = ((tmp_path / f"{name}.safetensors").read_bytes() for name in ("one", "two"))
     assert one == two
-    about, there = pocket_clip.kept(tmp_path / "one.safetensors")
+    about, there = pocket_clip.read_projection(tmp_path / "one.safetensors")
     np.testing.assert_array_equal(there, matrix)
     assert (about["text"], about["image"]) == ("words 1", "colours 1")
 
@@ -651,7 +651,7 @@ def test_the_kept_projection_was_learnt_from_the_drawings_in_its_list():
     with open(pocket_clip.DRAWINGS, encoding="utf-8", newline="") as file:
         there = [(row["collection"], row["key"]) for row in csv.DictReader(file)]
     assert there == [(p.collection, p.key) for p, _ in pocket_clip.training_pictures()]
-    about, matrix = pocket_clip.kept()
+    about, matrix = pocket_clip.read_projection(pocket_clip.PROJECTION)
     assert about == {
         "text": get_encoder("use-multilingual").identity,
         "image": get_encoder("efficientnet-lite2", "image", device="cpu").identity,
@@ -666,7 +666,8 @@ def test_the_kept_projection_is_that_of_its_drawings(tmp_path, monkeypatch):
     text = get_encoder("use-multilingual")
     image = get_encoder("efficientnet-lite2", "image", device="cpu")
     features, target = pocket_clip.training_pairs(text, image, tmp_path)
-    kept, part = pocket_clip.kept()[1], pocket_clip.fit(text, image, tmp_path)
+    kept = pocket_clip.read_projection(pocket_clip.PROJECTION)[1]
+    part = pocket_clip.fit(text, image, tmp_path)
     assert nearest_is_its_own(features, target, kept) > 0.4  # of 305; by chance 0.003
     by_kept, by_part = (features @ matrix[:-1] + matrix[-1] for matrix in (kept, part))
     errors = by_kept - target
@@ -681,8 +682,8 @@ def projected(fakes, tmp_path, monkeypatch):
     """The projection of the fakes, in the place of the kept one."""
     text, image, _ = fakes
     matrix = pocket_clip.fit(text, image, tmp_path)
-    pocket_clip.keep(matrix, text, image, tmp_path / "kept.safetensors")
-    monkeypatch.setattr(pocket_clip, "KEPT", tmp_path / "kept.safetensors")
+    pocket_clip.write_projection(matrix, text, image, tmp_path / "kept.safetensors")
+    monkeypatch.setattr(pocket_clip, "PROJECTION", tmp_path / "kept.safetensors")
     monkeypatch.setattr(pocket_clip, "efficientnet_lite2", lambda *_: image)
     monkeypatch.setattr(pocket_clip, "training_pictures", lambda: pytest.fail("read again"))
     return matrix

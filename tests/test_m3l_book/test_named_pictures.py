@@ -7,7 +7,7 @@ from PIL import Image
 
 from m3l.errors import DataError, ParameterError
 from m3l_book.data.duplicates import near_duplicates, near_pictures, near_texts
-from m3l_book.data.splits import validation_part
+from m3l_book.data.schema import validation_part
 from m3l_book.pictures import maps
 from m3l_book.pictures.named import (
     NamedPicture,

@@ -19,7 +19,7 @@ from m3l_book.data.prepare import prepare
 from m3l_book.data.prepared import assemble
 from m3l_book.data.sources import load_source
 from m3l_book.data.sources import wikipedia as source
-from m3l_book.wikipedia import albums, challenge, comparable, fetching, joining, lists, streams, wit
+from m3l_book.wikipedia import albums, fetching, formats, joining
 from m3l_book.wikipedia.fetching import NotThere, Unreachable, fetch, get
 
 HOST = "https://example.org/"
@@ -29,8 +29,9 @@ HOST = "https://example.org/"
 def server(tmp_path, monkeypatch):
     root = tmp_path / "served"
     root.mkdir()
-    monkeypatch.setattr(fetching, "first_wait", lambda: 0.001)
-    fetching._sums_of.cache_clear()
+    monkeypatch.setattr(fetching, "WAIT", 0.001)
+    fetching._checksums.cache_clear()
+    fetching._session.cache_clear()
     with miniature.served(root) as one:
         monkeypatch.setenv(fetching.MIRROR, one.address)
         yield one
@@ -140,7 +141,7 @@ def test_mirror_states_the_checksums_of_its_copies(server, tmp_path):
     address = put(server, "a/b.bin", b"another list")
     with pytest.raises(DataError, match="its checksum is not"):
         fetch(address, tmp_path / "d", sha256="0" * 64)
-    fetching._sums_of.cache_clear()
+    fetching._checksums.cache_clear()
     miniature.state_checksums(server.root)
     assert fetch(address, tmp_path / "d", sha256="0" * 64).read_bytes() == b"another list"
     server.faults["b.bin"] = ["corrupt"]
@@ -149,11 +150,11 @@ def test_mirror_states_the_checksums_of_its_copies(server, tmp_path):
 
 
 def test_server_that_is_away_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(fetching, "first_wait", lambda: 0.001)
+    monkeypatch.setattr(fetching, "WAIT", 0.001)
     monkeypatch.setenv(fetching.MIRROR, "http://127.0.0.1:9")
     with pytest.raises(Unreachable, match=r"b\.bin: ConnectionError.*7 times"):
         get(f"{HOST}b.bin")
-    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9: ConnectionError"):
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9/SHA256SUMS: ConnectionError"):
         fetch(f"{HOST}b.bin", tmp_path / "d")
 
 
@@ -209,8 +210,8 @@ def test_blocks_are_what_the_file_holds_whatever_packs_it(tmp_path, kind):
     data = noise(50_000) * 50
     (tmp_path / "f").write_bytes(packed(kind, data[: 10**6]) + packed(kind, data[10**6 :]))
     counts = Counter()
-    read = list(streams.blocks(tmp_path / "f", counts))
-    assert b"".join(read) == data and not counts and max(map(len, read)) <= streams.BLOCK
+    read = list(formats.blocks(tmp_path / "f", counts))
+    assert b"".join(read) == data and not counts and max(map(len, read)) <= formats.BLOCK
 
 
 @pytest.mark.parametrize("kind", ["gz", "bz2"])
@@ -220,10 +221,10 @@ def test_file_cut_in_the_middle_gives_what_there_is_and_is_counted(tmp_path, kin
     for left in (len(whole) // 2, len(whole) - 1, 5):
         (tmp_path / "f").write_bytes(whole[:left])
         counts = Counter()
-        read = b"".join(streams.blocks(tmp_path / "f", counts))
-        assert data.startswith(read) and counts == {streams.CUT: 1}
+        read = b"".join(formats.blocks(tmp_path / "f", counts))
+        assert data.startswith(read) and counts == {formats.CUT: 1}
     (tmp_path / "f").write_bytes(whole[: len(whole) // 2])
-    read = list(streams.lines(tmp_path / "f", Counter()))
+    read = list(formats.lines(tmp_path / "f", Counter()))
     assert len(read) > 50_000 and read[0] == b"line 0"
 
 
@@ -234,7 +235,7 @@ def test_bomb_is_unpacked_block_by_block(tmp_path):
         for _ in range(300):
             file.write(bytes(1 << 20))
     tracemalloc.start()
-    assert sum(map(len, streams.blocks(tmp_path / "f", Counter()))) == 300 << 20
+    assert sum(map(len, formats.blocks(tmp_path / "f", Counter()))) == 300 << 20
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 << 20
@@ -242,15 +243,15 @@ def test_bomb_is_unpacked_block_by_block(tmp_path):
 
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"none: no such file"):
-        list(streams.lines(tmp_path / "none", Counter()))
+        list(formats.lines(tmp_path / "none", Counter()))
 
 
 def test_endless_line_is_left_out_and_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr(streams, "LONGEST", 3 << 20)
+    monkeypatch.setattr(formats, "LONGEST", 3 << 20)
     (tmp_path / "f").write_bytes(b"a\n" + b"x" * (9 << 20) + b"\nb\n" + b"y" * (5 << 20))
     counts = Counter()
-    assert list(streams.lines(tmp_path / "f", counts)) == [b"a", b"b"]
-    assert counts == {streams.LONG: 2}
+    assert list(formats.lines(tmp_path / "f", counts)) == [b"a", b"b"]
+    assert counts == {formats.LONG_LINE: 2}
 
 
 EN, DE = ("Horse & cart", "The horse.\nIt eats grass."), ("Pferd", "Das Pferd frißt Gras.")
@@ -274,12 +275,12 @@ def test_articles_are_read_with_their_titles_and_running_text(tmp_path):
         "</articlePair>"
     )
     counts = Counter()
-    first, second = comparable.pairs(corpora(tmp_path, (EN, DE), raw), counts)
+    first, second = formats.pairs(corpora(tmp_path, (EN, DE), raw), counts)
     assert first["en"].title == EN[0] and first["en"].text == EN[1] and first["de"].text == DE[1]
-    assert second["en"].title == "Tom & Jerry" and second["en"].categories == ("A", "B")
+    assert second["en"].title == "Tom & Jerry"
     assert second["en"].text == "A linked word.\nPart\nOf it’s end." and second["de"].text == ""
     assert not +counts
-    named = list(comparable.titles(corpora(tmp_path, (EN, DE), raw), counts))
+    named = list(formats.titles(corpora(tmp_path, (EN, DE), raw), counts))
     assert named[0] == {"en": EN[0], "de": DE[0]} and len(named) == 2
 
 
@@ -296,22 +297,22 @@ def test_articles_are_read_with_their_titles_and_running_text(tmp_path):
 )
 def test_broken_pair_is_counted_and_the_next_one_read(tmp_path, broken):
     counts = Counter()
-    read = list(comparable.pairs(corpora(tmp_path, (EN, DE), broken, (EN, DE)), counts))
-    assert len(read) == 2 and counts[comparable.BROKEN] == 1
+    read = list(formats.pairs(corpora(tmp_path, (EN, DE), broken, (EN, DE)), counts))
+    assert len(read) == 2 and counts[formats.BROKEN_PAIR] == 1
 
 
 def test_file_cut_within_a_pair_counts_it(tmp_path):
     path, counts = corpora(tmp_path, (EN, DE), (EN, DE)), Counter()
     path.write_bytes(path.read_bytes()[:-200])
-    assert len(list(comparable.pairs(path, counts))) == 1 and counts[comparable.BROKEN] == 1
+    assert len(list(formats.pairs(path, counts))) == 1 and counts[formats.BROKEN_PAIR] == 1
 
 
 def test_bytes_that_are_not_utf8_and_control_signs_are_survived(tmp_path):
     path, counts = corpora(tmp_path, (EN, DE), (EN, DE)), Counter()
     path.write_bytes(path.read_bytes().replace(b"eats", b"e\xffts\x0b", 1))
-    first, second = comparable.pairs(path, counts)
+    first, second = formats.pairs(path, counts)
     assert "e\ufffdts" in first["en"].text and second["en"].text == EN[1]
-    assert +counts == Counter({comparable.NOT_UTF8: 1})
+    assert +counts == Counter({formats.PAIR_NOT_UTF8: 1})
 
 
 def test_pairs_that_lie_across_blocks_are_whole(tmp_path, monkeypatch):
@@ -319,12 +320,12 @@ def test_pairs_that_lie_across_blocks_are_whole(tmp_path, monkeypatch):
     data = path.read_bytes()
     for size in (1, 7, 1000):
         monkeypatch.setattr(
-            comparable,
+            formats,
             "blocks",
             lambda p, c, size=size: (data[i : i + size] for i in range(0, len(data), size)),
         )
         if size > 1 or len(data) < 10**5:
-            read = list(comparable.titles(path, Counter()))
+            read = list(formats.titles(path, Counter()))
             assert [pair["en"] for pair in read] == [f"T{i}" for i in range(300)]
 
 
@@ -335,8 +336,8 @@ def test_entities_of_a_document_are_not_expanded(tmp_path):
         '</article><article lang="de" name="B"></article></articlePair>'
     )
     counts = Counter()
-    assert list(comparable.pairs(corpora(tmp_path, raw), counts)) == []
-    assert counts[comparable.BROKEN] == 1
+    assert list(formats.pairs(corpora(tmp_path, raw), counts)) == []
+    assert counts[formats.BROKEN_PAIR] == 1
 
 
 def test_rows_of_wit_are_read_and_broken_ones_counted(tmp_path):
@@ -345,28 +346,28 @@ def test_rows_of_wit_are_read_and_broken_ones_counted(tmp_path):
     text += miniature.wit([("de", " ", "https://a/3.jpg"), ("de", "Pferd", "https://a/4.jpg")])
     (tmp_path / "shard").write_bytes(gzip.compress(text.encode().replace(b"Pferd", b"Pf\xffrd")))
     counts = Counter()
-    read = list(wit.page_pictures(tmp_path / "shard", counts, ("en", "de")))
+    read = list(formats.page_pictures(tmp_path / "shard", counts, ("en", "de")))
     assert [(p.language, p.address) for p in read] == [
         ("en", "https://a/1.jpg"),
         ("de", "https://a/4.jpg"),
     ]
-    assert counts[wit.BROKEN] == 2 and counts[wit.NOT_UTF8] >= 1
+    assert counts[formats.BROKEN_ROW] == 2 and counts[formats.ROW_NOT_UTF8] >= 1
 
 
 def test_other_table_than_wit_is_named(tmp_path):
     (tmp_path / "shard").write_text("a\tb\n1\t2\n")
     with pytest.raises(DataError, match="no column language, page_title, image_url"):
-        list(wit.page_pictures(tmp_path / "shard", Counter(), ("en",)))
+        list(formats.page_pictures(tmp_path / "shard", Counter(), ("en",)))
 
 
 def test_quote_without_end_costs_no_more_than_the_rows_behind_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(wit, "LARGEST_CELL", 5_000)
+    monkeypatch.setattr(formats, "LARGEST_CELL", 5_000)
     good = [("en", f"T{i}", f"https://a/{i}.jpg") for i in range(200)]
     text = miniature.wit(good[:50]) + 'en\t"no end\t\n' + miniature.wit(good[50:])
     (tmp_path / "shard").write_text(text, encoding="utf-8")
     counts = Counter()
-    read = list(wit.page_pictures(tmp_path / "shard", counts, ("en",)))
-    assert len(read) > 100 and counts[wit.BROKEN] >= 1
+    read = list(formats.page_pictures(tmp_path / "shard", counts, ("en",)))
+    assert len(read) > 100 and counts[formats.BROKEN_ROW] >= 1
 
 
 def wanted(*keys):
@@ -378,27 +379,27 @@ def test_pixels_and_features_of_wanted_pictures_are_read_and_broken_ones_counted
     lines = [miniature.pixel_line("a", data), "b\t!!!\tx\n", "c\t\tx\n", "no tab\n"]
     (tmp_path / "p").write_text("".join(lines))
     counts = Counter()
-    assert dict(challenge.pixels(tmp_path / "p", counts, wanted("a", "b", "c"))) == {"a": data}
-    assert counts == {challenge.BROKEN_PIXELS: 2}
+    assert dict(formats.pixels(tmp_path / "p", counts, wanted("a", "b", "c"))) == {"a": data}
+    assert counts == {formats.BROKEN_PIXELS: 2}
     lines = [miniature.feature_line("a", vector), "b\t1,2\n", "c\t1,x\n"]
     lines += [miniature.feature_line("d", np.full(2048, np.nan)), "e\t1\n"]
     (tmp_path / "f").write_text("".join(lines))
     counts = Counter()
-    read = dict(challenge.features(tmp_path / "f", counts, wanted("a", "b", "c", "d")))
+    read = dict(formats.features(tmp_path / "f", counts, wanted("a", "b", "c", "d")))
     assert list(read) == ["a"] and np.allclose(read["a"], vector, atol=1e-5)
-    assert counts == {challenge.BROKEN_FEATURES: 3}
+    assert counts == {formats.BROKEN_FEATURES: 3}
 
 
 # lists
 
 
 def test_spellings_of_a_title_and_of_an_address_share_their_key():
-    assert lists.title_key("Tom_& JERRY ") == lists.title_key("tom & jerry")
-    assert lists.title_key("Cafe\u0301") == lists.title_key("Café")
-    assert lists.title_key("Maße") != lists.title_key("Masse")
+    assert joining.title_key("Tom_& JERRY ") == joining.title_key("tom & jerry")
+    assert joining.title_key("Cafe\u0301") == joining.title_key("Café")
+    assert joining.title_key("Maße") != joining.title_key("Masse")
     same = "https://upload.wikimedia.org/a/%C3%A9_1.jpg", "http://Upload.wikimedia.org/a/é_1.jpg"
-    assert lists.picture_key(same[0]) == lists.picture_key(same[1])
-    assert lists.is_drawing("https://a/x.SVG") and not lists.is_drawing("https://a/x.svg.png")
+    assert joining.picture_key(same[0]) == joining.picture_key(same[1])
+    assert joining.is_drawing("https://a/x.SVG") and not joining.is_drawing("https://a/x.svg.png")
 
 
 def test_published_lists_are_read_with_what_is_odd_about_them(tmp_path):
@@ -406,7 +407,7 @@ def test_published_lists_are_read_with_what_is_odd_about_them(tmp_path):
     odd = [rows[0], ("", "x", "https://a/3.jpg")]
     (tmp_path / "train").write_text(miniature.titles_list(rows + odd))
     (tmp_path / "test").write_text(miniature.titles_list(rows[:1]))
-    listed = lists.read_lists(
+    listed = joining.read_lists(
         {"train": tmp_path / "train", "test": tmp_path / "test"}, ("en", "de")
     )
     assert list(listed.rows["split"]) == ["train", "train", "test"]
@@ -420,20 +421,20 @@ def test_published_lists_are_read_with_what_is_odd_about_them(tmp_path):
     }
     (tmp_path / "train").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="no column en_title, de_title, image_url; it has a, b"):
-        lists.read_lists({"train": tmp_path / "train"}, ("en", "de"))
+        joining.read_lists({"train": tmp_path / "train"}, ("en", "de"))
 
 
 def test_drawn_tuples_follow_the_recipe_and_the_seed():
     pairs = {(f"e{i}", f"d{i}"): [f"https://a/{i}-{j}.jpg" for j in range(3)] for i in range(30)}
-    listed = lists.drawn(pairs, ("en", "de"), 20, 5, seed=1)
+    listed = joining.drawn(pairs, ("en", "de"), 20, 5, seed=1)
     counted = listed.rows["split"].value_counts()
     assert counted["train"] == 20 and counted["test"] == 15, "one picture, and all of them"
     assert listed.rows["article"].nunique() == 25
-    same = lists.drawn(dict(reversed(pairs.items())), ("en", "de"), 20, 5, seed=1)
+    same = joining.drawn(dict(reversed(pairs.items())), ("en", "de"), 20, 5, seed=1)
     assert listed.rows.equals(same.rows)
-    assert not listed.rows.equals(lists.drawn(pairs, ("en", "de"), 20, 5, seed=2).rows)
+    assert not listed.rows.equals(joining.drawn(pairs, ("en", "de"), 20, 5, seed=2).rows)
     with pytest.raises(DataError, match="30 pairs of articles have a picture; 30 and 5 are asked"):
-        lists.drawn(pairs, ("en", "de"), 30, 5, seed=1)
+        joining.drawn(pairs, ("en", "de"), 30, 5, seed=1)
 
 
 # joining
@@ -444,7 +445,7 @@ def test_articles_that_are_not_found_are_counted_by_their_reason(tmp_path):
         tmp_path, (EN, DE), (("Cow", "x" * 30), ("Kuh", "y")), (("Owl", "o"), ("Uhu", "u"))
     )
     asked = {("horse & cart", "pferd"), ("cow", "kuh"), ("owl", "eule"), ("ant", "ameise")}
-    found = joining.find_articles(path, asked, ("en", "de"), least=20)
+    found = joining.find_articles(path, asked, ("en", "de"), 20, {})
     assert set(found.articles) == {("horse & cart", "pferd")}
     assert found.missing == {
         ("cow", "kuh"): joining.SHORT,
@@ -475,7 +476,7 @@ def test_pairs_with_a_picture_on_a_page_of_either_language_are_found(tmp_path):
         ("de", "Uhu", HOST),
     ]
     (tmp_path / "shard").write_text(miniature.wit(rows), encoding="utf-8")
-    there = joining.illustrated_pairs(path, [tmp_path / "shard"], ("en", "de"), Counter())
+    there = joining.illustrated_pairs(path, [tmp_path / "shard"], ("en", "de"), Counter(), {})
     assert there == {
         ("horse & cart", "pferd"): ["https://a/1.jpg", "https://a/2.jpg"],
         ("owl", "uhu"): [HOST],
@@ -603,8 +604,8 @@ def test_every_loss_is_counted_and_the_rest_survives(wikipedia, tmp_path):
     miniature.state_checksums(root)
     tuples = load_source("wikipedia", folder=str(tmp_path / "d"), **OPTIONS)
     told = " | ".join(tuples.card["notes"])
-    assert f"{challenge.BROKEN_PIXELS}: 1" in told and f"{albums.UNREADABLE}: 1" in told
-    assert f"{streams.CUT}: 1" in told and albums.NO_FEATURES in told
+    assert f"{formats.BROKEN_PIXELS}: 1" in told and f"{albums.UNREADABLE}: 1" in told
+    assert f"{formats.CUT}: 1" in told and albums.NO_FEATURES in told
     assert albums.NOT_PUBLISHED not in told, "what is broken is counted once"
     join = tuples.card["join"]
     lost = sum(part.get(source.NO_PICTURE, 0) for part in join.values())
@@ -651,7 +652,7 @@ def test_options_are_checked_before_anything_is_fetched(options, message):
 
 def test_shares_of_the_encoding_are_what_the_whole_takes(wikipedia, tmp_path, monkeypatch):
     from m3l_book.data import embed
-    from m3l_book.encoders.encoder import Encoder
+    from m3l_book.encoders.spaces import Encoder
 
     tuples = load_source("wikipedia", folder=str(tmp_path / "d"), **OPTIONS)
     prepare(tuples, tmp_path / "p", vocabulary_size=20, min_words=5)

