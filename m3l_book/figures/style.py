@@ -2,140 +2,89 @@
 the light and in the dark.
 
 Each figure is a matplotlib figure whose label is its alternative text, computed from what is drawn;
-`show` puts it on the page.
+`show` puts it on the page. Sizes and colours stand in ``m3l.mplstyle``.
+
+Letters that the usual font has not are drawn in another font of this machine. On a page a text of a
+figure stays text, and the reader's browser finds the letters that no font here has; a PDF for print
+takes its fonts along, and leaves such texts out.
 """
 
 import re
+import warnings
 from collections.abc import Sequence
+from functools import cache
+from io import StringIO
 from pathlib import Path
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
-import seaborn as sns
+from matplotlib import font_manager
 from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font
+from matplotlib.text import Text
 
 from m3l.errors import require
 from m3l.files import atomic
 
-from . import fonts
-
-# inches, the text of a printed page: a figure is not scaled down in print, and its text neither
-WIDTH = 6.7
-
-
-SMALL = 9  # points, the least size of text
-
-
-INK, FAINT, GRID, PAPER = "#1a1a1a", "#595959", "#c8c8c8", "#fefefe"
-
-
-# found by search: at least 3:1 on white and on the dark page, any two apart for normal and for
-# colour-blind eyes (tests/test_m3l_book/test_figures.py)
-PALETTE = ["#0066c7", "#d58000", "#00a781", "#b44114", "#b97cc8", "#935843", "#6c667e"]
-
-
-DARK = {
-    INK: "#ced6dd",
-    FAINT: "#a4acb7",
-    GRID: "#4a5360",
-    PAPER: "#121212",
-}  # what colours are on a dark page
-DARK |= dict(
-    zip(
-        PALETTE,
-        ["#4496ee", "#f5a623", "#1fd0a3", "#dd5426", "#d6a9e2", "#a9705a", "#8d87a0"],
-        strict=True,
-    )
-)
-
-
-VIEW_COLOURS = {
-    "en": PALETTE[0],
-    "de": PALETTE[1],
-    "fr": PALETTE[1],
-    "es": PALETTE[4],
-    "image": PALETTE[2],
-}
-
-
-VIEW_MARKERS = {"en": "o", "de": "s", "fr": "s", "es": "D", "image": "^"}
-
-
+STYLE = Path(__file__).with_name("m3l.mplstyle")
+_own = mpl.rc_params_from_file(STYLE, use_default_template=False)
+WIDTH = _own["figure.figsize"][0]
+SMALL = _own["legend.fontsize"]  # the least size of text
+INK, GRID, PAPER = _own["text.color"], _own["grid.color"], _own["figure.facecolor"]
+FAINT = "#595959"
+PALETTE = _own["axes.prop_cycle"].by_key()["color"]
 MARKERS = "os^DvPh"
+# what colours are on a dark page
+DARK = {INK: "#ced6dd", FAINT: "#a4acb7", GRID: "#4a5360", PAPER: "#121212"}
+_DARK_PALETTE = ["#4496ee", "#f5a623", "#1fd0a3", "#dd5426", "#d6a9e2", "#a9705a", "#8d87a0"]
+DARK |= dict(zip(PALETTE, _DARK_PALETTE, strict=True))
+# colour and marker of the views that are known in advance
+VIEWS = {"en": (0, "o"), "de": (1, "s"), "fr": (1, "s"), "es": (4, "D"), "image": (2, "^")}
 
 
 def style() -> None:
     """Set the book's look for all figures of a chapter."""
-    neutral = {
-        "text.color": INK,
-        "axes.labelcolor": INK,
-        "axes.titlecolor": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
-        "axes.edgecolor": GRID,
-    }
-    neutral |= {"patch.edgecolor": PAPER}
-    neutral |= {
-        "grid.color": GRID,
-        "figure.facecolor": PAPER,
-        "axes.facecolor": PAPER,
-        "legend.facecolor": PAPER,
-        "legend.edgecolor": GRID,
-    }
-    sizes = {
-        "font.size": 9.5,
-        "axes.titlesize": 10,
-        "axes.labelsize": 9.5,
-        "legend.title_fontsize": SMALL,
-    }
-    sizes |= dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), SMALL)
-    sns.set_theme(style="whitegrid", rc=neutral | sizes)
-    plt.rcParams["axes.prop_cycle"] = plt.cycler(color=PALETTE)
-    plt.rcParams.update(
-        {"figure.figsize": (WIDTH, 3.2), "savefig.dpi": 220, "figure.constrained_layout.use": True}
-    )
-    plt.rcParams.update(
-        {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "m3l"}
-    )  # text stays text, and the same figure is the same file
-    plt.rcParams["text.parse_math"] = False  # a dollar in a title is a dollar
+    plt.style.use(STYLE)
+    # such letters are drawn by the reader's browser
+    warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
+
+
+def described(figure: Figure, text: str) -> Figure:
+    """Give a figure its alternative text."""
+    figure.set_label(" ".join(text.split()))
+    return figure
 
 
 def vector(figure: Figure) -> str:
-    """The figure as SVG: its label is the drawing's title, its neutral colours follow the colour
-    scheme it is shown in, its text stays text.
+    """Return the figure as SVG: its label is the drawing's title, its neutral colours follow the
+    colour scheme it is shown in, its text stays text.
 
     Raises
     ------
     ParameterError
         The figure has no label, so nothing says what is to be seen.
     """
-    from io import StringIO
-
-    require(
-        bool(figure.get_label()),
-        "the figure has no label; figure.set_label takes the text for those who do not see it",
-    )
+    message = "the figure has no label; figure.set_label takes the text for those who do not see it"
+    require(bool(figure.get_label()), message)
     out = StringIO()
-    fonts.dress(figure)
-    with fonts.readers_fonts():
-        figure.savefig(out, format="svg", metadata={"Date": None, "Title": figure.get_label()})
+    dress(figure)
+    figure.savefig(out, format="svg", metadata={"Date": None, "Title": figure.get_label()})
     rules = "".join(
         f'[style*="{kind}: {light}"]{{{kind}:{dark} !important}}'
         for light, dark in DARK.items()
         for kind in ("fill", "stroke")
     )
-    drawing = re.sub(
-        r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", out.getvalue()
-    )  # signs that no XML may hold
-    drawing = drawing.replace(
-        "</style>", f"@media (prefers-color-scheme: dark){{{rules}}}</style>", 1
-    )
+    # no XML may hold some signs
+    drawing = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", out.getvalue())
+    dark = f"@media (prefers-color-scheme: dark){{{rules}}}</style>"
+    drawing = drawing.replace("</style>", dark, 1)
+
+    def rounded(tag: re.Match) -> str:
+        coordinates = r' (?:x|y|d)="[^"]*"'
+        return re.sub(coordinates, lambda own: re.sub(r"(\.\d\d)\d+", r"\1", own[0]), tag[0])
+
     # a hundredth of a point is finer than any eye or printer; six digits more are half the file
-    numbers = re.compile(r' (?:x|y|d)="[^"]*"')
-    return re.sub(
-        r"<[^>]+>",
-        lambda tag: numbers.sub(lambda number: re.sub(r"(\.\d\d)\d+", r"\1", number[0]), tag[0]),
-        drawing,
-    )
+    return re.sub(r"<[^>]+>", rounded, drawing)
 
 
 def show(figure: Figure) -> None:
@@ -147,54 +96,92 @@ def show(figure: Figure) -> None:
 
 
 def save_pdf(figure: Figure, path: str | Path) -> list[str]:
-    """The figure as a PDF for print, in the light colours, its fonts with it; written whole or not
-    at all.
+    """Write the figure as a PDF for print, in the light colours, whole or not at all.
 
     Returns
     -------
     The texts that it lacks, since no font of this machine has their letters.
     """
-    lacking = fonts.dress(figure)
+    lacking = dress(figure)
+    hidden = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text() in lacking]
     about = {"CreationDate": None, "Title": figure.get_label()}
-    with atomic(path) as temporary, fonts.without(figure, lacking):
+    with atomic(path) as temporary:
+        for text in hidden:
+            text.set_visible(False)
         figure.savefig(temporary, format="pdf", metadata=about)
+    for text in hidden:
+        text.set_visible(True)
     return lacking
 
 
+def dress(figure: Figure) -> list[str]:
+    """Give the texts of a figure fonts that have their letters.
+
+    Returns
+    -------
+    The texts of which some letter is in no font of this machine.
+    """
+    lacking = []
+    for text in figure.findobj(Text):
+        usual = font_manager.findfont(text.get_fontproperties())
+        missing = {ord(sign) for sign in text.get_text() if sign.isprintable()} - _letters(usual)
+        if missing:
+            families, left = _families_with(frozenset(missing))
+            text.set_fontfamily([*text.get_fontfamily(), *families])
+            lacking += [text.get_text()] if left else []
+    return list(dict.fromkeys(lacking))
+
+
+@cache
+def _letters(path: str) -> frozenset[int]:
+    """The code points that a font file has a glyph for."""
+    return frozenset(FT2Font(path).get_charmap())
+
+
+@cache
+def _families_with(missing: frozenset[int]) -> tuple[list[str], set[int]]:
+    """Families of this machine's fonts that have letters, the one with most first, and the letters
+    that are in none.
+    """
+    chosen, left = [], set(missing)
+    # Last Resort is matplotlib's font that has a box for every letter
+    fonts = [f for f in font_manager.fontManager.ttflist if not f.name.startswith("Last Resort")]
+    fonts = [font for font in fonts if font.style == "normal"]
+    while left and fonts:
+        best = max(fonts, key=lambda font: len(left & _letters(font.fname)))
+        if not left & _letters(best.fname):
+            break
+        chosen.append(best.name)
+        left -= _letters(best.fname)
+    return chosen, left
+
+
 def view_looks(views: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Colour and marker of each view of a corpus, no two alike: those that are known in advance the
-    same in every figure, others by their names.
+    """Choose colour and marker of each view of a corpus, no two alike: those that are known in
+    advance the same in every figure, others by their names.
 
     Raises
     ------
     ParameterError
         There are more views than pairs of a colour and a marker.
     """
-    pairs = [(c, m) for c in PALETTE for m in MARKERS]
+    pairs = [(i, marker) for i in range(len(PALETTE)) for marker in MARKERS]
     require(len(views) <= len(pairs), f"{len(views)} views: expected at most {len(pairs)}")
-    taken: dict[str, tuple[str, str]] = {}
-    for view in sorted(views, key=lambda name: (name not in VIEW_COLOURS, views.index(name))):
-        place = sum(map(ord, view))
-        wished = (
-            VIEW_COLOURS.get(view, PALETTE[place % len(PALETTE)]),
-            VIEW_MARKERS.get(view, MARKERS[place % len(MARKERS)]),
-        )
+    taken: dict[str, tuple[int, str]] = {}
+    for view in sorted(views, key=lambda name: (name not in VIEWS, views.index(name))):
+        place = sum(map(ord, view)) % len(PALETTE)
+        wished = VIEWS.get(view, (place, MARKERS[place]))
         colours, markers = ({pair[i] for pair in taken.values()} for i in (0, 1))
         taken[view] = min(
             (pair for pair in pairs if pair not in taken.values()),
             key=lambda pair: (pair[0] in colours, pair[1] in markers, pair != wished),
         )
-    return {view: dict(zip(("color", "marker"), taken[view], strict=True)) for view in views}
+    return {view: {"color": PALETTE[taken[view][0]], "marker": taken[view][1]} for view in views}
 
 
-def described(figure: Figure, text: str) -> Figure:
-    figure.set_label(" ".join(text.split()))
-    return figure
-
-
-def looks_of(names: Sequence[str], order: Sequence[str] = ()) -> dict[str, dict]:
-    """Colour and marker by name, the same from figure to figure for those of ``order``."""
-    every = [*order, *(name for name in names if name not in order)]
+def looks_of(names: Sequence[str], order: Sequence[str] = ()) -> dict[str, dict[str, str]]:
+    """Choose colour and marker by name, the same from figure to figure for those of ``order``."""
+    every = list(dict.fromkeys([*order, *names]))
     n = len(PALETTE)  # beyond it colours come again, with other markers
     return {
         name: {"color": PALETTE[i % n], "marker": MARKERS[(i + i // n) % n]}

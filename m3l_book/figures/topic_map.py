@@ -1,71 +1,76 @@
 """The topic space drawn (Figure 2)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import patheffects
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from . import fonts
-from .style import PAPER, SMALL, WIDTH, described, view_looks
+from ..topic_space import TopicMap, mixing, trust
+from .style import PAPER, SMALL, WIDTH, described, dress, view_looks
 
 
-def topic_space(panels: Sequence[Mapping]) -> Figure:
-    """Items of all views in two dimensions, a panel a model, two in a row: colour and shape tell
-    the view, words the themes.
+def topic_space(maps: Mapping[str, TopicMap], themes: int = 0) -> Figure:
+    """Draw items of all views by their topics, a panel a map, two in a row.
 
-    A panel has ``title``, ``place`` (N, 2), ``view`` (N,), ``themes``, (x, y, words) each, and
-    ``description``, what the alternative text says of it; themes that would cover one another or
-    leave the panel are left out.
+    Colour and shape tell the view. The words of the ``themes`` topics that are most items' main one
+    stand where these items are; words that would cover others or leave the panel are left out.
     """
-    rows, in_words = -(-len(panels) // 2), []
-    looks = view_looks(list(dict.fromkeys(str(v) for panel in panels for v in panel["view"])))
+    rows, views = -(-len(maps) // 2), list(next(iter(maps.values())).space.view)
+    looks = view_looks(list(dict.fromkeys(views)))
     figure, grid = plt.subplots(rows, 2, figsize=(WIDTH, 0.4 + 3.3 * rows), squeeze=False)
-    for axes in grid.flat[len(panels) :]:
+    for axes in grid.flat[len(maps) :]:
         axes.remove()
-    for axes, panel in zip(grid.flat, panels, strict=False):
-        views = np.asarray(panel["view"])
-        for view in dict.fromkeys(views.tolist()):
-            own = panel["place"][views == view]
-            axes.scatter(*own.T, s=9, alpha=0.6, linewidths=0, clip_on=False, **looks[view])
-        axes.set(title=panel["title"], xticks=[], yticks=[])
+    for axes, (title, shown) in zip(grid.flat, maps.items(), strict=False):
+        for view, look in looks.items():
+            own = shown.place[shown.space.view == view]
+            axes.scatter(*own.T, s=9, alpha=0.6, linewidths=0, clip_on=False, **look)
+        axes.set(title=title, xticks=[], yticks=[])
         axes.grid(False)
-    with fonts.readers_fonts():
-        figure.canvas.draw()
-        for axes, panel in zip(grid.flat, panels, strict=False):
-            _write_themes(figure, axes, panel)
-    for axes, panel in zip(grid.flat, panels, strict=False):
-        words = "; ".join(text.get_text() for text in axes.texts)
-        in_words.append(
-            f"{panel['title']}: {panel['description']}{words and f', themes written in: {words}'}"
-        )
     handles = [plt.Line2D([], [], linestyle="", label=v, **look) for v, look in looks.items()]
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=min(8, len(handles)),
-        frameon=False,
-    )
+    figure.legend(handles=handles, loc="outside lower center", ncols=8, frameon=False)
+    figure.canvas.draw()
+    for axes, shown in zip(grid.flat, maps.values(), strict=False):
+        _write_themes(axes, shown, themes)
+    sentences = [
+        f"{title}: {_in_words(shown)}"
+        + (", themes written in: " if axes.texts else "")
+        + "; ".join(text.get_text() for text in axes.texts)
+        for axes, (title, shown) in zip(grid.flat, maps.items(), strict=False)
+    ]
     return described(
         figure,
-        f"Maps of {len(panels[0]['view'])} items, a colour and shape a view ({', '.join(looks)})."
-        f" {'. '.join(in_words)}.",
+        f"Maps of {len(views)} items, a colour and shape a view ({', '.join(looks)})."
+        f" {'. '.join(sentences)}.",
     )
 
 
-def _write_themes(figure: Figure, axes, panel: Mapping) -> None:
-    """Write the words of the themes that have room, the first first."""
+def _in_words(shown: TopicMap) -> str:
+    shares = ", ".join(
+        f"{row.mixing:.0%} by {view} ({row['at random']:.0%} at random)"
+        for view, row in mixing(shown.space, shown.divergence).iterrows()
+    )
+    believed = trust(shown.divergence, shown.place)
+    return f"share of other views among the nearest {shares}, trustworthiness {believed:.3f}"
+
+
+def _write_themes(axes: Axes, shown: TopicMap, n: int) -> None:
+    """Write two words of each theme at the item nearest to the middle of its items."""
+    main, words = shown.space.theta.argmax(axis=1), shown.run.topics[shown.space.view[0]]
+    topics, counts = np.unique(main, return_counts=True)
     inside, taken = axes.get_window_extent(), []
-    for x, y, words in panel["themes"]:
-        text = axes.text(x, y, words, fontsize=SMALL, ha="center", va="center", fontweight="bold")
+    for topic in topics[np.argsort(-counts, kind="stable")][:n]:
+        own = shown.place[main == topic]
+        away = np.linalg.norm(own - np.median(own, axis=0), axis=1)
+        look = {"fontsize": SMALL, "ha": "center", "va": "center", "fontweight": "bold"}
+        text = axes.text(*own[away.argmin()], ", ".join(words[topic][:2]), **look)
         text.set_path_effects([patheffects.withStroke(linewidth=3, foreground=PAPER)])
-        fonts.dress(figure)
+        dress(axes.figure)
         box = text.get_window_extent().padded(4)
-        outside = (
-            box.x0 < inside.x0 or box.x1 > inside.x1 or box.y0 < inside.y0 or box.y1 > inside.y1
-        )
-        if outside or any(box.overlaps(other) for other in taken):
-            text.remove()
-        else:
+        within = inside.contains(box.x0, box.y0) and inside.contains(box.x1, box.y1)
+        if within and not any(box.overlaps(other) for other in taken):
             taken.append(box)
+        else:
+            text.remove()

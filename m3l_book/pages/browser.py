@@ -16,7 +16,7 @@ import numpy as np
 
 from m3l.corpus import Corpus
 from m3l.errors import DataError, M3LError, require
-from m3l.files import atomic, read_json
+from m3l.files import atomic
 from m3l.metrics.divergence import jensen_shannon_matrix
 from m3l.metrics.ranking import nearest_both_ways
 
@@ -25,122 +25,101 @@ from ..data.schema import PICTURES
 from ..records.run import Run, load_run
 from ..records.selection import test_corpora
 from ..tables.shared import shorten, titles, topic_faults
-from .explorer import thumbnails
+from .explorer import STATIC, thumbnails
 
-PAGE = Path(__file__).with_name("static") / "browser.html"
+PAGE = STATIC / "browser.html"
+BEGINNING = "const DATA = "  # of data.js
 
 
 def topic_entries(run: Run, typical: int = 8, words: int = 15) -> list[dict]:
-    """What is shown of each topic: words by language, mean share, of how many items it is the main
-    one, coherence, faults, most typical items by view.
+    """List what is shown of each topic: words by language, mean share, of how many items it is the
+    main one, coherence, faults, most typical items by view.
     """
-    coherence = run.metrics["npmi_of_topics"]
-    main = sum(
-        np.bincount(theta.argmax(axis=1), minlength=theta.shape[1]) for theta in run.theta.values()
-    )
-    entries = []
+    coherence, entries = run.metrics["npmi_of_topics"], []
+    main = [theta.argmax(axis=1) for theta in run.theta.values()]
     for row in topic_faults(run):
-        k = row["topic"]
-        best = {
-            view: np.argsort(-theta[:, k], kind="stable")[:typical]
-            for view, theta in run.theta.items()
-        }
+        k, items = row["topic"], {}
+        for view, theta in run.theta.items():
+            best = np.argsort(-theta[:, k], kind="stable")[:typical]
+            items[view] = [[int(i), round(float(theta[i, k]), 3)] for i in best]
         entries.append(
             {
-                "words": {language: w[k][:words] for language, w in run.topics.items()},
+                "words": {language: own[k][:words] for language, own in run.topics.items()},
                 "share": round(row["share"], 5),
-                "main": int(main[k]),
-                "npmi": {
-                    language: round(float(values[k]), 3) for language, values in coherence.items()
-                },
+                "main": sum(int((topics == k).sum()) for topics in main),
+                "npmi": {language: round(float(x[k]), 3) for language, x in coherence.items()},
                 "junk": row["junk"],
-                "items": {
-                    view: [[int(i), round(float(run.theta[view][i, k]), 3)] for i in items]
-                    for view, items in best.items()
-                },
+                "items": items,
             }
         )
     return entries
 
 
 def item_entries(
-    run: Run, test: Corpus, titles: dict, texts: dict, topics: int = 5, near: int = 5
+    run: Run, test: Corpus, prepared: Path, snippet: int, topics: int = 5, near: int = 5
 ) -> dict[str, list[dict]]:
-    """What is shown of each test item, by view: title, articles, text, its largest topics, its
-    nearest items of every other view, and its tuples'.
+    """List what is shown of each test item, by view: title, articles, ``snippet`` characters of its
+    text, its largest topics, its nearest items of every other view, and its tuples'.
     """
-    entries, articles = {}, {view: test.article_of_items(view) for view in run.theta}
-    language = test.text_views[0]
-    nearest = _nearest(run, near)
-    place = {view: {} for view in run.theta}
+    frame = read_tuples(prepared)
+    frame = frame[frame["split"] == "test"]
+    ids = frame["article_id"].astype(str)
+    texts = {v: dict(zip(ids, frame[f"{v}_text"], strict=True)) for v in test.text_views}
+    called, first = titles(prepared, test), test.text_views[0]
+    nearest, place = _nearest(run, near), {view: {} for view in run.theta}
+    articles = {view: test.article_of_items(view) for view in run.theta}
     for view, of_items in articles.items():
         for i, own in enumerate(of_items):
             for article in own:
                 place[view].setdefault(article, []).append(i)
-    for view, theta in run.theta.items():
-        entries[view] = []
-        for i, own in enumerate(articles[view]):
-            article = min(own)
-            order = np.argsort(-theta[i], kind="stable")[:topics]
-            entries[view].append(
-                {
-                    "title": titles.get(view, titles[language])[article] or article,
-                    "articles": sorted(own),
-                    "text": texts.get(view, {}).get(article, ""),
-                    "topics": [[int(k), round(float(theta[i, k]), 3)] for k in order],
-                    "near": {
-                        other: nearest[view, other][i] for other in run.theta if other != view
-                    },
-                    "tuple": {
-                        v: mates
-                        for v in run.theta
-                        if v != view
-                        and (mates := sorted({j for a in own for j in place[v].get(a, ())}))
-                    },
-                }
-            )
-    return entries
 
+    def entry(view: str, i: int) -> dict:
+        own, theta = sorted(articles[view][i]), run.theta[view][i]
+        others = [other for other in run.theta if other != view]
+        mates = {v: sorted({j for a in own for j in place[v].get(a, ())}) for v in others}
+        return {
+            "title": called.get(view, called[first])[own[0]],
+            "articles": own,
+            "text": shorten(texts.get(view, {}).get(own[0], ""), snippet),
+            "topics": [
+                [int(k), round(float(theta[k]), 3)]
+                for k in np.argsort(-theta, kind="stable")[:topics]
+            ],
+            "near": {other: nearest[view, other][i] for other in others},
+            "tuple": {v: items for v, items in mates.items() if items},
+        }
 
-def _check(run: Run, test: Corpus) -> None:
-    """`DataError` unless the record is whole and of this test part."""
-    shapes = {theta.shape[1:] for theta in run.theta.values()}
-    require(
-        len(shapes) == 1 and bool(test.text_views),
-        f"{run.folder}: θ of at least one view and one number of topics are needed, and a language",
-        DataError,
-    )
-    for view, theta in run.theta.items():
-        whose = view in test.views and len(theta) == len(test.views[view])
-        require(
-            whose,
-            f"{run.folder}: its items of view {view!r} are not those of the test part",
-            DataError,
-        )
-        require(
-            bool(np.isfinite(theta).all()),
-            f"{run.folder}: θ of view {view!r} has values that are not finite",
-            DataError,
-        )
-    npmi = run.metrics.get("npmi_of_topics")
-    known = isinstance(npmi, dict) and all(
-        np.isfinite(np.array(values, dtype=float)).all() for values in npmi.values()
-    )
-    require(
-        known,
-        f"{run.folder}: metrics.json has no NPMI of every topic, as assess writes it",
-        DataError,
-    )
+    return {view: [entry(view, i) for i in range(len(theta))] for view, theta in run.theta.items()}
 
 
 def _nearest(run: Run, n: int) -> dict[tuple[str, str], list[list[int]]]:
-    """(view, other view) -> for each item of the first its ``n`` nearest of the second."""
+    """Find, by view and other view, the ``n`` nearest items of the second for each of the first."""
     nearest = {}
     for a, b in combinations(run.theta, 2):
         blocks = jensen_shannon_matrix(run.theta[a], run.theta[b], chunk_bytes=16 << 20)
         there, back = nearest_both_ways(blocks, n)
         nearest[a, b], nearest[b, a] = there.tolist(), back.tolist()
     return nearest
+
+
+def _check(run: Run, test: Corpus) -> None:
+    """Refuse a record that is not whole or not of this test part."""
+    shapes = {theta.shape[1:] for theta in run.theta.values()}
+    message = "θ of at least one view and one number of topics are needed, and a language"
+    require(len(shapes) == 1 and bool(test.text_views), f"{run.folder}: {message}", DataError)
+    for view, theta in run.theta.items():
+        where = f"{run.folder}: θ of view {view!r}"
+        same = view in test.views and len(theta) == len(test.views[view])
+        require(same, f"{where}: its items are not those of the test part", DataError)
+        require(
+            bool(np.isfinite(theta).all()), f"{where} has values that are not finite", DataError
+        )
+    npmi = run.metrics.get("npmi_of_topics")
+    known = isinstance(npmi, dict) and all(
+        np.isfinite(np.array(values, dtype=float)).all() for values in npmi.values()
+    )
+    message = "metrics.json has no NPMI of every topic, as assess writes it"
+    require(known, f"{run.folder}: {message}", DataError)
 
 
 def browse(
@@ -151,7 +130,7 @@ def browse(
     snippet: int = 240,
     home: str = "",
 ) -> Path:
-    """Write the browser of a run into the folder ``out``, atomically; the page's path.
+    """Write the browser of a run into the folder ``out``, whole or not at all; the page's path.
 
     Parameters
     ----------
@@ -160,52 +139,30 @@ def browse(
         The test part of the corpus that the run was made on.
     prepared : path
         The prepared corpus: its titles, texts and pictures.
+    out : path
     snippet : int
         Characters of a text that are shown.
     home : str
         Address, from the page, of the one that it belongs to.
     """
     _check(run, test)
-    frame = read_tuples(prepared)
-    frame = frame[frame["split"] == "test"]
-    ids = frame["article_id"].astype(str)
-    texts = {
-        v: {a: shorten(t, snippet) for a, t in zip(ids, frame[f"{v}_text"], strict=True)}
-        for v in test.text_views
-    }
+    keys = [key for key in ("corpus", "model", "topics", "seed") if key in run.params]
+    about = {key: run.params[key] for key in keys}
     data = {
-        "about": (
-            {
-                key: run.params[key]
-                for key in ("corpus", "model", "topics", "seed")
-                if key in run.params
-            }
-            | {"run": Path(str(run.folder)).name, "home": home}
-        ),
+        "about": about | {"run": Path(str(run.folder)).name, "home": home},
         "views": list(run.theta),
         "languages": list(run.topics),
         "topics": topic_entries(run),
-        "items": item_entries(run, test, titles(prepared, test), texts),
+        "items": item_entries(run, test, Path(prepared), snippet),
     }
     with atomic(out, directory=True) as temporary:
         if PICTURES in run.theta:
-            files, names = read_json(Path(prepared) / "images.json"), test.views[PICTURES].item_ids
-            lost = [str(n) for n in names if str(n) not in files]
-            require(
-                not lost,
-                f"{prepared}/images.json: names no file for {len(lost)} pictures of the test part,"
-                f" such as {lost[:1]}",
-                DataError,
-            )
-            small = thumbnails(
-                {str(n): Path(prepared) / "images" / files[str(n)] for n in names},
-                temporary / "pictures",
-                side=112,
-            )
+            names = [str(name) for name in test.views[PICTURES].item_ids]
+            small = thumbnails(prepared, names, temporary / "pictures", side=112)
             for entry, name in zip(data["items"][PICTURES], names, strict=True):
-                entry["picture"] = f"pictures/{small[str(name)]}"
+                entry["picture"] = f"pictures/{small[name]}"
         text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        (temporary / "data.js").write_text(f"const DATA = {text};\n", encoding="utf-8")
+        (temporary / "data.js").write_text(f"{BEGINNING}{text};\n", encoding="utf-8")
         shutil.copyfile(PAGE, temporary / "index.html")
     return Path(out) / "index.html"
 
@@ -214,60 +171,41 @@ def _replaceable(out: Path) -> bool:
     """Whether nothing is lost if this folder is replaced: it is not there, or empty, or a topic
     browser and nothing else.
     """
-    if not out.is_dir() or out.is_symlink():
+    if out.is_symlink() or not out.is_dir():
         return not out.exists() and not out.is_symlink()
     names = {path.name for path in out.iterdir()}
-    if not names:
-        return True
-    if "data.js" not in names or names - {"index.html", "data.js", "pictures"}:
-        return False
+    if "data.js" not in names or not names <= {"index.html", "data.js", "pictures"}:
+        return not names
     with open(out / "data.js", encoding="utf-8") as data:
-        return data.read(len("const DATA = ")) == "const DATA = "
+        return data.read(len(BEGINNING)) == BEGINNING
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line: 0, or 1 and a plain message."""
+    """Run the command line: 0, or 1 and a plain message."""
     parser = argparse.ArgumentParser(
         prog="python -m m3l_book.pages.browser",
         description="Write a topic browser, a page that opens anywhere, from a run record.",
     )
-    parser.add_argument(
-        "run", type=Path, help="folder of the run record, as runs/laptop/vital-m3l-s0"
-    )
-    parser.add_argument("out", type=Path, help="folder to write; one that is there is replaced")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help=(
-            "folder of the prepared corpora and embeddings; by default the one that the run was"
-            " made from"
-        ),
-    )
-    parser.add_argument(
-        "--home",
-        default="",
-        help="address, from the page, of the one that it belongs to and links back to",
-    )
+    about = "folder of the run record, as runs/laptop/vital-m3l-s0"
+    parser.add_argument("run", type=Path, help=about)
+    about = "folder to write; a topic browser that is there is replaced"
+    parser.add_argument("out", type=Path, help=about)
+    about = "folder of the prepared corpora and embeddings; by default the one that the run was"
+    parser.add_argument("--data", help=f"{about} made from")
+    about = "address, from the page, of the one that it belongs to and links back to"
+    parser.add_argument("--home", default="", help=about)
     options = parser.parse_args(arguments)
     try:
         run = load_run(options.run)
+        data = options.data or run.params.get("data")
         require(
-            options.data is not None or "data" in run.params,
-            f"{options.run}: the record does not say where its data are; give --data",
+            bool(data), f"{options.run}: the record does not say where its data are; give --data"
         )
-        data = str(options.data or run.params["data"])
-        require(
-            _replaceable(options.out),
-            f"{options.out}: is there and is no topic browser, or holds other files too; give"
-            " another folder",
-        )
-        page = browse(
-            run,
-            next(iter(test_corpora([run], data).values())),
-            f"{data}/prepared/{run.params['corpus']}",
-            options.out,
-            home=options.home,
-        )
+        message = "is there and is no topic browser, or holds other files too; give another folder"
+        require(_replaceable(options.out), f"{options.out}: {message}")
+        (test,) = test_corpora([run], str(data)).values()
+        prepared = f"{data}/prepared/{run.params['corpus']}"
+        page = browse(run, test, prepared, options.out, home=options.home)
     except (M3LError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
