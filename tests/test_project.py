@@ -341,6 +341,7 @@ DEFINED = {
     "03-model": ["m3l/networks.py", "m3l/loss.py"],
     "07-retrieval": ["m3l/metrics/divergence.py", "m3l/metrics/ranking.py"],
     "08-topics": ["m3l/metrics/coherence.py"],
+    "09-topic-space": ["m3l_book/topic_space.py"],
 }
 TAUGHT = {
     "03-model": {
@@ -349,6 +350,7 @@ TAUGHT = {
     },
     "07-retrieval": {"jensen_shannon", "rank_scores", "log_choose"},
     "08-topics": {"npmi_of_pairs"},
+    "09-topic-space": {"distances", "neighbours_of_another_kind", "mixing"},
 }
 
 

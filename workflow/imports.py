@@ -38,7 +38,11 @@ def file_of(name: str) -> Path | None:
 
 @cache
 def direct(path: Path) -> frozenset[Path]:
-    """The files of the project that a Python file or notebook imports itself."""
+    """The files of the project that a Python file or notebook imports itself, and those beside a
+    module that it may read: styles of figures and what stands in the folder ``static``.
+    """
+    if path.suffix not in (".py", ".ipynb"):
+        return frozenset()
     text = path.read_text(encoding="utf-8")
     package = ""
     if path.suffix == ".ipynb":
@@ -46,7 +50,10 @@ def direct(path: Path) -> frozenset[Path]:
         text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
     elif path.is_relative_to(ROOT):
         package = ".".join(path.relative_to(ROOT).parent.parts)
-    return frozenset(file for name in imported(text, package) if (file := file_of(name)))
+    files = {file for name in imported(text, package) if (file := file_of(name))}
+    if package:
+        files |= {*path.parent.glob("*.mplstyle"), *path.parent.glob("static/*")}
+    return frozenset(files)
 
 
 def behind(*paths: str | Path, without: Iterable[str] = ()) -> list[str]:

@@ -4,78 +4,59 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .style import FAINT, INK, WIDTH, described, looks_of
+from .style import FAINT, INK, WIDTH, described, legend_below, looks_of, panels
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-STAR = {
-    "marker": "*",
-    "linestyle": "",
-    "markersize": 12,
-    "markerfacecolor": "none",
-    "markeredgewidth": 1.5,
-}
+DOTTED = {"color": FAINT, "linestyle": ":"}
+STAR = {"marker": "*", "linestyle": "", "markersize": 12}
+STAR |= {"markerfacecolor": "none", "markeredgewidth": 1.5}
 
 
 def retrieval_scores(table: "DataFrame", corpus: str, order: Sequence[str] = ()) -> Figure:
-    """Score by direction and model, a panel a metric: a point a seed, the mean as a bar, chance
-    dotted.
+    """Draw scores by direction and model, a panel a metric: a point a seed, the mean as a bar,
+    chance dotted.
 
-    ``table`` is a data frame with columns model, seed, direction, metric, score, chance; ``order``
-    lists names that keep their colours.
+    ``table`` has columns name, direction, metric, score, chance; ``order`` lists names that keep
+    their colours.
     """
-    metrics = list(dict.fromkeys(table["metric"]))
     looks = looks_of(list(dict.fromkeys(table["name"])), order)
+    by_metric = dict(list(table.groupby("metric", sort=False)))
+    bars = [part.groupby("direction")["name"].nunique().sum() for part in by_metric.values()]
+    size = WIDTH, 0.9 + 0.9 * len(bars) + 0.2 * sum(bars)
+    figure, grid = plt.subplots(len(bars), 1, figsize=size, height_ratios=bars, squeeze=False)
     sentences = []
-    bars = [
-        table[table["metric"] == metric].groupby("direction", sort=False)["name"].nunique().sum()
-        for metric in metrics
-    ]
-    figure, panels = plt.subplots(
-        len(metrics),
-        1,
-        figsize=(WIDTH, 0.9 + 0.9 * len(metrics) + 0.2 * sum(bars)),
-        height_ratios=bars,
-        squeeze=False,
-    )
-    for axes, metric in zip(panels[:, 0], metrics, strict=True):
-        part, y, ticks = table[table["metric"] == metric], 0.0, {}
+    for axes, (metric, part) in zip(grid[:, 0], by_metric.items(), strict=True):
+        y, ticks = 0.0, {}
         for direction, rows in part.groupby("direction", sort=False):
-            own, top = [model for model in looks if model in set(rows["name"])], y
-            for model in own:
-                scores, colour = rows[rows["name"] == model]["score"], looks[model]["color"]
-                axes.barh(y, scores.mean(), height=0.85, color=(colour, 0.45), edgecolor=colour)
-                axes.plot(scores, [y] * len(scores), "o", color=INK, markersize=3.5)
+            scores, top = rows.groupby("name")["score"], y
+            for model in (model for model in looks if model in scores.groups):
+                own, colour = scores.get_group(model), looks[model]["color"]
+                axes.barh(y, own.mean(), height=0.85, color=(colour, 0.45), edgecolor=colour)
+                axes.plot(own, [y] * len(own), "o", color=INK, markersize=3.5)
                 y += 1
-            chance, means = (
-                rows["chance"].mean(),
-                rows.groupby("name")["score"].mean().sort_values(ascending=False),
-            )
-            axes.plot([chance] * 2, [top - 0.5, y - 0.5], ":", color=FAINT, linewidth=2)
-            sentences.append(
-                f"{direction}, {metric}:"
-                f" {', '.join(f'{model} {mean:.3f}' for model, mean in means.items())}, chance"
-                f" {chance:.3f}"
-            )
+            chance = rows["chance"].mean()
+            axes.plot([chance] * 2, [top - 0.5, y - 0.5], linewidth=2, **DOTTED)
+            means = scores.mean().sort_values(ascending=False).items()
+            said = ", ".join(f"{model} {mean:.3f}" for model, mean in means)
+            sentences.append(f"{direction}, {metric}: {said}, chance {chance:.3f}")
             ticks[(top + y - 1) / 2] = direction
             y += 0.8
         axes.set_yticks(list(ticks), list(ticks.values()))
         axes.invert_yaxis()
         axes.set(xlabel=metric)
-    panels[0, 0].set_title(f"{corpus}: retrieval by topics")
+    grid[0, 0].set_title(f"{corpus}: retrieval by topics")
     handles = [
-        plt.Rectangle(
-            (0, 0), 1, 1, facecolor=(look["color"], 0.45), edgecolor=look["color"], label=model
-        )
-        for model, look in looks.items()
+        plt.Rectangle((0, 0), 1, 1, facecolor=(c, 0.45), edgecolor=c, label=model)
+        for model, c in ((model, look["color"]) for model, look in looks.items())
     ]
-    handles.append(plt.Line2D([], [], color=FAINT, linestyle=":", linewidth=2, label="chance"))
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(3, len(handles)), frameon=False
-    )
+    handles.append(plt.Line2D([], [], linewidth=2, label="chance", **DOTTED))
+    columns = min(3, len(handles))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
     return described(
         figure,
         f"Bars of mean retrieval scores on {corpus}, with a dot for each seed and chance dotted."
@@ -84,47 +65,34 @@ def retrieval_scores(table: "DataFrame", corpus: str, order: Sequence[str] = ())
 
 
 def coherence_against_diversity(table: "DataFrame", order: Sequence[str] = ()) -> Figure:
-    """Topic diversity against NPMI, a panel a corpus: colour and shape tell the model, filled or
-    open the language.
+    """Draw topic diversity against NPMI, a panel a corpus: colour and shape tell the model, filled
+    or open the language.
 
-    ``table`` is a data frame with columns corpus, model, language, NPMI, diversity; ``order`` lists
-    names that keep their colours.
+    ``table`` has columns corpus, model, language, NPMI, diversity; ``order`` lists names that keep
+    their colours.
     """
-    corpora, looks = (
-        list(dict.fromkeys(table["corpus"])),
-        looks_of(list(dict.fromkeys(table["model"])), order),
-    )
-    figure, panels = plt.subplots(1, len(corpora), figsize=(WIDTH, 3.4), squeeze=False)
-    means_by_name = []
-    for axes, corpus in zip(panels[0], corpora, strict=True):
-        part = table[table["corpus"] == corpus]
+    looks = looks_of(list(dict.fromkeys(table["model"])), order)
+    by_corpus = dict(list(table.groupby("corpus", sort=False)))
+    figure, grid = panels(len(by_corpus), len(by_corpus), 3.4)
+    sentences = []
+    for axes, (corpus, part) in zip(grid, by_corpus.items(), strict=True):
         languages = list(dict.fromkeys(part["language"]))
         for (model, language), rows in part.groupby(["model", "language"], sort=False):
-            look = {"marker": looks[model]["marker"], "edgecolor": looks[model]["color"]}
-            look["facecolor"] = (looks[model]["color"], "none", (looks[model]["color"], 0.3))[
-                languages.index(language) % 3
-            ]
+            colour = looks[model]["color"]
+            face = (colour, "none", (colour, 0.3))[languages.index(language) % 3]
+            look = {"facecolor": face, "edgecolor": colour, "marker": looks[model]["marker"]}
             axes.scatter(rows["NPMI"], rows["diversity"], s=36, linewidth=1.5, **look)
-        faces = ", ".join(
-            f"{face}: {language}"
-            for face, language in zip(("filled", "open", "pale"), languages, strict=False)
-        )
-        axes.set(xlabel=f"NPMI ({faces})", ylabel="topic diversity", title=corpus)
-        means = part.groupby(["model", "language"], sort=False)[["NPMI", "diversity"]].mean()
-        means_by_name += [
-            f"{corpus}, {model}, {language}: NPMI {row.NPMI:.3f}, diversity {row.diversity:.2f}"
-            for (model, language), row in means.iterrows()
-        ]
-    handles = [
-        plt.Line2D([], [], linestyle="", label=model, **look) for model, look in looks.items()
-    ]
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(3, len(handles)), frameon=False
-    )
+            mean = rows[["NPMI", "diversity"]].mean()
+            said = f"NPMI {mean['NPMI']:.3f}, diversity {mean['diversity']:.2f}"
+            sentences.append(f"{corpus}, {model}, {language}: {said}")
+        faces = zip(("filled", "open", "pale"), languages, strict=False)
+        said = ", ".join(f"{face}: {language}" for face, language in faces)
+        axes.set(xlabel=f"NPMI ({said})", ylabel="topic diversity", title=corpus)
+    legend_below(figure, looks, linestyle="")
     return described(
         figure,
         "Topic diversity against NPMI, a panel a corpus, on scales of their own, a marker a seed."
-        f" Means over seeds: {'; '.join(means_by_name)}.",
+        f" Means over seeds: {'; '.join(sentences)}.",
     )
 
 
@@ -137,78 +105,65 @@ def curves(
     note: str = "",
     order: Sequence[str] = (),
 ) -> Figure:
-    """Score against a parameter, a panel a direction, a line a model: the mean over seeds, ± their
-    standard deviation, a dot a seed.
+    """Draw scores against a parameter, a panel a direction, a line a model: the mean over seeds, ±
+    their standard deviation, a dot a seed.
 
-    ``rows`` is a data frame with columns panel, ``line``, ``x``, score, chance. ``paper`` has
-    ``panel``, ``line``, ``x`` and ``score`` of points that the paper prints, which are of other
-    data: stars on a scale of their own beside the panel. The axis of ``x`` is logarithmic.
-    ``order`` lists all names that figures beside this one draw, so that each keeps its colour.
+    ``rows`` has columns panel, ``line``, ``x``, score, chance. ``paper`` has ``panel``, ``line``,
+    ``x`` and ``score`` of points that the paper prints, which are of other data: stars on a scale
+    of their own beside the panel. The axis of ``x`` is logarithmic. ``order`` lists all names that
+    figures beside this one draw, so that each keeps its colour.
     """
-    panels = list(dict.fromkeys(rows["panel"]))
+    by_panel = dict(list(rows.groupby("panel", sort=False)))
     looks = looks_of(list(dict.fromkeys(rows[line])), order)
-    paper = [point for point in paper if point["panel"] in panels and point[line] in looks]
-    columns = min(2, len(panels))
-    height = 0.9 + 2.6 * -(-len(panels) // columns)
-    shape = -(-len(panels) // columns), columns
-    figure, grid = plt.subplots(*shape, figsize=(WIDTH, height), squeeze=False)
-    for axes in grid.flat[len(panels) :]:
-        axes.remove()
-    described_panels = []
-    for axes, panel in zip(grid.flat, panels, strict=False):
+    paper = [point for point in paper if point["panel"] in by_panel and point[line] in looks]
+    figure, grid = panels(len(by_panel), min(2, len(by_panel)), 2.6, 0.9)
+    sentences = []
+    for axes, (panel, part) in zip(grid, by_panel.items(), strict=True):
         stars = [point for point in paper if point["panel"] == panel]
-        words = _panel_of_curves(axes, rows[rows["panel"] == panel], x, line, looks)
-        described_panels.append(f"{panel}: {words}{_paper_scale(axes, line, looks, stars)}")
+        said = _panel_of_curves(axes, part, x, line, looks)
+        sentences.append(f"{panel}: {said}{_paper_scale(axes, line, looks, stars)}")
         direction, _, metric = panel.rpartition(", ")
         axes.set(xlabel=label, ylabel=metric, title=direction, ylim=(0, None))
     note = note or "the paper's, on its own data"
-    handles = [plt.Line2D([], [], label=name, **look) for name, look in looks.items()]
-    handles += [plt.Line2D([], [], color=FAINT, linestyle=":", label="chance")]
-    if paper:
-        handles.append(plt.Line2D([], [], **STAR, markeredgecolor=FAINT, label=note))
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(3, len(handles)), frameon=False
-    )
+    of_paper = {note: STAR | {"markeredgecolor": FAINT}} if paper else {}
+    legend_below(figure, looks | {"chance": DOTTED} | of_paper)
     starred = f" Stars, on scales of their own: {note}." if paper else ""
     return described(
         figure,
         f"Score against {label}, a panel a direction, a line a model, with standard deviations over"
-        f" seeds. {'. '.join(described_panels)}.{starred}",
+        f" seeds. {'. '.join(sentences)}.{starred}",
     )
 
 
-def _panel_of_curves(axes, rows, x: str, line: str, looks: Mapping) -> str:
+def _panel_of_curves(axes: Axes, rows: "DataFrame", x: str, line: str, looks: Mapping) -> str:
     """Draw one panel of `curves`; returns it in words."""
     sentences = []
-    for name, look in looks.items():
-        own = rows[rows[line] == name]
-        if len(own):
-            by_x = own.groupby(x)["score"]
-            mean, sd = by_x.mean(), by_x.std().fillna(0.0)
-            axes.errorbar(mean.index, mean, sd, markersize=5, capsize=3, linewidth=1.6, **look)
-            axes.plot(own[x], own["score"], ".", color=look["color"], markersize=3)
-            points = ", ".join(f"{score:.3f} at {at:g}" for at, score in mean.items())
-            sentences.append(f"{name} {points}")
-    chance = rows["chance"].mean()
-    axes.axhline(chance, color=FAINT, linestyle=":", linewidth=1.5)
-    ticks = sorted(set(rows[x]))
+    for name in (name for name in looks if name in set(rows[line])):
+        own, look = rows[rows[line] == name], looks[name]
+        by_x = own.groupby(x)["score"]
+        mean, sd = by_x.mean(), by_x.std().fillna(0.0)
+        axes.errorbar(mean.index, mean, sd, markersize=5, capsize=3, linewidth=1.6, **look)
+        axes.plot(own[x], own["score"], ".", color=look["color"], markersize=3)
+        points = ", ".join(f"{score:.3f} at {at:g}" for at, score in mean.items())
+        sentences.append(f"{name} {points}")
+    chance, ticks = rows["chance"].mean(), sorted(set(rows[x]))
+    axes.axhline(chance, linewidth=1.5, **DOTTED)
     axes.set_xscale("log", base=2)
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.minorticks_off()
     return f"{'; '.join(sentences)}; chance {chance:.3f}"
 
 
-def _paper_scale(axes, line: str, looks: Mapping, stars: Sequence) -> str:
-    """The paper's points beside a panel, on a scale of their own; returns them in words."""
+def _paper_scale(axes: Axes, line: str, looks: Mapping, stars: Sequence[Mapping]) -> str:
+    """Draw the paper's points beside a panel, on a scale of their own; returns them in words."""
     if not stars:
         return ""
     beside = axes.inset_axes([1.06, 0, 0.09, 1])
     for place, star in enumerate(stars):
         beside.plot(place, star["score"], **STAR, markeredgecolor=looks[star[line]]["color"])
-    beside.set_xlim(-0.8, len(stars) - 0.2)
-    beside.set_ylim(0, 1.15 * max(star["score"] for star in stars))
-    beside.set_xticks([])
+    most = max(star["score"] for star in stars)
+    beside.set(xlim=(-0.8, len(stars) - 0.2), ylim=(0, 1.15 * most), xticks=[])
     beside.yaxis.tick_right()
     beside.set_title("paper", fontsize=9)
-    words = [f"{star[line]} {star['score']:.3f}" for star in stars]
-    return f"; the paper's: {', '.join(words)}"
+    said = ", ".join(f"{star[line]} {star['score']:.3f}" for star in stars)
+    return f"; the paper's: {said}"

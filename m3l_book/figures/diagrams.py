@@ -1,58 +1,41 @@
-"""Diagrams of the model and of its loss."""
+"""Diagrams of models and of losses."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from .style import FAINT, PALETTE, SMALL, WIDTH, described, view_looks
+from .style import FAINT, GRID, PALETTE, SMALL, WIDTH, described, panels, view_looks
+
+CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])  # of a triangle with sides 1
+NOTE = {"fontsize": SMALL, "style": "italic"}
 
 
 def architecture(languages: Sequence[str] = ("en", "de"), image: bool = True) -> Figure:
-    """The model as a diagram: encoder, inference network, θ and decoder of each view, and what ties
-    the views.
+    """Draw the model: encoder, inference network, θ and decoder of each view, and what ties the
+    views.
     """
     views = [*languages, *(["image"] if image else [])]
+    height, looks = 1.6 * len(views), view_looks(views)
     figure, axes = plt.subplots(figsize=(WIDTH, 1.1 + 1.0 * len(views)))
-    axes.set_xlim(0, 10.9)
-    axes.set_ylim(-0.25, len(views) * 1.6)
+    axes.set(xlim=(0, 10.9), ylim=(-0.25, height))
     axes.axis("off")
-
-    looks = view_looks(views)
-    rows = [len(views) * 1.6 - 1.0 - 1.55 * i for i in range(len(views))]
+    rows = [height - 1.0 - 1.55 * i for i in range(len(views))]
     for view, y in zip(views, rows, strict=True):
         _draw_view(axes, view, y, looks[view]["color"])
-    for i in range(len(views)):
-        for j in range(i + 1, len(views)):
+    tie = {"colour": PALETTE[3], "style": "<|-|>"}
+    for i, upper in enumerate(rows):
+        for j, lower in enumerate(rows[i + 1 :]):
             # a neighbour straight below; farther ones around the right side of the boxes between
-            x, curve = (6.3, 0.0) if j == i + 1 else (7.2, -0.2)
-            _arrow(
-                axes,
-                (x, rows[i] - 0.48),
-                (x, rows[j] + 0.48),
-                colour=PALETTE[3],
-                style="<|-|>",
-                curve=curve,
-            )
-    axes.text(
-        7.75,
-        rows[0] - 0.78,
-        "KL + InfoNCE between\neach pair of views",
-        fontsize=SMALL,
-        va="center",
-    )
-    axes.text(
-        2.25,
-        len(views) * 1.6 - 0.3,
-        "not trained",
-        ha="center",
-        fontsize=SMALL,
-        style="italic",
-        color=FAINT,
-    )
+            x, curve = (6.3, 0.0) if j == 0 else (7.2, -0.2)
+            _arrow(axes, (x, upper - 0.48), (x, lower + 0.48), curve=curve, **tie)
+    about = "KL + InfoNCE between\neach pair of views"
+    axes.text(7.75, rows[0] - 0.78, about, fontsize=SMALL, va="center")
+    axes.text(2.25, height - 0.3, "not trained", ha="center", color=FAINT, **NOTE)
     return described(
         figure,
         f"Diagram of the model. Each of the views {', '.join(views)} passes through a frozen "
@@ -62,8 +45,8 @@ def architecture(languages: Sequence[str] = ("en", "de"), image: bool = True) ->
     )
 
 
-def _draw_view(axes, view: str, y: float, colour: str) -> None:
-    """One line of `architecture`: from a view's item to its topics and words."""
+def _draw_view(axes: Axes, view: str, y: float, colour: str) -> None:
+    """Draw one line of `architecture`: from a view's item to its topics and words."""
     item = "picture" if view == "image" else f"document\n({view})"
     axes.text(0.6, y, item, ha="center", va="center")
     _arrow(axes, (1.2, y), (1.5, y))
@@ -74,62 +57,103 @@ def _draw_view(axes, view: str, y: float, colour: str) -> None:
     axes.text(5.32, y + 0.28, "μ, σ²", ha="center", fontsize=SMALL)
     _box(axes, 5.6, y, "θ =\nsoftmax(z)", colour, width=1.7)
     if view == "image":
-        faint = {"fontsize": SMALL, "style": "italic", "color": FAINT}
-        axes.text(7.55, y, "no words\nto reconstruct", ha="left", va="center", **faint)
+        axes.text(7.55, y, "no words\nto reconstruct", va="center", color=FAINT, **NOTE)
     else:
         _arrow(axes, (7.35, y), (7.75, y))
         _box(axes, 7.75, y, f"softmax(\nBN(θ β)), β of {view}", colour, width=2.25)
-        axes.text(10.18, y, "words", ha="left", va="center")
+        axes.text(10.18, y, "words", va="center")
 
 
-def _box(axes, x, y, text, colour, width, dashed=False) -> None:
-    patch = FancyBboxPatch(
-        (x, y - 0.45),
-        width,
-        0.9,
-        boxstyle="round,pad=0.03,rounding_size=0.12",
-        linewidth=1.5,
-        linestyle="--" if dashed else "-",
-    )
-    patch.set(facecolor=(colour, 0.18), edgecolor=colour)
+def _box(
+    axes: Axes, x: float, y: float, text: str, colour: str, width: float, dashed: bool = False
+) -> None:
+    rounded = "round,pad=0.03,rounding_size=0.12"
+    patch = FancyBboxPatch((x, y - 0.45), width, 0.9, boxstyle=rounded, linewidth=1.5)
+    patch.set(facecolor=(colour, 0.18), edgecolor=colour, linestyle="--" if dashed else "-")
     axes.add_patch(patch)
     axes.text(x + width / 2, y, text, ha="center", va="center")
 
 
-def _arrow(axes, start, end, colour=FAINT, style="-|>", curve=0.0) -> None:
-    looks = {"mutation_scale": 11, "linewidth": 1.4, "shrinkA": 2, "shrinkB": 2}
-    patch = FancyArrowPatch(start, end, arrowstyle=style, color=colour, **looks)
-    patch.set_connectionstyle(f"arc3,rad={curve}")
-    axes.add_patch(patch)
+def _arrow(
+    axes: Axes,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    colour: str = FAINT,
+    style: str = "-|>",
+    curve: float = 0.0,
+) -> None:
+    look = {"mutation_scale": 11, "linewidth": 1.4, "shrinkA": 2, "shrinkB": 2, "color": colour}
+    bent = f"arc3,rad={curve}"
+    axes.add_patch(FancyArrowPatch(start, end, arrowstyle=style, connectionstyle=bent, **look))
 
 
 def info_nce_matrix(similarity: np.ndarray, labels: tuple[Sequence[str], Sequence[str]]) -> Figure:
-    """A batch's similarities (B, B): positives framed on the diagonal, negatives off it."""
+    """Draw a batch's similarities (B, B): positives framed on the diagonal, negatives off it."""
+    n = len(similarity)
     figure, axes = plt.subplots(figsize=(4.6, 3.5))
-    named = {
-        "xticklabels": labels[1],
-        "yticklabels": labels[0],
-        "annot_kws": {"fontsize": 9.5},
-        "cbar_kws": {"label": "similarity of θ"},
-    }
-    sns.heatmap(similarity, annot=True, fmt=".2f", cmap="cividis", ax=axes, vmin=0, vmax=1, **named)
-    for i in range(len(similarity)):
-        axes.add_patch(
-            plt.Rectangle(
-                (i + 0.04, i + 0.04), 0.92, 0.92, fill=False, edgecolor=PALETTE[3], linewidth=3
-            )
-        )
-    axes.set(
-        xlabel="θ of the second view",
-        ylabel="θ of the first view",
-        title="positives framed, all others negatives",
-    )
-    off = np.where(np.eye(len(similarity), dtype=bool), -np.inf, similarity)
+    look = {"annot": True, "fmt": ".2f", "cmap": "cividis", "vmin": 0, "vmax": 1}
+    look |= {"annot_kws": {"fontsize": 9.5}, "cbar_kws": {"label": "similarity of θ"}}
+    sns.heatmap(similarity, ax=axes, yticklabels=labels[0], xticklabels=labels[1], **look)
+    for i in range(n):
+        frame = {"fill": False, "edgecolor": PALETTE[3], "linewidth": 3}
+        axes.add_patch(plt.Rectangle((i + 0.04, i + 0.04), 0.92, 0.92, **frame))
+    axes.set(xlabel="θ of the second view", ylabel="θ of the first view")
+    axes.set_title("positives framed, all others negatives")
+    off = np.where(np.eye(n, dtype=bool), -np.inf, similarity)
     i, j = np.unravel_index(off.argmax(), off.shape)
     return described(
         figure,
-        f"Matrix of the similarities of {len(similarity)} documents of two views. The positive "
-        "pairs, framed on the diagonal, have "
-        f"{', '.join(f'{x:.2f}' for x in similarity.diagonal())}; "
-        f"the largest of the negatives is {off[i, j]:.2f}, of {labels[0][i]} with {labels[1][j]}.",
+        f"Matrix of the similarities of {n} documents of two views. The positive pairs, framed on "
+        f"the diagonal, have {', '.join(f'{x:.2f}' for x in similarity.diagonal())}; the largest "
+        f"of the negatives is {off[i, j]:.2f}, of {labels[0][i]} with {labels[1][j]}.",
+    )
+
+
+def autoencoder() -> Figure:
+    """Draw the variational autoencoder of the primer, from document to words."""
+    figure, axes = plt.subplots(figsize=(WIDTH, 1.9))
+    axes.set(xlim=(0, 10.9), ylim=(-1.35, 1.0))
+    axes.axis("off")
+    axes.text(0.55, 0, "document", ha="center", va="center")
+    steps = [
+        (1.5, 1.6, "encoder", 3.6, "μ, σ²: the posterior"),
+        (4.1, 1.6, "draw\nz = μ + σ ⊙ ε", 6.2, "a sample"),
+        (6.7, 1.5, "θ =\nsoftmax(z)", 7.45, "topics"),
+        (8.6, 1.5, "decoder", 9.3, ""),
+    ]
+    for (x, width, text, middle, below), colour in zip(steps, PALETTE, strict=False):
+        _box(axes, x, 0, text, colour, width)
+        axes.text(middle, -0.75, below, ha="center", fontsize=SMALL, color=FAINT)
+    for start, end in ((1.1, 1.5), (3.15, 4.1), (5.75, 6.7), (8.25, 8.6), (10.15, 10.4)):
+        _arrow(axes, (start, 0), (end, 0))
+    axes.text(10.9, 0, "words", ha="right", va="center", rotation=90)
+    axes.text(2.3, -1.2, "charged: KL to the prior", ha="center", **NOTE)
+    axes.text(9.0, -1.2, "charged: words badly written", ha="center", **NOTE)
+    return described(
+        figure,
+        "A chain of boxes. A document enters an encoder, which gives mean and variance, the "
+        "posterior; a sample is drawn from it; its softmax is the topics; a decoder turns them "
+        "into words. The posterior is charged for leaving the prior, the words for being wrong.",
+    )
+
+
+def simplex(samples: Mapping[str, np.ndarray]) -> Figure:
+    """Draw samples of θ, (S, 3) each by what they are drawn from, in a triangle each."""
+    figure, grid = panels(len(samples), len(samples), 2.4)
+    sides = [(-0.03, -0.07, "left"), (0.03, -0.07, "right"), (0, 0.03, "center")]
+    largest = []
+    for axes, (name, theta), colour in zip(grid, samples.items(), PALETTE, strict=False):
+        axes.plot(*CORNERS[[0, 1, 2, 0]].T, color=GRID, linewidth=1.2, zorder=0)
+        for topic, ((x, y), (right, up, side)) in enumerate(zip(CORNERS, sides, strict=True), 1):
+            about = {"ha": side, "va": "center", "fontsize": SMALL}
+            axes.text(x + right, y + up, f"topic {topic}", **about)
+        axes.scatter(*(theta @ CORNERS).T, s=7, color=colour, alpha=0.5, linewidths=0)
+        axes.set_title(name, fontsize=SMALL, pad=10)
+        axes.set_aspect("equal")
+        axes.axis("off")
+        largest.append(f"{name}, {theta.max(axis=1).mean():.2f}")
+    return described(
+        figure,
+        f"{len(samples)} triangles of samples of θ, a corner for each of three topics. The mean "
+        f"share of a sample's largest topic: {'; '.join(largest)}.",
     )

@@ -11,7 +11,7 @@ takes its fonts along, and leaves such texts out.
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -19,6 +19,7 @@ from pathlib import Path
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib import font_manager
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
@@ -53,6 +54,27 @@ def described(figure: Figure, text: str) -> Figure:
     """Give a figure its alternative text."""
     figure.set_label(" ".join(text.split()))
     return figure
+
+
+def panels(
+    n: int, columns: int, height: float, beside: float = 0.0, **how: object
+) -> tuple[Figure, list[Axes]]:
+    """Make a figure of ``n`` panels, in rows of ``height`` inches and ``beside`` for the rest."""
+    rows = -(-n // columns)
+    size = WIDTH, beside + height * rows
+    figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, **how)
+    for axes in grid.flat[n:]:
+        axes.remove()
+    return figure, list(grid.flat[:n])
+
+
+def legend_below(
+    figure: Figure, looks: Mapping[str, Mapping[str, object]], columns: int = 3, **common: object
+) -> None:
+    """Write below a figure what each line or marker is, by its look."""
+    handles = [plt.Line2D([], [], label=name, **{**common, **look}) for name, look in looks.items()]
+    columns = min(columns, len(handles))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
 
 
 def vector(figure: Figure) -> str:

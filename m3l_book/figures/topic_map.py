@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..topic_space import TopicMap, mixing, trust
-from .style import PAPER, SMALL, WIDTH, described, dress, view_looks
+from .style import PAPER, SMALL, described, dress, legend_below, panels, view_looks
 
 
 def topic_space(maps: Mapping[str, TopicMap], themes: int = 0) -> Figure:
@@ -18,27 +17,24 @@ def topic_space(maps: Mapping[str, TopicMap], themes: int = 0) -> Figure:
     Colour and shape tell the view. The words of the ``themes`` topics that are most items' main one
     stand where these items are; words that would cover others or leave the panel are left out.
     """
-    rows, views = -(-len(maps) // 2), list(next(iter(maps.values())).space.view)
+    views = next(iter(maps.values())).space.view.tolist()
     looks = view_looks(list(dict.fromkeys(views)))
-    figure, grid = plt.subplots(rows, 2, figsize=(WIDTH, 0.4 + 3.3 * rows), squeeze=False)
-    for axes in grid.flat[len(maps) :]:
-        axes.remove()
-    for axes, (title, shown) in zip(grid.flat, maps.items(), strict=False):
+    figure, grid = panels(len(maps), 2, 3.3, 0.4)
+    for axes, (title, shown) in zip(grid, maps.items(), strict=True):
         for view, look in looks.items():
             own = shown.place[shown.space.view == view]
             axes.scatter(*own.T, s=9, alpha=0.6, linewidths=0, clip_on=False, **look)
         axes.set(title=title, xticks=[], yticks=[])
         axes.grid(False)
-    handles = [plt.Line2D([], [], linestyle="", label=v, **look) for v, look in looks.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=8, frameon=False)
+    legend_below(figure, looks, columns=8, linestyle="")
     figure.canvas.draw()
-    for axes, shown in zip(grid.flat, maps.values(), strict=False):
+    for axes, shown in zip(grid, maps.values(), strict=True):
         _write_themes(axes, shown, themes)
     sentences = [
         f"{title}: {_in_words(shown)}"
         + (", themes written in: " if axes.texts else "")
         + "; ".join(text.get_text() for text in axes.texts)
-        for axes, (title, shown) in zip(grid.flat, maps.items(), strict=False)
+        for axes, (title, shown) in zip(grid, maps.items(), strict=True)
     ]
     return described(
         figure,

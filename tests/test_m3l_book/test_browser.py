@@ -1,4 +1,4 @@
-"""The topic browser and the interactive space, as files; `test_in_browser` opens them."""
+"""The topic browser and the interactive space, as files; `test_build` opens them in a browser."""
 
 import json
 import re
@@ -109,28 +109,9 @@ def test_the_page_asks_for_its_data_and_nothing_else(page):
     assert re.findall(r'(?:src|href)="([^"#$][^"$]*)"', html) == ["data.js"] and "http" not in html
 
 
-def test_a_run_of_other_items_is_refused(run, test_part, prepared, tmp_path):
-    with pytest.raises(DataError, match="are not those of the test part"):
-        browser.browse(run, test_part.subset(np.arange(5)), prepared, tmp_path / "x")
-    assert not (tmp_path / "x").exists()
-
-
-def test_command_line_says_what_is_wrong_and_leaves_other_folders_alone(tmp_path, capsys):
-    assert (
-        browser.main([str(tmp_path / "none"), str(tmp_path / "out")]) == 1
-        and "no such run" in capsys.readouterr().err
-    )
-
-
 @pytest.mark.parametrize(
     "files",
-    [
-        ["thesis.txt"],
-        ["data.js", "thesis.txt"],
-        ["data.js"],
-        ["index.html", "data.js", "thesis.txt"],
-        ["index.html", "data.js"],
-    ],
+    [["thesis.txt"], ["index.html", "data.js", "thesis.txt"], ["index.html", "data.js"]],
 )
 def test_a_folder_that_holds_something_else_is_left_alone(
     files, run, tmp_path, capsys, monkeypatch
@@ -138,22 +119,28 @@ def test_a_folder_that_holds_something_else_is_left_alone(
     monkeypatch.setattr(browser, "load_run", lambda folder: run)
     for name in files:
         (tmp_path / name).write_text("mine")
-    assert (
-        browser.main(["run", str(tmp_path), "--data", "data"]) == 1
-        and "give another folder" in capsys.readouterr().err
-    )
+    assert browser.main(["run", str(tmp_path), "--data", "data"]) == 1
+    assert "give another folder" in capsys.readouterr().err
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(
         files, "mine"
     )
 
 
-def test_a_topic_browser_is_replaced_by_a_new_one(
-    page, run, test_part, prepared, capsys, monkeypatch
+def test_the_command_line_replaces_a_topic_browser_and_says_what_is_wrong(
+    page, run, test_part, prepared, tmp_path, capsys, monkeypatch
 ):
-    assert browser._replaceable(page.parent)
-    (page.parent / "index.html").write_text("old")
-    browser.browse(run, test_part, prepared, page.parent)
-    assert page.read_text(encoding="utf-8") == browser.PAGE.read_text(encoding="utf-8")
+    assert browser.main([str(tmp_path / "none"), str(tmp_path / "out")]) == 1
+    assert "no such run" in capsys.readouterr().err
+    monkeypatch.setattr(browser, "load_run", lambda folder: run)
+    monkeypatch.setattr(browser, "test_corpora", lambda runs, data: {"small": test_part})
+    shutil.copytree(prepared, tmp_path / "prepared" / "small")
+    out = shutil.copytree(page.parent, tmp_path / "out")
+    (out / "index.html").write_text("old")
+    home = "../../09-topic-space.html"
+    command = ["run", str(out), "--data", str(tmp_path), "--home", home]
+    assert browser.main(command) == 0
+    assert (out / "index.html").read_bytes() == browser.PAGE.read_bytes()
+    assert data_of(out / "index.html")["about"]["home"] == home
 
 
 def test_all_pictures_of_an_article_and_all_articles_of_a_picture_are_told(
@@ -193,22 +180,20 @@ def test_a_picture_without_a_file_is_named(run, test_part, prepared, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "theta, metrics, message",
+    "theta, npmi, message",
     [
-        (
-            {"en": np.full((30, 6), np.nan, dtype=np.float32)},
-            {},
-            "view 'en' has values that are not finite",
-        ),
-        ({"en": np.full((30, 5), 0.2, dtype=np.float32)}, {}, "one number of topics"),
-        ({}, {"npmi_of_topics": None}, "no NPMI of every topic"),
-        ({}, {"npmi_of_topics": {"en": [None] * 6}}, "no NPMI of every topic"),
+        ({"en": np.full((30, 6), np.nan)}, {"en": [0.1] * 6}, "view 'en' has values that are not"),
+        ({"en": np.full((30, 5), 0.2)}, {"en": [0.1] * 6}, "one number of topics"),
+        ({"en": np.full((9, 6), 1 / 6)}, {"en": [0.1] * 6}, "are not those of the test part"),
+        ({}, None, "no NPMI of every topic"),
+        ({}, {"en": [None] * 6}, "no NPMI of every topic"),
     ],
 )
-def test_a_record_that_is_not_whole_is_refused(
-    theta, metrics, message, run, test_part, prepared, tmp_path
+def test_a_record_that_is_not_whole_or_of_other_items_is_refused(
+    theta, npmi, message, run, test_part, prepared, tmp_path
 ):
-    broken = replace(run, theta=run.theta | theta, metrics=run.metrics | metrics)
+    metrics = run.metrics | {"npmi_of_topics": npmi}
+    broken = replace(run, theta=run.theta | theta, metrics=metrics)
     with pytest.raises(DataError, match=message):
         browser.browse(broken, test_part, prepared, tmp_path / "x")
     assert not (tmp_path / "x").exists()
@@ -222,54 +207,35 @@ def test_a_page_without_pictures(run, test_part, prepared, tmp_path):
     assert actual["views"] == ["en", "fr"] and not (tmp_path / "t" / "pictures").exists()
 
 
-def test_thumbnails_replace_what_was_there_as_a_whole(tmp_path, prepared):
-    (tmp_path / "t").mkdir()
-    (tmp_path / "t" / "old").write_text("x")
-    names = explorer.thumbnails(
-        {f"p{i}": prepared / "images" / f"{i}.png" for i in range(3)}, tmp_path / "t", side=10
-    )
-    assert (
-        sorted(p.name for p in (tmp_path / "t").iterdir()) == sorted(names.values())
-        and len(set(names.values())) == 3
-    )
+@pytest.fixture
+def shown(run, test_part):
+    space = topic_space.pool(run.theta, test_part, 12)
+    place = np.random.default_rng(0).standard_normal((len(space), 2))
+    return topic_space.TopicMap(run, space, topic_space.distances(space.theta), place)
 
 
-def test_the_space_to_walk_about_in_holds_every_item_and_names_bokehs_scripts_once(run, test_part):
-    pooled = topic_space.pool(run.theta, test_part, 12)
-    place = np.random.default_rng(0).standard_normal((len(pooled), 2))
-    titles = {(v, a): f"{v} {a} <i>" for v, a in zip(pooled.view, pooled.article, strict=True)}
-    labels = explorer.Labels(titles, run.topics, {0: "assets/x.webp"}, {})
-    html = explorer.explorer(pooled, place, labels, "a title", "bokeh")
-    assert [s for s in explorer.SCRIPTS if html.count(f'src="bokeh/{s}"') == 1] == list(
-        explorer.SCRIPTS
-    ) and "http" not in re.sub(r"http://www.w3.org\S*", "", html)
-    for article in set(pooled.article):
-        assert html.count(f"en {article} ") >= 1
-    assert "&lt;i&gt;" in html, "a title's signs are no markup"
+def test_the_space_to_walk_about_in_holds_every_item_and_names_bokehs_scripts_once(
+    shown, test_part, prepared, tmp_path
+):
+    html = explorer.explorer(shown, test_part, prepared, "a title", tmp_path, "bokeh", True)
+    assert all(html.count(f'src="bokeh/{name}"') == 1 for name in explorer.SCRIPTS)
+    assert "http" not in re.sub(r"http://www.w3.org\S*", "", html)
     assert all(path.is_file() for path in explorer.bokeh_scripts())
+    for i, article in enumerate(test_part.article_ids):
+        assert (f" {i} (en, {article})" in html) == (article in shown.space.article)
+    assert "&lt;b&gt;title" in html, "a title's signs are no markup"
+    assert html.count("topics/mine/index.html#/item/fr/") == 12
+    small = sorted((tmp_path / f"space-{prepared.name}").iterdir())
+    assert len(small) == 12 and all(f"assets/space-{prepared.name}/{p.name}" in html for p in small)
 
 
-def test_a_page_that_stands_alone_holds_bokeh_and_its_pictures(run, test_part, prepared, tmp_path):
-    pooled = topic_space.pool(run.theta, test_part, 3)
-    titles = {(v, a): f"{v} {a}" for v, a in zip(pooled.view, pooled.article, strict=True)}
-    small = explorer.thumbnails({"p": prepared / "images" / "0.png"}, tmp_path / "t")
-    picture = explorer.data_uri(tmp_path / "t" / small["p"])
-    labels = explorer.Labels(titles, run.topics, {len(pooled) - 1: picture}, {})
-    html = explorer.explorer(pooled, np.zeros((len(pooled), 2)), labels, "a title", "")
-    assert (
-        "<script src" not in html
-        and "<script defer" not in html
-        and len(html) > 1_000_000
-        and picture in html
-    )
+def test_a_page_that_stands_alone_holds_bokeh_and_its_pictures(
+    shown, test_part, prepared, tmp_path
+):
+    html = explorer.explorer(shown, test_part, prepared, "a title", tmp_path)
+    assert "<script src" not in html and "<script defer" not in html and len(html) > 1_000_000
+    assert html.count("data:image/webp;base64,") == 12 and "#/item/" not in html
 
 
 def test_an_item_is_described_by_its_largest_topics():
     assert explorer.largest(np.array([0.25, 0.001, 0.749]), topics=3) == [[2, 75], [0, 25]]
-
-
-def test_the_page_links_back_to_the_one_it_belongs_to(run, test_part, prepared, tmp_path):
-    page = browser.browse(
-        run, test_part, prepared, tmp_path / "h", home="../../09-topic-space.html"
-    )
-    assert data_of(page)["about"]["home"] == "../../09-topic-space.html"

@@ -1,7 +1,9 @@
 """Figures: legible in print, by any eyes, in the light and the dark, and told in words."""
 
 import re
+import warnings
 from itertools import combinations
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
@@ -9,6 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import seaborn as sns
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from matplotlib import font_manager
 from matplotlib.text import Text
 from PIL import Image
 
@@ -19,6 +24,7 @@ from m3l_book.figures import corpora as corpus_figures
 from m3l_book.figures import training as training_figures
 from m3l_book.figures import verdicts as verdict_figures
 from m3l_book.measured import Measured
+from m3l_book.topic_space import Space, TopicMap
 from m3l_book.variants import Contender
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -27,14 +33,8 @@ MODELS = ["PLTM", "ZeroshotTM", "ZeroshotTM-KD", "M3L-Contrast"]
 
 def history():
     return [
-        {
-            "epoch": i,
-            "reconstruction": 800.0 - i,
-            "kl": 5 / i,
-            "contrastive": 300 / i,
-            "loss": 900 / i,
-            "log_likelihood": -9 + i / 30,
-        }
+        {"epoch": i, "reconstruction": 800.0 - i, "kl": 5 / i, "contrastive": 300 / i}
+        | {"loss": 900 / i, "log_likelihood": -9 + i / 30}
         for i in range(1, 41)
     ]
 
@@ -43,13 +43,8 @@ def scores():
     directions = ["en → de", "de → en", "en → image", "de → image"]
     return pd.DataFrame(
         [
-            {
-                "name": m,
-                "direction": d,
-                "metric": "UAP" if "image" in d else "MRR",
-                "score": 0.1 * i + s / 100,
-                "chance": 0.01,
-            }
+            {"name": m, "direction": d, "metric": "UAP" if "image" in d else "MRR"}
+            | {"score": 0.1 * i + s / 100, "chance": 0.01}
             for i, m in enumerate(MODELS)
             for d in directions
             for s in (0, 1)
@@ -58,19 +53,10 @@ def scores():
 
 
 def quality():
-    keys = [
-        (c, m, language) for c in ("vital", "emoji") for m in MODELS for language in ("en", "de")
-    ]
+    keys = [(c, m, x) for c in ("vital", "emoji") for m in MODELS for x in ("en", "de")]
     return pd.DataFrame(
         [
-            {
-                "corpus": c,
-                "model": m,
-                "language": x,
-                "setting": "",
-                "NPMI": i / 20,
-                "diversity": 1 - i / 20,
-            }
+            {"corpus": c, "model": m, "language": x, "NPMI": i / 20, "diversity": 1 - i / 20}
             for i, (c, m, x) in enumerate(keys)
         ]
     )
@@ -91,17 +77,19 @@ def grid():
 
 
 def maps():
+    """Three maps of a hundred items; their topics by size are written in the middle, over the
+    first, beside it, and beyond the lower edge.
+    """
     rng, view = np.random.default_rng(0), np.array(["en"] * 30 + ["de"] * 30 + ["image"] * 40)
-    themes = [
-        (0.0, -9.0, "below, left out"),
-        (0.0, 0.0, "cat, bird"),
-        (0.01, 0.0, "covered, left out"),
-        (2.0, 2.0, "ship, sea"),
-    ]
-    panel = {"view": view, "themes": themes, "description": "mixed"}
-    return topic_map.topic_space(
-        [panel | {"title": f"model {i}", "place": rng.uniform(-5, 5, (100, 2))} for i in range(3)]
-    )
+    main = np.repeat([0, 1, 2, 3], [50, 20, 20, 10])
+    theta = np.eye(4)[main]
+    place = np.array([(0.0, 0.0), (0.01, 0.0), (2.0, 2.0), (0.0, -9.0)])[main]
+    place = place + rng.uniform(-0.001, 0.001, (100, 2))
+    place[:2] = (-5.0, 5.0), (5.0, 5.0)  # which makes room
+    topics = {"en": [["cat", "bird", "x"], ["covered", "gone"], ["ship", "sea"], ["below", "gone"]]}
+    space = Space(view, np.arange(100), view, theta)
+    own = TopicMap(SimpleNamespace(topics=topics), space, 1 - theta @ theta.T, place)
+    return topic_map.topic_space({f"model {i}": own for i in range(3)}, 4)
 
 
 def verdicts():
@@ -153,6 +141,10 @@ FIGURES = {
     "info_nce_matrix": lambda _: diagrams.info_nce_matrix(
         np.array([[0.9, 0.2], [0.35, 0.8]]), (["a1", "a2"], ["b1", "b2"])
     ),
+    "autoencoder": lambda _: diagrams.autoencoder(),
+    "simplex": lambda _: diagrams.simplex(
+        {"σ = 1": np.array([[0.5, 0.25, 0.25]]), "σ = 3": np.eye(3)}
+    ),
     "training_curves": lambda _: training_figures.training_curves(history()),
     "log_likelihood": lambda _: training_figures.log_likelihood(history()),
     "convergence": lambda _: looks(),
@@ -184,7 +176,9 @@ TOLD = {
     "retrieval_scores": "en → de, MRR: M3L-Contrast 0.305, ZeroshotTM-KD 0.205",
     "coherence_against_diversity": "vital, ZeroshotTM, de: NPMI 0.150, diversity 0.85",
     "curves": "PLTM 0.125 at 25, 0.250 at 50, 0.500 at 100",
-    "topic_space": "model 2: mixed, themes written in: cat, bird; ship, sea",
+    "topic_space": "themes written in: cat, bird; ship, sea.",
+    "autoencoder": "charged for leaving the prior",
+    "simplex": "σ = 1, 0.50",
     "cosine_histograms": "against",
     "view_scatter": "image (",
     "document_lengths": "vital en 9 and 5",
@@ -211,7 +205,8 @@ def test_every_figure_of_the_module_is_tested_here():
         and getattr(value, "__module__", "") == module.__name__
         and name[0] != "_"
     }
-    helpers = {"style", "vector", "show", "save_pdf", "view_looks", "described", "looks_of"}
+    helpers = {"style", "vector", "show", "save_pdf", "dress", "view_looks", "looks_of"}
+    helpers |= {"described", "panels", "legend_below"}
     assert public - helpers == set(FIGURES) == set(TOLD)
 
 
@@ -274,25 +269,20 @@ def test_rounding_of_coordinates_leaves_words_alone():
     plt.close("all")
 
 
-def test_a_figure_that_says_nothing_is_refused():
-    figure = plt.figure()
-    with pytest.raises(ParameterError, match="no label"):
-        style.vector(figure)
-    plt.close("all")
-
-
-def test_show_puts_the_drawing_on_the_page_and_closes_it(monkeypatch):
+def test_show_puts_the_drawing_on_the_page_and_closes_it_and_refuses_one_that_says_nothing(
+    monkeypatch,
+):
     from IPython import display
 
     shown = []
     monkeypatch.setattr(display, "display", shown.append)
     style.show(training_figures.log_likelihood(history()))
-    assert (
-        len(shown) == 1
-        and shown[0].data.startswith("<svg")
-        and "<title>Joint log-likelihood" in shown[0].data
-        and not plt.get_fignums()
-    )
+    (drawing,) = (one.data for one in shown)
+    assert drawing.startswith("<svg") and "<title>Joint log-likelihood" in drawing
+    assert not plt.get_fignums()
+    with pytest.raises(ParameterError, match="no label"):
+        style.vector(plt.figure())
+    plt.close("all")
 
 
 def test_a_figure_for_print_is_the_same_file_twice_with_its_fonts_in_it(tmp_path):
@@ -300,17 +290,9 @@ def test_a_figure_for_print_is_the_same_file_twice_with_its_fonts_in_it(tmp_path
     for name in ("a", "b"):
         style.save_pdf(training_figures.log_likelihood(history()), tmp_path / name)
     made = (tmp_path / "a").read_bytes()
-    assert (
-        made.startswith(b"%PDF") and b"FontFile2" in made and made == (tmp_path / "b").read_bytes()
-    )
+    assert made.startswith(b"%PDF") and b"FontFile2" in made
+    assert made == (tmp_path / "b").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
-    plt.close("all")
-
-
-def test_themes_that_would_cover_one_another_are_left_out():
-    style.style()
-    written = [text.get_text() for text in maps().axes[0].texts]
-    assert written == ["cat, bird", "ship, sea"]
     plt.close("all")
 
 
@@ -437,3 +419,66 @@ def test_colours_stand_out_from_the_page():
         )
     for ink in (style.INK, style.FAINT):  # 4.5:1 for words (1.4.3)
         assert min(contrast(ink, "#ffffff"), contrast(style.DARK[ink], ground)) >= 4.5
+
+
+# letters that the usual font has not
+
+RUNE = "\U00016a40"  # of a script that no font of the usual machines has
+
+
+@pytest.fixture
+def runes():
+    style.style()
+    made, axes = plt.subplots()
+    axes.set_title(f"a rune, {RUNE}")
+    axes.text(0.5, 0.5, "plain words")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
+        yield style.described(made, "a figure")
+    plt.close("all")
+
+
+def visible(figure):
+    texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    return {text.get_text(): text.get_fontfamily() for text in texts}
+
+
+def test_a_file_for_print_says_which_texts_it_lacks_and_leaves_the_figure_as_it_was(
+    runes, tmp_path
+):
+    drawing = style.vector(runes)
+    assert f"a rune, {RUNE}" in drawing and "plain words" in drawing, "the reader's browser has it"
+    before = list(visible(runes))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert style.save_pdf(runes, tmp_path / "a.pdf") == [f"a rune, {RUNE}"]
+    assert list(visible(runes)) == before and f"a rune, {RUNE}" in before
+
+
+def test_a_font_of_this_machine_that_has_the_letters_is_taken(runes, tmp_path, monkeypatch):
+    pen = TTGlyphPen(None)
+    pen.moveTo((0, 0))
+    pen.lineTo((500, 0))
+    pen.lineTo((500, 700))
+    pen.closePath()
+    builder = FontBuilder(1000, isTTF=True)
+    builder.setupGlyphOrder([".notdef", "rune"])
+    builder.setupCharacterMap({ord(RUNE): "rune"})
+    builder.setupGlyf({".notdef": pen.glyph(), "rune": pen.glyph()})
+    builder.setupHorizontalMetrics({".notdef": (600, 0), "rune": (600, 0)})
+    builder.setupHorizontalHeader(ascent=800, descent=-200)
+    builder.setupNameTable({"familyName": "Runes", "styleName": "Regular"})
+    builder.setupOS2(sTypoAscender=800, usWinAscent=800, usWinDescent=200)
+    builder.setupPost()
+    builder.save(tmp_path / "runes.ttf")
+    manager = font_manager.fontManager
+    monkeypatch.setattr(manager, "ttflist", [*manager.ttflist])
+    manager.addfont(tmp_path / "runes.ttf")
+    style._families_with.cache_clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert style.save_pdf(runes, tmp_path / "a.pdf") == []
+    families = visible(runes)
+    assert families[f"a rune, {RUNE}"][-1] == "Runes" and "Runes" not in families["plain words"]
+    style._families_with.cache_clear()
