@@ -78,15 +78,22 @@ def grid():
 
 def maps():
     """Three maps of a hundred items; their topics by size are written in the middle, over the
-    first, beside it, and beyond the lower edge.
+    first, beside it, and over the left edge.
     """
     rng, view = np.random.default_rng(0), np.array(["en"] * 30 + ["de"] * 30 + ["image"] * 40)
     main = np.repeat([0, 1, 2, 3], [50, 20, 20, 10])
     theta = np.eye(4)[main]
-    place = np.array([(0.0, 0.0), (0.01, 0.0), (2.0, 2.0), (0.0, -9.0)])[main]
+    place = np.array([(0.0, 0.0), (0.01, 0.0), (2.0, 2.0), (-5.0, -9.0)])[main]
     place = place + rng.uniform(-0.001, 0.001, (100, 2))
     place[:2] = (-5.0, 5.0), (5.0, 5.0)  # which makes room
-    topics = {"en": [["cat", "bird", "x"], ["covered", "gone"], ["ship", "sea"], ["below", "gone"]]}
+    topics = {
+        "en": [
+            ["cat", "bird", "x"],
+            ["covered", "gone"],
+            ["ship", "sea"],
+            ["over the edge", "gone"],
+        ]
+    }
     space = Space(view, np.arange(100), view, theta)
     own = TopicMap(SimpleNamespace(topics=topics), space, 1 - theta @ theta.T, place)
     return topic_map.topic_space({f"model {i}": own for i in range(3)}, 4)
