@@ -1,5 +1,6 @@
 """Values as people write them: YAML 1.2, in which ``no`` is Norwegian and ``1e-3`` a number."""
 
+import io
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,17 @@ def read_yaml(text: str) -> object:
         return _reader().load(text)
     except (YAMLError, ValueError) as error:
         raise NotYAML(" ".join(str(error).split())) from None
+
+
+def write_yaml(value: object) -> str:
+    """Write a value as YAML 1.2 that people edit, which `read_yaml` reads to the same value."""
+    from ruamel.yaml import YAML
+
+    writer, text = YAML(typ="safe", pure=True), io.StringIO()
+    writer.sort_base_mapping_type_on_output = False
+    writer.allow_unicode, writer.width = True, 10**6
+    writer.dump(value, text)
+    return text.getvalue()
 
 
 def read_value(text: str, kind: type | None = None) -> object:

@@ -1,9 +1,10 @@
 """What is in a table, and what is odd about it, in seconds: nothing is encoded or decoded."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from m3l import words
 from m3l.errors import DataError, require
@@ -11,8 +12,11 @@ from m3l.files import digest_file
 
 from ..data.prepared import tokens_of
 from ..data.sources.table import Reader, gather, notes_of
-from ..data.tables import Table, read_table, shown
+from ..data.tables import read_table, shown
 from ..pictures.reading import PictureFolder
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 PICTURE_COLUMNS = ("picture", "image", "photo", "picture_file", "image_file", "file_name")
 SAMPLE = 2000
@@ -59,23 +63,11 @@ class Facts:
         return every and self.pictures in (0, self.tuples)
 
 
-def languages_in(table: Table) -> list[str]:
-    """The languages of a table: what stands before ``_text`` in the names of its columns."""
-    found = [column.removesuffix("_text") for column in table.columns if column.endswith("_text")]
-    return [language for language in found if language]
-
-
-def picture_column(table: Table) -> str:
-    """The column that holds pictures, by its name; "" if there is none."""
-    by_name = {column.casefold(): column for column in table.columns}
-    return next((by_name[name] for name in PICTURE_COLUMNS if name in by_name), "")
-
-
 def inspect(
     path: str | Path,
     languages: Sequence[str] = (),
     pictures: str | Path = "",
-    columns: dict[str, str] | None = None,
+    columns: Mapping[str, str] | None = None,
     **reading: object,
 ) -> Facts:
     """Look at a table.
@@ -88,7 +80,7 @@ def inspect(
     pictures : path
         The folder of pictures; by default the table's own, if it has a column of them.
     columns : mapping, optional
-        As in `Facts`; what is not given is looked for by name.
+        As in `Facts`; a column of pictures that is not given is looked for by its name.
     reading
         ``delimiter``, ``encoding``, ``missing``, ``markup``, ``bad_pictures`` and
         ``picture_separator``, as `m3l_book.data.sources.table.load` takes them.
@@ -99,17 +91,18 @@ def inspect(
         The file is no table, or has no column of text.
     """
     table = read_table(path, str(reading.get("delimiter", "")), str(reading.get("encoding", "")))
-    given = columns or {}
-    named = {what: given.get(what, "") for what in ("id", "article", "split", "category")}
-    named["image"] = given.get("image") or picture_column(table)
-    chosen = list(languages) or languages_in(table)
+    named = dict.fromkeys(("id", "article", "split", "category", "image"), "") | (columns or {})
+    by_name = {column.casefold(): column for column in table.columns}
+    known = [by_name[name] for name in PICTURE_COLUMNS if name in by_name]
+    named["image"] = named["image"] or next(iter(known), "")
+    texts = [column.removesuffix("_text") for column in table.columns if column.endswith("_text")]
+    chosen = list(languages) or [language for language in texts if language]
     listed = ", ".join(column for column in table.columns if column)
     none = f"{path}: no column is called <language>_text, as en_text is; it has: {listed}"
     require(bool(chosen), none, DataError)
     for column in [*(f"{language}_text" for language in chosen), *filter(None, named.values())]:
         there = f"{path}: no column {column!r}; it has: {listed}"
         require(column in table.columns, there, DataError)
-    folder = PictureFolder(pictures or table.path.parent) if named["image"] else None
     reader = Reader(
         table,
         allow_missing=True,
@@ -117,7 +110,7 @@ def inspect(
         markup=str(reading.get("markup", "keep")),
         bad_pictures=str(reading.get("bad_pictures", "error")),
         separator=str(reading.get("picture_separator", "")),
-        folder=folder,
+        folder=PictureFolder(pictures or table.path.parent) if named["image"] else None,
         decode=False,
     )
     frame = gather(reader, chosen, named)
@@ -126,62 +119,56 @@ def inspect(
     facts.tuples, facts.articles = len(frame), int(frame["article_id"].nunique())
     facts.pictures = int(frame["image_id"].notna().sum())
     if reader.markup == "keep" and any("hold HTML" in what for what in reader.counts):
-        facts.notes.append(
-            "tags and entities are counted as words; --markup strip frees texts of them"
-        )
-    _look_at_texts(facts, frame)
+        html = "tags and entities are counted as words; --markup strip frees texts of them"
+        facts.notes.append(html)
+    for language in chosen:
+        _look_at_texts(facts, frame, language)
     _look_at_copies(facts, reader)
     return facts
 
 
-def _look_at_texts(facts: Facts, frame) -> None:
-    for language in facts.languages:
-        texts = frame.drop_duplicates("article_id")[f"{language}_text"].dropna()
-        facts.texts[language] = len(texts)
-        without = facts.articles - len(texts)
-        if without:
-            facts.notes.append(f"{language}: {without:,} articles have no text")
-        if not len(texts):
-            facts.problems.append(f"column '{language}_text' is empty")
-            continue
-        twice = sum(n - 1 for n in Counter(texts).values())
-        if twice:
-            twice_in = f"{language}: {twice:,} texts stand in an earlier row too"
-            facts.notes.append(f"{twice_in}; one that stands in two parts is left out of training")
-        documents = tokens_of(texts.iloc[:SAMPLE], language)
-        counts = Counter(word for document in documents for word in document)
-        lengths = sorted(map(len, documents))
-        facts.length[language] = lengths[len(lengths) // 2]
-        _look_at_words(facts, language, counts)
+def _look_at_texts(facts: Facts, frame: "DataFrame", language: str) -> None:
+    """Note what is odd about the texts and words of a language."""
 
+    def note(text: str) -> None:
+        facts.notes.append(f"{language}: {text}")
 
-def _look_at_copies(facts: Facts, reader: Reader) -> None:
-    """Pictures of the same content under different names; those of the same size are read."""
-    files = {name: picture.file for name, picture in reader.pictures.items() if picture.file}
-    by_size: dict[int, list[str]] = {}
-    for name, file in files.items():
-        by_size.setdefault(file.stat().st_size, []).append(name)
-    first: dict[str, str] = {}
-    copies = []
-    for names in (names for names in by_size.values() if len(names) > 1):
-        for name in names:
-            original = first.setdefault(digest_file(files[name]), name)
-            if files[original] != files[name]:
-                copies.append((name, original))
-    if copies:
-        such = f"{shown(copies[0][0])} of {shown(copies[0][1])}"
-        found = f"pictures that are copies under another name: {len(copies):,}, such as {such}"
-        facts.notes.append(f"{found}; one that stands in two parts is left out of training")
-
-
-def _look_at_words(facts: Facts, language: str, counts: Counter) -> None:
+    texts = frame.drop_duplicates("article_id")[f"{language}_text"].dropna()
+    facts.texts[language] = len(texts)
+    if without := facts.articles - len(texts):
+        note(f"{without:,} articles have no text")
+    if not len(texts):
+        facts.problems.append(f"column '{language}_text' is empty")
+        return
+    if twice := int(texts.duplicated().sum()):
+        again = f"{twice:,} texts stand in an earlier row too"
+        note(f"{again}; one that stands in two parts is left out of training")
+    documents = tokens_of(texts.iloc[:SAMPLE], language)
+    counts = Counter(word for document in documents for word in document)
+    facts.length[language] = sorted(map(len, documents))[len(documents) // 2]
     once = sum(n == 1 for n in counts.values()) / max(1, len(counts))
-    words_of = f"{language}: {len(counts):,} different words"
-    facts.notes.append(f"{words_of}, {once:.0%} of them once, in the first {SAMPLE:,} texts")
+    note(f"{len(counts):,} different words, {once:.0%} of them once, in the first {SAMPLE:,} texts")
     if any(words.UNSPACED.search(word) for word in list(counts)[:200]):
-        facts.notes.append(f"{language}: written without blanks, and cut into words by ICU")
+        note("written without blanks, and cut into words by ICU")
     try:
         words.stopwords(language)
     except DataError:
         cure = f"every word is kept; give your own with --stopwords {language}=words.txt"
-        facts.notes.append(f"{language}: there is no list of stopwords: {cure}")
+        note(f"there is no list of stopwords: {cure}")
+
+
+def _look_at_copies(facts: Facts, reader: Reader) -> None:
+    """Note pictures of the same content under different names; those of one size are read."""
+    files = {name: picture.file for name, picture in reader.pictures.items() if picture.file}
+    sizes = {name: file.stat().st_size for name, file in files.items()}
+    shared = Counter(sizes.values())
+    first: dict[str, str] = {}
+    copies = []
+    for name in sorted((name for name in files if shared[sizes[name]] > 1), key=sizes.get):
+        original = first.setdefault(digest_file(files[name]), name)
+        if files[original] != files[name]:
+            copies.append((name, original))
+    if copies:
+        such = f"{shown(copies[0][0])} of {shown(copies[0][1])}"
+        found = f"pictures that are copies under another name: {len(copies):,}, such as {such}"
+        facts.notes.append(f"{found}; one that stands in two parts is left out of training")

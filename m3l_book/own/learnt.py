@@ -39,14 +39,8 @@ if TYPE_CHECKING:
 class Learnt:
     """A run and all that is needed to ask it something.
 
-    Attributes
-    ----------
-    run : Run
-        Its record: θ of the test items, topics in words, scores.
-    prepared : path
-        Folder of the prepared corpus that it was trained on.
-    cache : path
-        Folder of the encoders' outputs.
+    ``run`` is its record, with θ of the test items and topics in words; ``prepared`` the folder of
+    the corpus that it was trained on, ``cache`` that of the encoders' outputs.
     """
 
     run: Run
@@ -55,13 +49,12 @@ class Learnt:
 
     @classmethod
     def load(cls, folder: str | Path, data: str | Path = "") -> "Learnt":
-        """The run of a folder such as ``runs/mine/mine-m3l-s0``.
+        """Load the run of a folder such as ``runs/mine/mine-m3l-s0``.
 
         ``data`` is the folder of the prepared corpora, by default where the run found them.
         """
         run = load_run(folder)
-        place = Path(data or run.params["data"]) / "prepared" / run.params["corpus"]
-        return cls(run, place)
+        return cls(run, Path(data or run.params["data"]) / "prepared" / run.params["corpus"])
 
     @cached_property
     def model(self) -> M3L | PLTM:
@@ -69,7 +62,7 @@ class Learnt:
         return load_model(self.run.folder / "model.safetensors")
 
     def place(self, new: Sequence, view: str) -> np.ndarray:
-        """Topics of new documents of a language, or of new pictures by path: (N, K), rows sum to 1.
+        """Return topics of new documents of a language, or of new pictures by path: (N, K).
 
         They are encoded and read as the run's own test items were: a student's language by its
         teacher, and a view that the model has no network for, as ZeroshotTM of a language has none
@@ -83,29 +76,29 @@ class Learnt:
         DataError
             A text is empty, or a picture cannot be read.
         """
-        encoders = self.run.params["encoders"]
-        choose("view", view, encoders)
-        new = list(new)
+        params, new = self.run.params, list(new)
+        choose("view", view, params["encoders"])
         require(len(new) > 0, "nothing to place: expected a text or picture or more", DataError)
         if not isinstance(self.model, M3L):
-            return self._count(new, view)
+            if view not in self.model.vocabularies:
+                raise ParameterError(f"view={view!r}: PLTM reads words of its languages alone")
+            tokens = tokens_of(new, view, entry_of(self.prepared / "card.json", "segmented"))
+            bags = bag_of_words(tokens, self.model.vocabularies[view])
+            return self.model.infer(bags, view, seed=params["seed"])
         if view == PICTURES:
             for path in new:
                 load_image(path, 32)
         vectors = encode(self._encoder(view), new, self.cache, progress=False)
-        model, network = self._reader(view)
-        samples = self.run.params.get("protocol", {}).get("samples", 20)
-        return model.infer(vectors, network, samples, self.run.params["seed"])
-
-    def _reader(self, view: str) -> tuple[M3L, str]:
-        """The model that reads a view, and its network for it."""
-        teacher = load_teacher(self.run.folder.parent, self.run.params.get("teacher", ""))
+        model = self.model
+        network = view if view in model.views else params["train_views"][0]
+        teacher = load_teacher(self.run.folder.parent, params.get("teacher", ""))
         if teacher is not None and view == teacher.view:
-            return teacher.model, view
-        return self.model, view if view in self.model.views else self.run.params["train_views"][0]
+            model, network = teacher.model, view
+        samples = params.get("protocol", {}).get("samples", 20)
+        return model.infer(vectors, network, samples, params["seed"])
 
     def _encoder(self, view: str):
-        """The encoder of a view, as the run's own items were encoded."""
+        """Return the encoder of a view, as the run's own items were encoded."""
         name, of = self.run.params["encoders"][view], self.prepared
         card = embedding_card(of.parent.parent / "embeddings" / of.name, view, name)
         tokens = card.get("max_tokens", 128)
@@ -117,50 +110,36 @@ class Learnt:
         require(encoder.identity == card["identity"], changed, DataError)
         return encoder
 
-    def _count(self, texts: list[str], view: str) -> np.ndarray:
-        """The topics of texts in a model of words."""
-        if view not in self.model.vocabularies:
-            raise ParameterError(f"view={view!r}: PLTM reads words of its languages alone")
-        segmented = entry_of(self.prepared / "card.json", "segmented")
-        tokens = tokens_of(texts, view, segmented)
-        bags = bag_of_words(tokens, self.model.vocabularies[view])
-        return self.model.infer(bags, view, seed=self.run.params["seed"])
-
     def words(self, topic: int, n: int = 10) -> dict[str, list[str]]:
-        """The top words of a topic in every language that it has."""
-        known = next(iter(self.run.topics.values()))
-        require(0 <= topic < len(known), f"topic={topic}: expected 0 to {len(known) - 1}")
+        """Return the top words of a topic in every language that it has."""
+        known = len(next(iter(self.run.topics.values())))
+        require(0 <= topic < known, f"topic={topic}: expected 0 to {known - 1}")
         return {language: topics[topic][:n] for language, topics in self.run.topics.items()}
 
     def typical(self, view: str, topic: int, n: int = 5) -> "DataFrame":
-        """The ``n`` test items of a view with the largest share of a topic.
+        """Return the ``n`` test items of a view with the largest share of a topic.
 
-        Columns ``name`` (title, or id), ``article``, ``share``, and ``picture``, the file of one.
+        Columns ``picture`` (the file of one), ``article``, ``name`` (title, or id) and ``share``.
         """
+        choose("view", view, self.run.theta)
+        theta = self.run.theta[view]
+        best = top_documents(theta, n)[topic]
+        table = self.items(view).iloc[best]
+        return table.assign(share=theta[best, topic]).reset_index(drop=True)
+
+    def items(self, view: str) -> "DataFrame":
+        """Return the test items of a view in θ's order: ``picture``, ``article`` and ``name``."""
         import pandas as pd
 
-        choose("view", view, self.run.theta)
-        theta, rows = self.run.theta[view], self._items(view)
-        best = top_documents(theta, n)[topic]
-        language = next(iter(self.run.topics))
-        table = pd.DataFrame(
-            {
-                "name": np.array(names_of(rows, language), dtype=object)[best],
-                "article": rows["article_id"].to_numpy()[best],
-                "share": theta[best, topic],
-            }
-        )
-        if view == PICTURES:
-            table["picture"] = rows["image_id"].to_numpy()[best]
-        return table
-
-    def _items(self, view: str) -> "DataFrame":
-        """The tuples that hold each test item of a view first, in θ's order."""
         frame = read_tuples(self.prepared)
         rows = items(frame[frame["split"] == "test"], view)
         same = len(rows) == len(self.run.theta[view])
         require(same, f"{self.prepared}: not the corpus of {self.run.folder}", DataError)
-        return rows
+        names = names_of(rows, next(iter(self.run.topics)))
+        table = pd.DataFrame({"article": rows["article_id"].to_numpy(), "name": names})
+        if view == PICTURES:
+            table.insert(0, "picture", rows["image_id"].to_numpy())
+        return table
 
     def export(self, folder: str | Path, kind: str = "csv") -> list[Path]:
         """Write what the run says as tables: ``topics``, a row a topic and word, and
@@ -168,21 +147,9 @@ class Learnt:
 
         ``kind`` is ``csv`` or ``parquet``. Returns the files.
         """
-        choose("kind", kind, ("csv", "parquet"))
-        written = []
-        for name, table in self._tables().items():
-            path = Path(folder) / f"{name}.{kind}"
-            with atomic(path) as temporary:
-                if kind == "csv":
-                    table.to_csv(temporary, index=False, encoding="utf-8")
-                else:
-                    table.to_parquet(temporary, index=False)
-            written.append(path)
-        return written
-
-    def _tables(self) -> "dict[str, DataFrame]":
         import pandas as pd
 
+        choose("kind", kind, ("csv", "parquet"))
         rows = [
             {"topic": k, "language": language, "rank": rank, "word": word}
             for language, topics in self.run.topics.items()
@@ -190,22 +157,20 @@ class Learnt:
             for rank, word in enumerate(words, 1)
         ]
         tables = {"topics": pd.DataFrame(rows)}
-        language = next(iter(self.run.topics))
         for view, theta in self.run.theta.items():
-            items_of = self._items(view)
-            about = {
-                "article": items_of["article_id"].to_numpy(),
-                "name": names_of(items_of, language),
-            }
-            if view == PICTURES:
-                about = {"picture": items_of["image_id"].to_numpy()} | about
             shares = pd.DataFrame(theta, columns=[f"topic_{k}" for k in range(theta.shape[1])])
-            tables[f"theta_{view}"] = pd.concat([pd.DataFrame(about), shares], axis=1)
-        return tables
+            tables[f"theta_{view}"] = pd.concat([self.items(view), shares], axis=1)
+        paths = {name: Path(folder) / f"{name}.{kind}" for name in tables}
+        for name, table in tables.items():
+            with atomic(paths[name]) as temporary:
+                write = table.to_csv if kind == "csv" else table.to_parquet
+                write(temporary, index=False)
+        return list(paths.values())
 
 
 def compare(a: Learnt, b: Learnt, moved: int = 5) -> "tuple[DataFrame, DataFrame]":
-    """Two runs on the same test items: topics matched one to one, and the items that moved most.
+    """Match the topics of two runs on the same test items one to one, and find the items that moved
+    most.
 
     Topics are matched so that the shares of items correlate most (Kuhn 1955), over the views that
     both read. The first table has a row a matched pair: ``topic`` and ``other``, their
@@ -226,34 +191,26 @@ def compare(a: Learnt, b: Learnt, moved: int = 5) -> "tuple[DataFrame, DataFrame
     views = [view for view in a.run.theta if view in b.run.theta]
     require(len(views) > 0, "the two runs share no view", DataError)
     for view in views:
-        key = "image_id" if view == PICTURES else "article_id"
-        of_a, of_b = (list(run._items(view)[key]) for run in (a, b))
-        require(of_a == of_b, f"view {view!r}: the two runs are of other test items", DataError)
+        key = "picture" if view == PICTURES else "article"
+        same = list(a.items(view)[key]) == list(b.items(view)[key])
+        require(same, f"view {view!r}: the two runs are of other test items", DataError)
     x, y = (np.vstack([run.run.theta[view] for view in views]) for run in (a, b))
     unit = [(z - z.mean(axis=0)) / np.maximum(z.std(axis=0), 1e-12) for z in (x, y)]
     alike = unit[0].T @ unit[1] / len(x)
     own, other = linear_sum_assignment(-alike)
     language = next((name for name in a.run.topics if name in b.run.topics), None)
     require(language is not None, "the two runs have words of no common language", DataError)
-    matched = pd.DataFrame(
-        {
-            "topic": own,
-            "other": other,
-            "correlation": alike[own, other],
-            "words": [", ".join(a.run.topics[language][k][:6]) for k in own],
-            "other words": [", ".join(b.run.topics[language][k][:6]) for k in other],
-        }
-    ).sort_values("correlation", ascending=False, ignore_index=True)
+    matched = pd.DataFrame({"topic": own, "other": other, "correlation": alike[own, other]})
+    for head, run, chosen in (("words", a.run, own), ("other words", b.run, other)):
+        matched[head] = [", ".join(run.topics[language][k][:6]) for k in chosen]
+    matched = matched.sort_values("correlation", ascending=False, ignore_index=True)
     rows = []
     for view in views:
-        first, second = a.run.theta[view][:, own], b.run.theta[view][:, other]
-        divergence = jensen_shannon(_normalised(first), _normalised(second))
-        names = names_of(a._items(view), language)
+        # topics without a match take nothing with them
+        shares = (a.run.theta[view][:, own], b.run.theta[view][:, other])
+        first, second = (s / np.maximum(s.sum(axis=1, keepdims=True), 1e-12) for s in shares)
+        divergence = jensen_shannon(first, second)
+        names = a.items(view)["name"]
         for item in np.argsort(-divergence, kind="stable")[:moved]:
             rows.append({"view": view, "name": names[item], "divergence": float(divergence[item])})
     return matched, pd.DataFrame(rows)
-
-
-def _normalised(theta: np.ndarray) -> np.ndarray:
-    """Rows that sum to 1: topics without a match take nothing with them."""
-    return theta / np.maximum(theta.sum(axis=1, keepdims=True), 1e-12)
