@@ -39,7 +39,7 @@ def record(
     raw = {v: quality * truth + rng.standard_normal((len(test), k)) for v in views}
     theta = {
         v: (np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)).astype(np.float32)
-        for v, x in raw.items()
+        for v, x in ((v, x[: len(test.views[v].item_ids)]) for v, x in raw.items())
     }
     params = {
         "corpus": "small",

@@ -52,8 +52,7 @@ PRELOADED = (
     *(
         "m3l_book.figures.charts",
         "m3l_book.figures.corpora",
-        "m3l_book.tables.error_analysis",
-        "m3l_book.tables.main_results",
+        "m3l_book.tables.shared",
         "m3l_book.topic_space",
     ),
 )

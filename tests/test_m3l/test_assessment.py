@@ -12,12 +12,8 @@ from m3l.metrics.assessment import aligned_cosines, aligned_pairs, assess, evalu
 from m3l.metrics.coherence import npmi, topic_diversity, topic_recovery
 from m3l.metrics.divergence import jensen_shannon
 from m3l.pltm import pltm_for
-from m3l_book.measured import Measured
-from m3l_book.recorded import Recorded
-from m3l_book.records import results, selection
+from m3l_book.records import results
 from m3l_book.records.run import load_model, load_run, save_run
-from m3l_book.tables import main_results
-from m3l_book.variants import Contender
 
 
 def test_unrelated_views_score_what_chance_scores():
@@ -406,31 +402,6 @@ def test_save_model_is_atomic(tmp_path, corpus):
     path = tmp_path / "m.safetensors"
     model_for(corpus, 4).save(path)
     assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
-
-
-def test_comparisons_say_who_is_ahead_and_when_it_is_open():
-    rng = np.random.default_rng(0)
-    base, roles = rng.random(200), {"c": {"en": "en", "fr": "de"}}
-
-    def found(shift, seeds=3):
-        measured = {
-            ("c", "multilingual", "MRR", "en-de", Contender(model)): Measured(
-                base + d + 0.01 * rng.standard_normal((seeds, 200)), np.arange(200)
-            )
-            for model, d in zip(selection.MAIN, (shift, 0), strict=True)
-        }
-        return Recorded(None, {"roles": roles}, measured)
-
-    for shift, ahead in ((0.1, "ZeroshotTM"), (-0.1, "M3L-Contrast"), (0.0, "undecided")):
-        (row,) = main_results.comparisons(found(shift)).to_dict("records")
-        assert row["from → to"] == "en → fr" and row["ahead"] == ahead
-        difference = row["ZeroshotTM"] - row["M3L-Contrast"]
-        assert difference == pytest.approx(shift, abs=0.01)
-    one = found(0.1)
-    one.measured.popitem()
-    assert len(main_results.comparisons(one)) == 0
-    (row,) = main_results.comparisons(found(0.1, seeds=2)).to_dict("records")
-    assert row["ahead"] == "fewer than 3 seeds"
 
 
 def test_raw_scores_are_a_row_a_corpus_and_direction(corpus):
