@@ -13,10 +13,7 @@ import numpy as np
 
 from .errors import DataError, require
 from .files import digest
-from .validation import check_corpus
-from .view import View
-
-__all__ = ["Corpus", "View"]
+from .view import View, check_view, first_row, repeated_value
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,7 +68,7 @@ class Corpus:
         vocabulary_size : int
             Words a language, the most frequent of the ``"train"`` tuples, stopwords aside.
         stopwords : mapping of language to words, optional
-            By default `m3l.words.stopwords` of the language's code; an empty list keeps every word.
+            By default `m3l.text.stopwords` of the language's code; an empty list keeps every word.
         min_words : int
             A document with fewer words of the vocabulary counts as missing.
         tuple_ids, article_ids, split : N str, optional
@@ -84,7 +81,7 @@ class Corpus:
         DataError
             The message names the view and the row that do not fit.
         """
-        from .building import corpus_parts  # its words need a package that the rest does not
+        from .text import corpus_parts  # its words need a package that the rest does not
 
         order = tuple_ids, article_ids, split
         parts = corpus_parts(texts, embeddings, vocabulary_size, stopwords, min_words, *order)
@@ -233,3 +230,59 @@ class Corpus:
         for name in names:
             message = f"view {name!r} is not in corpus {self.name}; it has: {known}"
             require(name in self.views, message)
+
+
+def check_corpus(
+    name: str,
+    views: Mapping[str, View],
+    tuple_ids: np.ndarray,
+    article_ids: np.ndarray,
+    split: np.ndarray,
+) -> None:
+    """Check that the views fit together and that no article or item stands in two splits.
+
+    Raises
+    ------
+    DataError
+        The message names the corpus, the view and the row.
+    """
+    where, n = f"corpus {name}", len(tuple_ids)
+    require(n > 0, f"{where}: it has no tuple", DataError)
+    require(len(views) > 0, f"{where}: it has no view", DataError)
+    for field, values in (("article_ids", article_ids), ("split", split)):
+        rows = len(values)
+        require(rows == n, f"{where}: {field} has {rows} rows, tuple_ids has {n}", DataError)
+    repeated = repeated_value(tuple_ids)
+    if repeated is not None:
+        raise DataError(f"{where}: tuple id {repeated!r} stands in more than one row")
+    anywhere = np.zeros(n, dtype=bool)
+    for name, view in views.items():
+        require(name == view.name, f"{where}: view {name!r} calls itself {view.name!r}", DataError)
+        check_view(view, n, f"{where}: view {name!r}")
+        anywhere |= view.present
+    if not anywhere.all():
+        row = first_row(~anywhere)
+        tuple_id = str(tuple_ids[row])
+        raise DataError(f"{where}: tuple {tuple_id!r} (row {row}) has no view at all")
+    _check_leakage(views, article_ids, split, where)
+
+
+def _check_leakage(
+    views: Mapping[str, View], article_ids: np.ndarray, split: np.ndarray, where: str
+) -> None:
+    columns = {"article": (np.arange(len(article_ids)), article_ids)}
+    for name, view in views.items():
+        rows = np.flatnonzero(view.present)
+        ids = np.asarray(view.item_ids, dtype=str)[view.index[rows]]
+        columns[f"view {name!r}: item"] = rows, ids
+    for what, (rows, ids) in columns.items():
+        parts = split[rows]
+        order = np.lexsort((parts, ids))
+        same = ids[order][1:] == ids[order][:-1]
+        leaks = same & (parts[order][1:] != parts[order][:-1])
+        if leaks.any():
+            first = first_row(leaks)
+            a, b = rows[order[first]], rows[order[first + 1]]
+            places = f"rows {a} ({split[a]}) and {b} ({split[b]})"
+            name = str(ids[order][first])
+            raise DataError(f"{where}: {what} {name!r} leaks between splits: {places}")

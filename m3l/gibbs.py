@@ -15,13 +15,13 @@ import scipy.sparse as sp
 from scipy.special import digamma, gammaln
 from torch import Tensor
 
-from .checkpoint import CURE, load_checkpoint, save_checkpoint
 from .corpus import Corpus
 from .errors import DataError, require
 from .files import digest
 from .kernels.gibbs import sweep
 from .pltm import PLTM, tokens_of
 from .progress import progress_bar
+from .saving import CURE, load_checkpoint, save_checkpoint
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,43 @@
 B tuples in a batch, K topics, V words. Every function is pure; logarithms are natural.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
-from numbers import Real
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .errors import choose, require
-from .model import M3L, Posterior
+from .errors import check_number, choose, require
+from .model import M3L
+from .networks import Posterior
+
+
+class Batch(NamedTuple):
+    """B tuples as the loss reads them.
+
+    Attributes
+    ----------
+    x : view -> (B_v, D_v)
+        Embeddings of the tuples that have the view, in batch order.
+    bow : view -> (B_v, V_v)
+        Word counts, for text views.
+    present : view -> bool (B,)
+        Which tuples have the view; a view that all have may be left out.
+    prior : two tensors (B, K), optional
+        Mean and log σ² of a teacher's posterior for each tuple, in place of the model's own prior.
+    """
+
+    x: Mapping[str, Tensor]
+    bow: Mapping[str, Tensor]
+    present: Mapping[str, Tensor] = {}
+    prior: tuple[Tensor, Tensor] | None = None
 
 
 def reconstruction(logits: Tensor, bow: Tensor) -> Tensor:
-    """First term of Eq. 1, negated: −wᵀ log softmax(logits).
+    """Return the first term of Eq. 1, negated: −wᵀ log softmax(logits).
 
     logits (B, V) = BN(β θ), bow (B, V) word counts -> (B,), nats.
 
@@ -31,7 +53,7 @@ def reconstruction(logits: Tensor, bow: Tensor) -> Tensor:
 def gaussian_kl(
     mean_p: Tensor, log_variance_p: Tensor, mean_q: Tensor, log_variance_q: Tensor
 ) -> Tensor:
-    """KL(p ‖ q) between diagonal Gaussians.
+    """Return KL(p ‖ q) between diagonal Gaussians.
 
     Each (B, K), or (K,) for a distribution shared by the batch; log_variance is log σ². -> (B,),
     nats.
@@ -42,7 +64,7 @@ def gaussian_kl(
 
 
 def categorical_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """KL(p ‖ q) between distributions over topics, one reading of Eq. 1's second term.
+    """Return KL(p ‖ q) between distributions over topics, one reading of Eq. 1's second term.
 
     log_p, log_q (B, K) -> (B,), nats.
 
@@ -60,7 +82,7 @@ def info_nce(
     similarity: str = "cosine",
     negatives: str = "cross_view",
 ) -> Tensor:
-    """Third term of Eq. 1 for one pair of views: −log of the positive's share, in both directions.
+    """Return the third term of Eq. 1 for one pair of views: −log of the positive's share.
 
     Parameters
     ----------
@@ -89,12 +111,88 @@ def info_nce(
         own = torch.stack([a @ a.T, b @ b.T]) / temperature
         own = own.masked_fill(itself, -torch.inf)
         logits = torch.cat([logits, own], dim=2)  # (2, B, 2B)
-    return logits.logsumexp(dim=2) - ab.diagonal()
+    return -logits.log_softmax(dim=2).diagonal(dim1=1, dim2=2)
+
+
+def rows_with(q: Posterior, present: Tensor | None, other: Tensor | None) -> Posterior:
+    """Return the rows (B', K) of a view's posterior whose tuples have another view too.
+
+    ``present`` and ``other`` (B,) say which tuples have the view and the other; None means all.
+    """
+    if other is None:
+        return q
+    rows = other if present is None else other[present]
+    return Posterior(*(field[rows] for field in q))
+
+
+def pairs(
+    posteriors: Mapping[str, Posterior], present: Mapping[str, Tensor]
+) -> Iterator[tuple[Posterior, Posterior]]:
+    """Yield the posteriors of each pair of views, (B', K) each, on the tuples that have both."""
+    for a, b in combinations(posteriors, 2):
+        has_a, has_b = present.get(a), present.get(b)
+        earlier = rows_with(posteriors[a], has_a, has_b)
+        yield earlier, rows_with(posteriors[b], has_b, has_a)
+
+
+def agreement(objective: "Objective", earlier: Posterior, later: Posterior) -> Tensor:
+    """Return the divergence of two views' samples or posteriors, (B, K) each -> (B,), nats."""
+
+    def divergence(p, q):
+        if objective.kl == "categorical":
+            return categorical_kl(p.log_theta, q.log_theta)
+        return gaussian_kl(p.mean, p.log_variance, q.mean, q.log_variance)
+
+    rows = divergence(later, earlier)
+    if objective.kl_order == "both":
+        rows = rows + divergence(earlier, later)
+    return rows * len(rows) if objective.kl_times_batch else rows
+
+
+def contrast(objective: "Objective", earlier: Posterior, later: Posterior) -> Tensor:
+    """Return InfoNCE of two views' samples, (B, K) each -> (B,), both directions together."""
+    a, b = earlier.log_theta.exp(), later.log_theta.exp()
+    similarity, negatives = objective.similarity, objective.negatives
+    both = info_nce(a, b, objective.temperature, similarity, negatives)  # (2, B)
+    return both.mean(0) if objective.directions == "mean" else both.sum(0)
+
+
+def kl_to_prior(q: Posterior, prior: tuple[Tensor, Tensor], present: Tensor | None) -> Tensor:
+    """Return KL(q ‖ prior), (B,), nats; the prior is (K,) for all or a row (B, K) per tuple."""
+    own_rows = present is not None and prior[0].dim() == 2
+    mean, log_variance = (part[present] if own_rows else part for part in prior)
+    return gaussian_kl(q.mean, q.log_variance, mean, log_variance)
+
+
+def loss_terms(objective: "Objective", model: M3L, batch: Batch) -> dict[str, Tensor]:
+    """Return the terms of the loss, weighted and summed over a batch; their sum is minimised.
+
+    They are ``reconstruction``, ``kl`` and ``contrastive``, scalars in nats, those that apply. A
+    term counts a tuple only where the views that it needs are there.
+    """
+    posteriors, words, kl, nce = model(batch.x), [], [], []
+    for view, counts in batch.bow.items():
+        logits = model.decode(view, posteriors[view].log_theta.exp())
+        words.append(reconstruction(logits, counts).sum())
+    if objective.kl == "prior":
+        prior = batch.prior or (model.prior_mean, model.prior_log_variance)
+        for view, q in posteriors.items():
+            kl.append(kl_to_prior(q, prior, batch.present.get(view)).sum())
+    for earlier, later in pairs(posteriors, batch.present):
+        if objective.kl != "prior":
+            kl.append(agreement(objective, earlier, later).sum())
+        if objective.contrastive_weight:
+            nce.append(contrast(objective, earlier, later).sum())
+    terms = {"reconstruction": words, "kl": kl, "contrastive": nce}
+    weight = {"kl": objective.kl_weight, "contrastive": objective.contrastive_weight}
+    return {name: weight.get(name, 1.0) * sum(rows) for name, rows in terms.items() if rows}
 
 
 @dataclass(frozen=True)
 class Objective:
     """Every choice of loss and optimiser on which paper and released code differ; see `PRESETS`.
+
+    Called with a model and a batch, it gives `loss_terms`.
 
     Attributes
     ----------
@@ -137,139 +235,37 @@ class Objective:
     learning_rate: float = 2e-3
     betas: tuple[float, float] = (0.99, 0.99)
 
+    __call__ = loss_terms
+
     def __post_init__(self):
         choose("kl", self.kl, ("categorical", "gaussian", "prior"))
         choose("kl_order", self.kl_order, ("both", "later_earlier"))
         choose("similarity", self.similarity, ("dot", "cosine"))
         choose("negatives", self.negatives, ("cross_view", "both_views"))
         choose("directions", self.directions, ("sum", "mean"))
-        for name in ("kl_weight", "contrastive_weight", "temperature", "learning_rate"):
-            require(
-                isinstance(getattr(self, name), Real),
-                f"{name}={getattr(self, name)!r}: expected a number",
-            )
-        for name in ("kl_weight", "contrastive_weight"):
-            require(
-                0 <= getattr(self, name) < float("inf"),
-                f"{name}={getattr(self, name)}: expected a finite number, 0 or more",
-            )
-        for name in ("temperature", "learning_rate"):
-            require(
-                0 < getattr(self, name) < float("inf"),
-                f"{name}={getattr(self, name)}: expected a finite number above 0",
-            )
-        require(
-            isinstance(self.betas, (tuple, list))
-            and len(self.betas) == 2
-            and all(isinstance(b, Real) and 0 <= b < 1 for b in self.betas),
-            f"betas={self.betas}: expected two numbers, at least 0 and below 1",
-        )
+        check_number("kl_weight", self.kl_weight)
+        check_number("contrastive_weight", self.contrastive_weight)
+        check_number("temperature", self.temperature, above_zero=True)
+        check_number("learning_rate", self.learning_rate, above_zero=True)
+        two = isinstance(self.betas, (tuple, list)) and len(self.betas) == 2
+        require(two, f"betas={self.betas!r}: expected two numbers, 0 or more and below 1")
+        for beta in self.betas:
+            check_number("betas", beta, below=1)
         object.__setattr__(self, "betas", tuple(self.betas))
 
     @classmethod
     def preset(cls, name: str, **changes) -> "Objective":
-        """The preset ``name`` with ``changes`` to its fields; an unknown name or field is a
-        `ParameterError`.
+        """Return the preset ``name`` with ``changes`` to its fields.
+
+        Raises
+        ------
+        ParameterError
+            The name or a field is unknown.
         """
         choose("objective", name, PRESETS)
         for field in changes:
             choose("objective field", field, [f.name for f in fields(cls)])
         return replace(PRESETS[name], **changes)
-
-    def __call__(
-        self,
-        model: M3L,
-        x: Mapping[str, Tensor],
-        bow: Mapping[str, Tensor],
-        present: Mapping[str, Tensor],
-        prior: tuple[Tensor, Tensor] | None = None,
-    ) -> dict[str, Tensor]:
-        """The terms of the loss, weighted and summed over a batch; their sum is what is minimised.
-
-        Parameters
-        ----------
-        model : M3L
-        x : view -> (B_v, D_v)
-            Embeddings of the tuples that have the view, in batch order.
-        bow : view -> (B_v, V_v)
-            Word counts, for text views.
-        present : view -> bool (B,)
-            Which tuples have the view; a view that all have may be left out. A term counts a tuple
-            only where its views are there.
-        prior : two tensors (B, K), optional
-            Mean and log σ² of a teacher's posterior for each tuple, in place of the model's own
-            prior.
-
-        Returns
-        -------
-        ``{"reconstruction": scalar, "kl": scalar, "contrastive": scalar}``, those that apply.
-        """
-        posteriors = model(x)
-        terms = {}
-        if bow:
-            terms["reconstruction"] = sum(
-                reconstruction(model.decode(v, posteriors[v].log_theta.exp()), bow[v]).sum()
-                for v in bow
-            )
-        if self.kl == "prior":
-            rows = {
-                v: (
-                    tuple(t[present[v]] if v in present else t for t in prior)
-                    if prior is not None
-                    else (model.prior_mean, model.prior_log_variance)
-                )
-                for v in x
-            }
-            terms["kl"] = self.kl_weight * sum(
-                gaussian_kl(q.mean, q.log_variance, *rows[v]).sum() for v, q in posteriors.items()
-            )
-        kl, nce = [], []
-        for earlier, later in combinations(posteriors, 2):
-            a, b = _both(
-                posteriors[earlier], posteriors[later], present.get(earlier), present.get(later)
-            )
-            if self.kl != "prior":
-                times = len(a.mean) if self.kl_times_batch else 1
-                kl.append(self.pairwise_kl(a, b).sum() * times)
-            if self.contrastive_weight:
-                nce.append(self.contrastive(a, b).sum())
-        if kl:
-            terms["kl"] = self.kl_weight * sum(kl)
-        if nce:
-            terms["contrastive"] = self.contrastive_weight * sum(nce)
-        return terms
-
-    def contrastive(self, a: Posterior, b: Posterior) -> Tensor:
-        """InfoNCE of two views' samples, (B, K) each -> (B,), both directions together."""
-        thetas = a.log_theta.exp(), b.log_theta.exp()
-        both = info_nce(*thetas, self.temperature, self.similarity, self.negatives)
-        return both.sum(0) * (0.5 if self.directions == "mean" else 1.0)
-
-    def pairwise_kl(self, earlier: Posterior, later: Posterior) -> Tensor:
-        """The divergence of two views' posteriors or samples, (B, K) each -> (B,)."""
-
-        def divergence(p: Posterior, q: Posterior) -> Tensor:
-            if self.kl == "categorical":
-                return categorical_kl(p.log_theta, q.log_theta)
-            return gaussian_kl(p.mean, p.log_variance, q.mean, q.log_variance)
-
-        rows = divergence(later, earlier)
-        return rows + divergence(earlier, later) if self.kl_order == "both" else rows
-
-
-def _both(
-    a: Posterior, b: Posterior, has_a: Tensor | None, has_b: Tensor | None
-) -> tuple[Posterior, Posterior]:
-    """The rows of two views' posteriors that belong to tuples which have both."""
-    if has_b is not None:
-        rows = has_b if has_a is None else has_b[has_a]
-        a_kept = Posterior(*(t[rows] for t in a))
-    else:
-        a_kept = a
-    if has_a is not None:
-        rows = has_a if has_b is None else has_a[has_b]
-        b = Posterior(*(t[rows] for t in b))
-    return a_kept, b
 
 
 PRESETS = {

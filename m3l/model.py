@@ -1,6 +1,6 @@
 """The model: an inference network per view, a topic–word matrix per language (Section 3, Figure 1).
 
-B tuples in a batch, D dimensions of an embedding, K topics, V words of a vocabulary.
+B tuples in a batch, D dimensions of an embedding, K topics, M items, S samples, V words.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .corpus import Corpus
-from .errors import DataError, choose, require
-from .networks import BatchNorm, InferenceNetwork, Posterior, ViewSpec
+from .errors import DataError, check_integer, choose, require
+from .networks import (
+    Decoder,
+    InferenceNetwork,
+    InputScaling,
+    Posterior,
+    ViewSpec,
+    check_model,
+)
 from .noise import normal_of_items
 from .progress import progress_bar
 from .saving import read_tensors, write_tensors
-from .validation import check_embeddings, check_model
+from .view import check_embeddings
 
 
 class M3L(nn.Module):
@@ -37,8 +44,11 @@ class M3L(nn.Module):
         Rate, in the inference networks and on θ before decoding.
     share_text_network : bool
         One inference network for all text views: the hybrid that Section 5.2 leaves as future work.
-    vocabularies : mapping of view name to V words, optional
-        The words of β's columns; without them `top_words` has nothing to say.
+
+    Attributes
+    ----------
+    vocabularies : dict of view name to V words
+        The words of β's columns, set by `model_for`; without them `top_words` has nothing to say.
 
     Raises
     ------
@@ -53,94 +63,39 @@ class M3L(nn.Module):
         hidden: int = 100,
         dropout: float = 0.2,
         share_text_network: bool = False,
-        vocabularies: Mapping[str, Sequence[str]] | None = None,
     ):
         super().__init__()
         check_model(views, topics, hidden, dropout, share_text_network)
         self.views = {view.name: view for view in views}
-        self.topics, self.share_text_network = topics, share_text_network
-        self.config = {
-            "topics": topics,
-            "hidden": hidden,
-            "dropout": dropout,
-            "share_text_network": share_text_network,
-        }
-        texts = [view for view in views if view.vocabulary_size]
-        sizes = {self.network_of(view.name): view.embedding_size for view in views}
-        self.networks = nn.ModuleDict(
-            {key: InferenceNetwork(size, topics, hidden, dropout) for key, size in sizes.items()}
+        self.topics, self.hidden, self.dropout = topics, hidden, dropout
+        self.share_text_network = share_text_network
+        self.vocabularies: dict[str, list[str]] = {}
+        self.scaling, self.networks = nn.ModuleDict(), nn.ModuleDict()
+        for name, view in self.views.items():
+            key, size = self.network_of(name), view.embedding_size
+            self.scaling[name] = InputScaling(size)
+            if key not in self.networks:
+                self.networks[key] = InferenceNetwork(size, topics, hidden, dropout)
+        sizes = {v.name: v.vocabulary_size for v in views if v.vocabulary_size}
+        self.decoders = nn.ModuleDict(
+            {name: Decoder(topics, size, dropout) for name, size in sizes.items()}
         )
-        self.beta = nn.ParameterDict(
-            {
-                view.name: nn.Parameter(
-                    nn.init.xavier_uniform_(torch.empty(topics, view.vocabulary_size))
-                )
-                for view in texts
-            }
-        )
-        self.word_norm = nn.ModuleDict(
-            {view.name: BatchNorm(view.vocabulary_size) for view in texts}
-        )
-        self.dropout = nn.Dropout(dropout)
-        self.shift = nn.ParameterDict(
-            {
-                v.name: nn.Parameter(torch.zeros(v.embedding_size), requires_grad=False)
-                for v in views
-            }
-        )
-        self.factor = nn.ParameterDict(
-            {v.name: nn.Parameter(torch.ones(v.embedding_size), requires_grad=False) for v in views}
-        )
-        # Laplace approximation to a symmetric Dirichlet(1) prior (Srivastava & Sutton 2017), then
-        # learnt, as CTM does
+        # Laplace's approximation to a symmetric Dirichlet(1), then learnt, as CTM does
         self.prior_mean = nn.Parameter(torch.zeros(topics))
-        self.prior_log_variance = nn.Parameter(torch.full((topics,), 1.0 - 1.0 / topics).log())
-        self.vocabularies = {name: list(words) for name, words in (vocabularies or {}).items()}
-        for name, words in self.vocabularies.items():
-            columns = self.views[name].vocabulary_size if name in self.views else 0
-            message = f"vocabularies: {len(words)} words of view {name!r}, which has {columns}"
-            require(len(words) == columns, message)
-
-    def description(self) -> dict:
-        """What the model was made from, as JSON has it: ``views`` and ``config``."""
-        return {"views": [asdict(view) for view in self.views.values()], "config": self.config}
+        self.prior_log_variance = nn.Parameter(torch.full((topics,), 1 - 1 / topics).log())
 
     def network_of(self, name: str) -> str:
-        """The key in ``networks`` of the inference network that reads view ``name``."""
+        """Return the key in ``networks`` of the inference network that reads view ``name``."""
         shared = self.share_text_network and self.views[name].vocabulary_size
         return "text" if shared else name
 
-    def fit_input_scaling(self, embeddings: Mapping[str, np.ndarray]) -> None:
-        """Set each view's input scaling from its training items, (M, D) a view.
-
-        ``scale`` divides by the root mean square deviation over all entries, so that one unit is
-        the typical spread; ``standardize`` does so for each dimension; it leaves a dimension that
-        is constant in training at zero, for new items too.
-        """
-        for name, view in self.views.items():
-            if view.input_scaling == "none":
-                continue
-            nothing = f"view {name!r} has no item to take its input scaling from"
-            require(len(embeddings[name]) > 0, nothing, DataError)
-            x = torch.as_tensor(embeddings[name], dtype=torch.float64)
-            mean, variance = x.mean(0), x.var(0, correction=0)
-            if view.input_scaling == "scale":
-                mean, variance = torch.zeros_like(mean), variance.mean().expand_as(variance)
-            factor = torch.where(variance > 1e-12, variance, torch.inf).rsqrt()
-            self.shift[name].data.copy_(mean)
-            self.factor[name].data.copy_(factor)
-
     def encode(self, name: str, x: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings (B, D) of view ``name`` -> mean (B, K), log σ² (B, K)."""
-        scaled = (x - self.shift[name]) * self.factor[name]
-        return self.networks[self.network_of(name)](scaled)
+        return self.networks[self.network_of(name)](self.scaling[name](x))
 
     def decode(self, name: str, theta: Tensor) -> Tensor:
-        """θ (B, K) -> logits (B, V) of the words of language ``name``.
-
-        BN(dropout(θ) β), ProdLDA's decoder (Srivastava & Sutton 2017).
-        """
-        return self.word_norm[name](self.dropout(theta) @ self.beta[name])
+        """θ (B, K) -> logits (B, V) of the words of language ``name``."""
+        return self.decoders[name](theta)
 
     def forward(self, x: Mapping[str, Tensor]) -> dict[str, Posterior]:
         """Embeddings (B_v, D_v) by view -> a `Posterior` by view, with one sample of θ drawn."""
@@ -151,35 +106,36 @@ class M3L(nn.Module):
             posteriors[name] = Posterior(mean, log_variance, F.log_softmax(z, dim=1))
         return posteriors
 
+    @property
+    def beta(self) -> dict[str, Tensor]:
+        """The topic–word matrices (K, V) by language."""
+        return {name: decoder.beta for name, decoder in self.decoders.items()}
+
     @torch.no_grad()
     def posterior(
         self, embeddings: np.ndarray, view: str, batch_size: int = 1024, progress: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and log σ² of q(z | x) in evaluation mode: what a student takes as its prior.
+        """Return mean and log σ² of q(z | x), float32 (M, K) each, in evaluation mode.
 
         Parameters
         ----------
         embeddings : float32 (M, D)
             Of documents or pictures.
         view : str
-            Whose inference network to use. For zero-shot use, that of the language the model was
-            trained on: the input scaling is then that language's too.
+            Whose inference network reads them. For zero-shot use it is the language that the model
+            was trained on: the input scaling is then that language's too.
         batch_size : int
-            Changes nothing but memory.
-
-        Returns
-        -------
-        Two arrays, float32 (M, K).
+            It changes nothing but memory.
 
         Raises
         ------
         ParameterError
             The view is unknown, or ``batch_size`` is below 1.
         DataError
-            The embeddings are not finite float32 of the dimension the view was built for.
+            The embeddings are not finite float32 of the dimension that the view was built for.
         """
         choose("view", view, self.views)
-        require(batch_size >= 1, f"batch_size={batch_size}: expected 1 or more")
+        check_integer("batch_size", batch_size, 1)
         check_embeddings(embeddings, view, self.views[view].embedding_size)
         device, training = self.prior_mean.device, self.training
         results = np.empty((2, len(embeddings), self.topics), dtype=np.float32)
@@ -205,32 +161,27 @@ class M3L(nn.Module):
         batch_size: int = 1024,
         progress: bool = False,
     ) -> np.ndarray:
-        """Document–topic distributions: the mean of ``samples`` draws of θ (Appendix).
+        """Return document–topic distributions, float32 (M, K): the mean of ``samples`` draws of θ
+        (Appendix).
 
-        Parameters and errors are those of `posterior`, and ``samples``, 1 or more. The noise of an
-        item depends on its embedding, the view and ``seed``, so that a subset, another order and
-        another ``batch_size`` agree.
-
-        Returns
-        -------
-        float32 (M, K), rows sum to 1.
+        Parameters and errors are those of `posterior`. The noise of an item depends on its
+        embedding, the view and ``seed``, so that a subset, another order and another ``batch_size``
+        agree.
         """
-        require(samples >= 1, f"samples={samples}: expected 1 or more")
+        check_integer("samples", samples, 1)
         posterior = self.posterior(embeddings, view, batch_size, progress)
         mean, log_variance = (torch.from_numpy(array) for array in posterior)
         theta = np.empty((len(embeddings), self.topics), dtype=np.float32)
         for start in range(0, len(embeddings), batch_size):
             rows = slice(start, start + batch_size)
-            shape = samples, self.topics
-            noise = torch.from_numpy(normal_of_items(embeddings[rows], view, seed, shape))
+            noise = normal_of_items(embeddings[rows], view, seed, (samples, self.topics))
             sigma = (0.5 * log_variance[rows]).exp()[:, None]
-            z = mean[rows, None] + noise * sigma  # (B, S, K)
+            z = mean[rows, None] + torch.from_numpy(noise) * sigma  # (B, S, K)
             theta[rows] = z.softmax(dim=2).mean(dim=1).numpy()
         return theta
 
-    @torch.no_grad()
     def top_words(self, view: str, n: int = 10) -> list[list[str]]:
-        """The ``n`` words of largest weight in β for each of the K topics; ties by column.
+        """Return the ``n`` words of largest weight in β for each topic; ties go by column.
 
         Raises
         ------
@@ -239,13 +190,20 @@ class M3L(nn.Module):
         DataError
             The model was made without its vocabulary.
         """
-        with_words = ", ".join(self.beta)
-        message = f"view {view!r} has no words; views with words: {with_words}"
-        require(view in self.beta, message)
+        languages = ", ".join(self.decoders)
+        message = f"view {view!r} has no words; views with words: {languages}"
+        require(view in self.decoders, message)
         unknown = f"view {view!r}: the model does not know its vocabulary"
         require(view in self.vocabularies, unknown, DataError)
-        order = np.argsort(-self.beta[view].cpu().numpy(), axis=1, kind="stable")  # (K, V)
+        beta = self.beta[view].detach().cpu().numpy()
+        order = np.argsort(-beta, axis=1, kind="stable")  # (K, V)
         return [[self.vocabularies[view][column] for column in row] for row in order[:, :n]]
+
+    def description(self) -> dict:
+        """Return what the model was made from, as JSON has it: ``views`` and ``config``."""
+        names = "topics", "hidden", "dropout", "share_text_network"
+        config = {name: getattr(self, name) for name in names}
+        return {"views": [asdict(view) for view in self.views.values()], "config": config}
 
     def save(self, path: str | Path) -> None:
         """Write weights, configuration and vocabularies as one safetensors file, atomically."""
@@ -254,11 +212,11 @@ class M3L(nn.Module):
 
     @classmethod
     def load(cls, path: str | Path) -> "M3L":
-        """The model that `save` wrote, in evaluation mode; `DataError` if the file is broken."""
+        """Return the model that `save` wrote, in evaluation mode; `DataError` if it is broken."""
         about, weights = read_tensors(path, "model", "train it again")
         try:
-            specs = [ViewSpec(**view) for view in about["views"]]
-            model = cls(specs, **about["config"], vocabularies=about["vocabularies"])
+            model = cls([ViewSpec(**view) for view in about["views"]], **about["config"])
+            model.vocabularies = about["vocabularies"]
             model.load_state_dict(weights)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             message = f"{path}: not a whole model ({error}); train it again"
@@ -269,7 +227,7 @@ class M3L(nn.Module):
 def model_for(
     corpus: Corpus, topics: int, input_scaling: str = "standardize", seed: int = 0, **options
 ) -> M3L:
-    """An untrained `M3L` for the views of ``corpus``.
+    """Return an untrained `M3L` for the views of ``corpus``.
 
     Weights are drawn from ``seed``; the input scaling is that of the corpus's items. ``options``
     are those of `M3L`: ``hidden``, ``dropout``, ``share_text_network``.
@@ -278,11 +236,17 @@ def model_for(
         ViewSpec(name, view.embeddings.shape[1], len(view.vocabulary or ()), input_scaling)
         for name, view in corpus.views.items()
     ]
-    words = {name: corpus.views[name].vocabulary or () for name in corpus.text_views}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = M3L(specs, topics, **options, vocabularies=words)
-    model.fit_input_scaling({name: view.embeddings for name, view in corpus.views.items()})
+        model = M3L(specs, topics, **options)
+    for name, view in corpus.views.items():
+        if input_scaling != "none":
+            nothing = f"view {name!r} has no item to take its input scaling from"
+            require(len(view) > 0, nothing, DataError)
+            x = torch.tensor(view.embeddings, dtype=torch.float64)
+            model.scaling[name].fit(x, input_scaling)
+        if view.is_text:
+            model.vocabularies[name] = list(view.vocabulary)
     return model
 
 

@@ -1,22 +1,25 @@
-"""Tensors and what is to be known of them in one safetensors file: never pickle."""
+"""Tensors in safetensors files, never pickle, and checkpoints of interrupted work."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from .errors import DataError
-from .files import atomic
+from .errors import DataError, require
+from .files import atomic, digest
+
+CURE = "delete it to start again"
+Tensors = Mapping[str, Tensor | np.ndarray]
 
 
-def write_tensors(
-    path: str | Path, tensors: Mapping[str, Tensor | np.ndarray], about: Mapping
-) -> None:
-    """Write named tensors and ``about``, any JSON value, atomically; the same input gives the same
-    bytes.
+def write_tensors(path: str | Path, tensors: Tensors, about: Mapping) -> None:
+    """Write named tensors and ``about``, any JSON value, atomically.
+
+    The same input gives the same bytes.
     """
     from safetensors.torch import save_file
 
@@ -29,7 +32,7 @@ def write_tensors(
 
 
 def read_tensors(path: str | Path, what: str, cure: str) -> tuple[dict, dict[str, Tensor]]:
-    """What `write_tensors` wrote: ``about`` and the tensors.
+    """Return what `write_tensors` wrote: ``about`` and the tensors.
 
     Raises
     ------
@@ -46,3 +49,95 @@ def read_tensors(path: str | Path, what: str, cure: str) -> tuple[dict, dict[str
         raise DataError(f"{path}: no such file") from None
     except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
         raise DataError(f"{path}: not a whole {what} ({error}); {cure}") from error
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a run: its ``history`` so far, its ``tensors``, and ``more`` that JSON holds."""
+
+    history: list[dict]
+    tensors: dict[str, Tensor]
+    more: dict
+
+
+def save_checkpoint(
+    path: str | Path,
+    identity: Mapping,
+    history: list[dict],
+    tensors: Tensors,
+    more: Mapping | None = None,
+) -> None:
+    """Write the state of the run that ``identity`` describes, atomically."""
+    about = {"identity": dict(identity), "history": history, "more": dict(more or {})}
+    write_tensors(path, tensors, {**about, "digest": _digest(tensors, about)})
+
+
+def load_checkpoint(
+    path: str | Path, identity: Mapping, most: int | None = None
+) -> Checkpoint | None:
+    """Return the state saved at ``path``, if there is one.
+
+    Raises
+    ------
+    DataError
+        The file is broken, or of another run than ``identity`` describes: the message names the
+        first part in which they differ. Or its history is longer than ``most``.
+    """
+    if not Path(path).exists():
+        return None
+    about, tensors = read_tensors(path, "checkpoint", CURE)
+    broken = f"{path}: not a whole checkpoint; {CURE}"
+    require(isinstance(about, dict), broken, DataError)
+    require(about.pop("digest", None) == _digest(tensors, about), broken, DataError)
+    for part, expected in json.loads(json.dumps(identity)).items():
+        saved = about["identity"].get(part)
+        other = f"{path}: a checkpoint of another run: its {part} is {saved}, this run's is"
+        require(saved == expected, f"{other} {expected}; {CURE}", DataError)
+    done = len(about["history"])
+    longer = f"{path}: a checkpoint of {done} epochs or rows, more than this run's {most}"
+    require(most is None or done <= most, f"{longer}; {CURE}", DataError)
+    return Checkpoint(about["history"], tensors, about["more"])
+
+
+def _digest(tensors: Tensors, about: Mapping) -> str:
+    arrays = {name: torch.as_tensor(v).detach().cpu().numpy() for name, v in tensors.items()}
+    parts = [part for name in sorted(arrays) for part in (name, arrays[name])]
+    return digest(*parts, json.dumps(about, sort_keys=True))
+
+
+def training_state(
+    model: nn.Module, optimizer: torch.optim.Adam, order: torch.Generator
+) -> dict[str, Tensor]:
+    """Return all that the rest of the training depends on, as named tensors."""
+    tensors = {f"model.{name}": value.cpu() for name, value in model.state_dict().items()}
+    for i, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"adam.{i}.{field}": value.cpu().clone() for field, value in state.items()}
+    tensors |= {"rng.cpu": torch.get_rng_state(), "rng.order": order.get_state()}
+    device = next(model.parameters()).device
+    if device.type == "cuda":
+        tensors["rng.cuda"] = torch.cuda.get_rng_state(device)
+    return tensors
+
+
+def restore_training(
+    tensors: dict[str, Tensor],
+    model: nn.Module,
+    optimizer: torch.optim.Adam,
+    order: torch.Generator,
+) -> None:
+    """Put what `training_state` gave back into place."""
+    weights, moments = {}, {}
+    for key, value in tensors.items():
+        what, _, name = key.partition(".")
+        if what == "model":
+            weights[name] = value
+        elif what == "adam":
+            i, field = name.split(".")
+            moments.setdefault(int(i), {})[field] = value
+    model.load_state_dict(weights)
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": moments, "param_groups": groups})
+    torch.set_rng_state(tensors["rng.cpu"])
+    order.set_state(tensors["rng.order"])
+    if "rng.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["rng.cuda"], next(model.parameters()).device)

@@ -1,25 +1,24 @@
-"""The training loop: seeded minibatches held on the device, Adam, checkpoints, and nothing else."""
+"""The training loop: seeded batches held on the device, Adam, checkpoints, and nothing else."""
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .checkpoint import CURE, load_checkpoint, save_checkpoint
+from .checks import Prior, check_training
 from .corpus import Corpus
-from .device import resolve_device
-from .errors import DataError, TrainingDiverged, choose, require
+from .errors import ParameterError, TrainingDiverged, check_integer, choose, require
 from .files import digest
-from .kernels.choice import choose_kernel, limit_blas_threads, training_step
-from .loss import Objective
+from .loss import Batch, Objective
 from .model import M3L
-from .preconditions import Prior, check_training
 from .progress import progress_bar
+from .saving import load_checkpoint, restore_training, save_checkpoint, training_state
 
 
 @dataclass(frozen=True)
@@ -36,10 +35,9 @@ class TrainConfig:
     checkpoint_every : int
         Epochs between checkpoints, if `fit` is given a place for them.
     kernel : {"auto", "plain", "fused"}
-        How a step is computed: ``"plain"`` is autograd over `Objective`; ``"fused"``, the same in
-        compiled loops (`m3l.kernels.fused`), needs a CPU and numba. ``"auto"`` is ``"fused"`` where
-        it can be and where the loss and the model are the package's own, unchanged. From one seed
-        both give the same up to rounding.
+        ``"plain"`` is `train_step`; ``"fused"`` is the same in compiled loops (`m3l.fused`), on a
+        CPU with numba. ``"auto"`` is ``"fused"`` where that can be and where the step, the loss and
+        the model are the package's own, unchanged. From one seed both give the same up to rounding.
 
     Raises
     ------
@@ -58,14 +56,84 @@ class TrainConfig:
     def __post_init__(self):
         choose("kernel", self.kernel, ("auto", "plain", "fused"))
         for name in ("epochs", "batch_size", "threads", "checkpoint_every"):
-            value = getattr(self, name)
-            integer = isinstance(value, int) and not isinstance(value, bool)
-            require(integer and value >= 1, f"{name}={value!r}: expected an integer, 1 or more")
-        require(
-            isinstance(self.seed, int) and 0 <= self.seed < 2**63,
-            f"seed={self.seed!r}: expected an integer, 0 or more",
-        )
+            check_integer(name, getattr(self, name), 1)
+        check_integer("seed", self.seed, 0)
+        require(self.seed < 2**63, f"seed={self.seed}: expected an integer below 2**63")
         resolve_device(self.device)
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of that name; ``"auto"`` is the GPU when there is one.
+
+    Raises
+    ------
+    ParameterError
+        The name is unknown, or this machine has no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    valid = "valid: auto, cpu, cuda, cuda:N"
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError):
+        raise ParameterError(f"device={name!r} is unknown; {valid}") from None
+    require(device.type in ("cpu", "cuda"), f"device={name!r} is unknown; {valid}")
+    count = torch.cuda.device_count()
+    there = device.type == "cpu" or (device.index or 0) < count
+    require(there, f"device={name!r}: this machine has {count} CUDA devices; valid: auto, cpu")
+    return device
+
+
+class Batches:
+    """Holds a corpus, and a teacher's prior of its tuples if any, on the device."""
+
+    def __init__(self, corpus: Corpus, device: torch.device, prior: Prior | None = None):
+        def tensor(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+        views = corpus.views.items()
+        self.embeddings = {name: tensor(view.embeddings) for name, view in views}
+        self.items = {name: tensor(view.index) for name, view in views}
+        self.bow = {n: tensor(v.bow.toarray().astype(np.float32)) for n, v in views if v.is_text}
+        self.present = {name: tensor(v.present) for name, v in views if not v.present.all()}
+        self.prior = None if prior is None else tuple(tensor(part) for part in prior)
+
+    def take(self, tuples: Tensor) -> Batch:
+        """Return the batch of these tuples, int64 (B,)."""
+        present = {name: has[tuples] for name, has in self.present.items()}
+        x, bow = {}, {}
+        for name, items_of_tuples in self.items.items():
+            items = items_of_tuples[tuples]
+            if name in present:
+                items = items[present[name]]
+            x[name] = self.embeddings[name].index_select(0, items)
+            if name in self.bow:
+                bow[name] = self.bow[name].index_select(0, items)
+        prior = None if self.prior is None else tuple(part[tuples] for part in self.prior)
+        return Batch(x, bow, present, prior)
+
+
+def train_step(
+    model: M3L, batch: Batch, objective: Objective, optimizer: torch.optim.Optimizer
+) -> dict[str, Tensor]:
+    """Make one step on a batch; return the terms of its loss, scalars, before the step."""
+    terms = objective(model, batch)
+    loss = sum(terms.values())
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return {name: value.detach() for name, value in terms.items()}
+
+
+def train_epoch(
+    step: Callable[[Tensor], dict], n: int, batch_size: int, order: torch.Generator
+) -> dict[str, float]:
+    """Make a step on each batch of n tuples, drawn in a new order; return mean terms per tuple."""
+    sums: dict[str, float] = {}
+    for tuples in torch.randperm(n, generator=order).split(batch_size):
+        for name, value in step(tuples).items():
+            sums[name] = sums.get(name, 0.0) + value
+    return {name: float(value) / n for name, value in sums.items()}
 
 
 def fit(
@@ -78,9 +146,9 @@ def fit(
     prior: Prior | None = None,
     validate: Callable[[M3L], dict[str, float]] | None = None,
     validate_every: int = 10,
+    step: Callable = train_step,
 ) -> list[dict]:
-    """Train ``model`` on ``corpus`` (the training part alone); leave it on the CPU, to be
-    evaluated.
+    """Train ``model`` on ``corpus``, the training part alone; leave it on the CPU, to be evaluated.
 
     Parameters
     ----------
@@ -88,6 +156,8 @@ def fit(
     corpus : Corpus
         Its views are the model's.
     objective : Objective
+        Any callable that gives terms of a model and a `Batch` will do, if it has ``kl``,
+        ``learning_rate``, ``betas`` and ``temperature``.
     config : TrainConfig
     checkpoint : path, optional
         Where training is saved every ``config.checkpoint_every`` epochs, and resumed from if the
@@ -102,10 +172,12 @@ def fit(
     validate : function of the model, optional
         Called every ``validate_every`` epochs and after the last. What it gives, numbers by name,
         is added to the history of that epoch; training goes on as if it had not been called.
+    step : function, optional
+        Another step than `train_step`, with the same arguments.
 
     Returns
     -------
-    A dictionary an epoch: ``epoch``, ``seconds`` of training since the start, each loss term and
+    A dictionary per epoch: ``epoch``, ``seconds`` of training since the start, each loss term and
     ``loss``, per tuple, and what ``validate`` gave.
 
     Raises
@@ -119,163 +191,87 @@ def fit(
         A loss term is no longer finite.
     """
     check_training(model, corpus, objective, config.batch_size, prior)
-    require(
-        isinstance(validate_every, int) and validate_every >= 1,
-        f"validate_every={validate_every!r}: expected an integer, 1 or more",
-    )
-    device = resolve_device(config.device)
-    kernel = choose_kernel(config.kernel, device, objective, model)
+    check_integer("validate_every", validate_every, 1)
+    device, order = resolve_device(config.device), torch.Generator().manual_seed(config.seed)
+    kernel, history = kernel_of(config.kernel, device, objective, model, step), []
     with _processor_settings(config, kernel, device):
-        torch.manual_seed(config.seed)
-        order = torch.Generator().manual_seed(config.seed)
         try:
+            torch.manual_seed(config.seed)
             model.to(device).train()
-            weights = [p for p in model.parameters() if p.requires_grad]
-            rate, betas = objective.learning_rate, objective.betas
-            optimizer = torch.optim.Adam(weights, lr=rate, betas=betas, fused=True)
-            identity: dict = {}
-            history: list[dict] = []
-            if checkpoint is not None:
-                identity = _identity(model, corpus, objective, config, kernel, device, prior)
-                saved = load_checkpoint(checkpoint, identity)
-                if saved is not None:
-                    too_long = (
-                        f"{checkpoint}: a checkpoint of {len(saved.history)} epochs, more than"
-                    )
-                    require(
-                        len(saved.history) <= config.epochs,
-                        f"{too_long} the epochs={config.epochs} of this run; {CURE}",
-                        DataError,
-                    )
-                    history = saved.history
-                    _restore(saved.tensors, model, optimizer, order, device)
-            step = training_step(kernel, model, corpus, objective, optimizer, device, prior)
-            for epoch in _epochs(
-                step, len(corpus), objective, config, order, device, history, progress
-            ):
-                if validate and (epoch % validate_every == 0 or epoch == config.epochs):
-                    history[-1] |= validate(model)
-                if epoch % config.checkpoint_every == 0 or epoch == config.epochs:
-                    _check_weights(model, epoch, objective)
-                    if checkpoint is not None:
-                        state = _state(model, optimizer, order, device)
-                        save_checkpoint(checkpoint, identity, history, state)
+            optimizer = torch.optim.Adam(
+                model.parameters(), objective.learning_rate, objective.betas, fused=True
+            )
+            parts = model, optimizer, order
+            identity = {
+                "objective": asdict(objective),
+                "batch_size": config.batch_size,
+                "seed": config.seed,
+                "device": device.type,
+                "kernel": kernel,
+                "model": model.description(),
+                "data": corpus.fingerprint() if checkpoint else "",
+                "prior": None if prior is None else digest(*prior),
+            }
+            saved = load_checkpoint(checkpoint, identity, config.epochs) if checkpoint else None
+            if saved is not None:
+                history = saved.history
+                restore_training(saved.tensors, *parts)
+            one_step = _step_of(kernel, step, model, corpus, objective, optimizer, device, prior)
+            bar = {"total": config.epochs, "initial": len(history), "unit": "epoch"}
+            with progress_bar(show=progress, desc="training", **bar) as shown:
+                for epoch in range(len(history) + 1, config.epochs + 1):
+                    begun = time.perf_counter()
+                    terms = train_epoch(one_step, len(corpus), config.batch_size, order)
+                    check_finite(terms, epoch, objective)
+                    before = history[-1]["seconds"] if history else 0.0
+                    seconds = round(before + time.perf_counter() - begun, 3)
+                    row = {"epoch": epoch, "seconds": seconds, **terms}
+                    history.append({**row, "loss": sum(terms.values())})
+                    shown.set_postfix({k: f"{v:.3f}" for k, v in terms.items()}, refresh=False)
+                    shown.update()
+                    last = epoch == config.epochs
+                    if validate and (last or epoch % validate_every == 0):
+                        history[-1] |= validate(model)
+                    if last or epoch % config.checkpoint_every == 0:
+                        check_finite(_sums_of_weights(model), epoch, objective)
+                        if checkpoint:
+                            save_checkpoint(checkpoint, identity, history, training_state(*parts))
         finally:
             model.to("cpu").eval()
     return history
 
 
-def _epochs(
-    step: Callable[[Tensor], dict],
-    n: int,
-    objective: Objective,
-    config: TrainConfig,
-    order: torch.Generator,
-    device: torch.device,
-    history: list[dict],
-    progress: bool,
-) -> Iterator[int]:
-    """Train epoch by epoch, writing ``history``; yields each epoch's number when it is done."""
-    spent = history[-1]["seconds"] if history else 0.0
-    done, total = len(history), config.epochs
-    with progress_bar(
-        show=progress, total=total, initial=done, desc="training", unit="epoch"
-    ) as bar:
-        for epoch in range(done + 1, total + 1):
-            sums, start = {}, time.perf_counter()
-            for tuples in torch.randperm(n, generator=order).to(device).split(config.batch_size):
-                for name, value in step(tuples).items():
-                    sums[name] = sums.get(name, 0.0) + value
-            means = {name: float(value) / n for name, value in sums.items()}
-            _check_finite(means, epoch, objective)
-            spent += time.perf_counter() - start
-            loss = sum(means.values())
-            history.append({"epoch": epoch, "seconds": round(spent, 3), **means, "loss": loss})
-            bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()}, refresh=False)
-            bar.update()
-            yield epoch
-
-
-@contextmanager
-def _processor_settings(config: TrainConfig, kernel: str, device: torch.device) -> Iterator[None]:
-    """Threads, denormal numbers and random generators as training needs them; then as before."""
-    threads, flushed = torch.get_num_threads(), float(torch.tensor(1e-39) * 1.0) == 0.0
-    torch.set_num_threads(config.threads)
-    # topics that a document has none of give gradients below 1e-38, on which processors are ten
-    # times slower
-    torch.set_flush_denormal(True)
-    try:
-        with (
-            torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
-            limit_blas_threads(kernel, config.threads),
-        ):
-            yield
-    finally:
-        torch.set_flush_denormal(flushed)
-        torch.set_num_threads(threads)
-
-
-def _identity(
+def _step_of(
+    kernel: str,
+    step: Callable,
     model: M3L,
     corpus: Corpus,
     objective: Objective,
-    config: TrainConfig,
-    kernel: str,
+    optimizer: torch.optim.Adam,
     device: torch.device,
     prior: Prior | None,
-) -> dict:
-    """What must be equal for one run to go on from another's checkpoint."""
-    return {
-        "objective": asdict(objective),
-        "batch_size": config.batch_size,
-        "seed": config.seed,
-        "device": device.type,
-        "kernel": kernel,
-        "model": model.description(),
-        "data": corpus.fingerprint(),
-        "prior": None if prior is None else digest(*prior),
-    }
+) -> Callable[[Tensor], dict]:
+    """Return a function that makes one step on tuples, int64 (B,), and gives its loss terms."""
+    if kernel == "fused":
+        from .fused import FusedStep
+
+        return FusedStep(model, corpus, objective, optimizer, prior)
+    batches = Batches(corpus, device, prior)
+
+    def plain_step(tuples: Tensor) -> dict[str, Tensor]:
+        terms = step(model, batches.take(tuples.to(device)), objective, optimizer)
+        return {name: value.double() for name, value in terms.items()}
+
+    return plain_step
 
 
-def _state(
-    model: M3L, optimizer: torch.optim.Adam, order: torch.Generator, device: torch.device
-) -> dict:
-    """All that the rest of the training depends on, as named tensors."""
-    tensors = {f"model.{name}": value.cpu() for name, value in model.state_dict().items()}
-    for i, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{i}.{field}": value.cpu().clone() for field, value in state.items()}
-    tensors |= {"rng.cpu": torch.get_rng_state(), "rng.order": order.get_state()}
-    if device.type == "cuda":
-        tensors["rng.cuda"] = torch.cuda.get_rng_state(device)
-    return tensors
+def _sums_of_weights(model: M3L) -> dict[str, float]:
+    weights = {k: v for k, v in model.state_dict().items() if v.is_floating_point()}
+    return {name: float(value.abs().sum()) for name, value in weights.items()}
 
 
-def _restore(
-    tensors: dict[str, Tensor],
-    model: M3L,
-    optimizer: torch.optim.Adam,
-    order: torch.Generator,
-    device: torch.device,
-) -> None:
-    """Put what `_state` gave back into place."""
-    prefix = "model."
-    weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    model.load_state_dict(weights)
-    moments: dict[int, dict] = {}
-    for key, value in tensors.items():
-        if key.startswith("adam."):
-            _, i, field = key.split(".")
-            moments.setdefault(int(i), {})[field] = value
-    optimizer.load_state_dict(
-        {"state": moments, "param_groups": optimizer.state_dict()["param_groups"]}
-    )
-    torch.set_rng_state(tensors["rng.cpu"])
-    order.set_state(tensors["rng.order"])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(tensors["rng.cuda"], device)
-
-
-def _check_finite(values: dict[str, float], epoch: int, objective: Objective) -> None:
+def check_finite(values: dict[str, float], epoch: int, objective: Objective) -> None:
+    """Raise `TrainingDiverged` naming the values that are not finite."""
     bad = [name for name, value in values.items() if not np.isfinite(value)]
     if bad:
         raise TrainingDiverged(
@@ -285,7 +281,44 @@ def _check_finite(values: dict[str, float], epoch: int, objective: Objective) ->
         )
 
 
-def _check_weights(model: M3L, epoch: int, objective: Objective) -> None:
-    weights = {k: v for k, v in model.state_dict().items() if v.is_floating_point()}
-    sums = {name: float(value.abs().sum()) for name, value in weights.items()}
-    _check_finite(sums, epoch, objective)
+def kernel_of(
+    name: str, device: torch.device, objective: Objective, model: M3L, step: Callable = train_step
+) -> str:
+    """Return the kernel that ``name`` stands for here, ``"plain"`` or ``"fused"``.
+
+    Raises
+    ------
+    ParameterError
+        ``"fused"`` is asked for and cannot be.
+    """
+    if name == "plain":
+        return name
+    reason = "it needs the packages numba and threadpoolctl"
+    if find_spec("numba") and find_spec("threadpoolctl"):
+        from .fused import obstacle
+
+        reason = obstacle(device, step, objective, model)
+    require(not reason or name == "auto", f"kernel='fused': {reason}; use 'auto' or 'plain'")
+    return "plain" if reason else "fused"
+
+
+@contextmanager
+def _processor_settings(config: TrainConfig, kernel: str, device: torch.device) -> Iterator[None]:
+    """Set threads, denormal numbers and random generators for training, then as they were."""
+    threads, flushed = torch.get_num_threads(), float(torch.tensor(1e-39) * 1.0) == 0.0
+    torch.set_num_threads(config.threads)
+    # topics that a document has none of give gradients below 1e-38, on which processors are ten
+    # times slower
+    torch.set_flush_denormal(True)
+    limits = nullcontext()
+    if kernel == "fused":  # whose matrix products are of another library than torch's
+        import scipy.linalg  # noqa: F401
+        from threadpoolctl import threadpool_limits
+
+        limits = threadpool_limits(config.threads, user_api="blas")
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []), limits:
+            yield
+    finally:
+        torch.set_flush_denormal(flushed)
+        torch.set_num_threads(threads)

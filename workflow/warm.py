@@ -43,7 +43,7 @@ PRELOADED = (
     *(
         "m3l.train",
         "m3l.gibbs",
-        "m3l.kernels.fused",
+        "m3l.fused",
         "m3l.metrics.assessment",
         "m3l_book.execute",
         "m3l_book.claims",

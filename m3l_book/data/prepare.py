@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from pandas import DataFrame
 
-from m3l import words
+from m3l import text as words
 from m3l.errors import DataError, check_options, choose, require
 from m3l.files import atomic, digest, digest_file, write_array, write_json
 from m3l.text import bag_of_words, learn_vocabulary
@@ -70,7 +70,7 @@ def prepare(
         What to do with training tuples one of whose items nearly stands in a later part
         (`m3l_book.data.duplicates`).
     stopwords : mapping of language to words, or to a file with a word a line, optional
-        Instead of `m3l.words.stopwords`.
+        Instead of `m3l.text.stopwords`.
     segmented : languages
         Those of a script without blanks between words in whose texts blanks were put there.
 

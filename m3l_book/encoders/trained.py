@@ -13,7 +13,7 @@ import numpy as np
 
 from m3l.errors import DataError, choose, require
 from m3l.files import digest
-from m3l.words import tokenize
+from m3l.text import tokenize
 
 from .spaces import Encoder
 

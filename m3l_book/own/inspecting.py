@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from m3l import words
+from m3l import text as words
 from m3l.errors import DataError, require
 from m3l.files import digest_file
 

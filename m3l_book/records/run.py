@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from m3l import __version__
-from m3l.device import resolve_device
+from m3l.train import resolve_device
 from m3l.errors import DataError, require
 from m3l.files import atomic, read_array, read_arrays, read_csv, read_json, write_csv, write_json
 from m3l.model import M3L

@@ -19,8 +19,8 @@ from m3l import (
     model_for,
 )
 from m3l.distillation import taught_part, teacher_prior
-from m3l.kernels.fused import FusedStep
-from m3l.loss import gaussian_kl
+from m3l.fused import FusedStep
+from m3l.loss import Batch, gaussian_kl
 from m3l.metrics.divergence import jensen_shannon
 from m3l.model import M3L
 
@@ -307,7 +307,7 @@ def test_each_view_is_held_against_the_prior_of_its_own_tuples(weight):
             name: model.encode(name, value) for name, value in x.items()
         }  # in training: normalised over the same batch
     objective = replace(ZEROSHOT, kl_weight=weight)
-    terms = objective(model, x, {}, present, prior)
+    terms = objective(model, Batch(x, {}, present, prior))
     rows = {"en": [0, 1, 2, 3, 4], "de": [0, 2, 3], "image": [2, 3, 4]}
     expected = sum(gaussian_kl(*encoded[name], *(p[rows[name]] for p in prior)).sum() for name in x)
     assert set(terms) == {"kl"}
@@ -326,9 +326,10 @@ def test_the_models_own_prior_given_as_the_prior_is_the_same_term():
     x, bow = {"en": torch.randn(4, 5), "image": torch.randn(3, 3)}, {"en": torch.ones(4, 7)}
     own = tuple(p.detach().expand(4, 3) for p in (model.prior_mean, model.prior_log_variance))
     torch.testing.assert_close(
-        ZEROSHOT(model, x, bow, present, own)["kl"], ZEROSHOT(model, x, bow, present)["kl"]
+        ZEROSHOT(model, Batch(x, bow, present, own))["kl"],
+        ZEROSHOT(model, Batch(x, bow, present))["kl"],
     )
-    assert set(ZEROSHOT(model, x, bow, present, own)) == {"reconstruction", "kl"}
+    assert set(ZEROSHOT(model, Batch(x, bow, present, own))) == {"reconstruction", "kl"}
 
 
 def test_a_student_that_says_what_its_teacher_says_has_no_divergence():
@@ -337,7 +338,7 @@ def test_a_student_that_says_what_its_teacher_says_has_no_divergence():
     x = {"image": torch.randn(6, 3)}
     with torch.no_grad():
         itself = model.encode("image", x["image"])
-    assert ZEROSHOT(model, x, {}, {}, itself)["kl"].item() == pytest.approx(0, abs=1e-5)
+    assert ZEROSHOT(model, Batch(x, {}, {}, itself))["kl"].item() == pytest.approx(0, abs=1e-5)
 
 
 # checkpoints

@@ -184,7 +184,7 @@ def test_a_topics_words_are_what_the_decoder_gives_for_it_alone(fitted):
     estimator, _ = fitted
     words = word_distributions(estimator.model_, "en")
     np.testing.assert_allclose(words.sum(axis=1), 1.0, rtol=1e-5)
-    norm = estimator.model_.word_norm["en"]
+    norm = estimator.model_.decoders["en"].norm
     beta = estimator.model_.beta["en"].detach().numpy()
     logits = (beta - norm.running_mean.numpy()) / np.sqrt(norm.running_var.numpy() + norm.eps)
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)

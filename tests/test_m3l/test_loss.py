@@ -9,7 +9,7 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from m3l import M3L, PRESETS, Objective, ParameterError, ViewSpec
-from m3l.loss import categorical_kl, gaussian_kl, info_nce, reconstruction
+from m3l.loss import Batch, categorical_kl, gaussian_kl, info_nce, reconstruction
 from m3l.networks import Posterior
 
 
@@ -262,7 +262,7 @@ def make_batch(rows):
             bow[name] = normal(8, words, seed=10 + seed).abs().mul(3).round().float()[here]
         if rows.get(name) is not None:
             present[name] = torch.isin(torch.arange(8), torch.tensor(here, dtype=torch.long))
-    return x, bow, present
+    return Batch(x, bow, present)
 
 
 def terms_by_hand(objective, model, x, bow, rows):
@@ -334,11 +334,11 @@ PRESENCE = {
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_terms_are_sums_over_tuples_and_pairs_of_views_that_are_there(name, presence):
     objective, model, rows = OBJECTIVES[name], make_model(), PRESENCE[presence]
-    x, bow, present = make_batch(rows)
+    batch = make_batch(rows)
     with torch.no_grad():
-        expected = terms_by_hand(objective, model, x, bow, rows)
+        expected = terms_by_hand(objective, model, batch.x, batch.bow, rows)
         torch.manual_seed(7)
-        terms = objective(model, x, bow, present)
+        terms = objective(model, batch)
     assert {k: float(v) for k, v in terms.items()} == pytest.approx(expected, rel=2e-4, abs=1e-4)
 
 
@@ -348,7 +348,7 @@ def test_choices_change_the_terms_by_their_factor():
 
     def terms(**changes):
         torch.manual_seed(7)
-        return {k: v.item() for k, v in Objective(**changes)(model, *batch).items()}
+        return {k: v.item() for k, v in Objective(**changes)(model, batch).items()}
 
     base = terms()
     assert terms(kl_times_batch=True)["kl"] == pytest.approx(8 * base["kl"])
@@ -374,7 +374,7 @@ def test_choices_change_the_terms_by_their_factor():
 )
 def test_loss_and_gradients_are_finite_whatever_is_missing(name, rows):
     model = make_model(dropout=0.2).train()
-    terms = OBJECTIVES[name](model, *make_batch(rows))
+    terms = OBJECTIVES[name](model, make_batch(rows))
     loss = sum(terms.values())
     assert all(torch.as_tensor(value).isfinite() for value in terms.values())
     if torch.is_tensor(loss) and loss.requires_grad:
@@ -386,10 +386,8 @@ def test_loss_and_gradients_are_finite_whatever_is_missing(name, rows):
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_batch_of_one_tuple_with_all_views_is_finite(name):
     model = make_model().train()
-    x, bow, _ = make_batch({})
-    terms = OBJECTIVES[name](
-        model, {k: v[:1] for k, v in x.items()}, {k: v[:1] for k, v in bow.items()}, {}
-    )
+    x, bow = ({k: v[:1] for k, v in part.items()} for part in make_batch({})[:2])
+    terms = OBJECTIVES[name](model, Batch(x, bow))
     assert all(value.isfinite() for value in terms.values())
     if "contrastive" in terms:
         assert terms["contrastive"].item() == pytest.approx(0, abs=1e-3)
@@ -405,7 +403,7 @@ def test_weights_of_ten_thousand_give_finite_loss_and_gradients(name):
             beta.mul_(1e4)
         for network in model.networks.values():
             network.posterior.weight.mul_(1e4)
-    terms = OBJECTIVES[name](model, *make_batch({}))
+    terms = OBJECTIVES[name](model, make_batch({}))
     assert all(value.isfinite() for value in terms.values())
     sum(terms.values()).backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
@@ -413,12 +411,12 @@ def test_weights_of_ten_thousand_give_finite_loss_and_gradients(name):
 
 def test_the_contrast_pulls_the_views_of_a_tuple_together():
     model = make_model().train()
-    x, bow, present = make_batch({})
+    batch = make_batch({})
     optimizer = torch.optim.Adam(model.networks.parameters(), 0.01)
     values = []
     torch.manual_seed(0)
     for _ in range(150):
-        terms = Objective()(model, x, bow, present)
+        terms = Objective()(model, batch)
         values.append(terms["contrastive"].item())
         optimizer.zero_grad()
         terms["contrastive"].backward()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from m3l import loss
-from m3l.corpus import Corpus
+from m3l.corpus import Corpus, View
 from m3l.metrics import (
     chance,
     estimate,
@@ -19,7 +19,6 @@ from m3l.metrics import (
     topic_diversity,
 )
 from m3l.text import bag_of_words, learn_vocabulary
-from m3l.view import View
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -21,7 +21,8 @@ from m3l import (
     model_for,
     progress,
 )
-from m3l.kernels import fused, plain
+from m3l import train as training
+from m3l.fused import FusedStep
 from m3l.metrics.ranking import retrieval
 
 BOOK = Objective()
@@ -152,8 +153,9 @@ def test_global_randomness_and_threads_are_untouched(corpus):
 
 def interrupted(monkeypatch, corpus, checkpoint, batches, **options):
     """Train until Ctrl-C after that many batches."""
-    step = fused.FusedStep if options.get("kernel") == "fused" else plain.PlainStep
-    real, calls = step.__call__, []
+    fused = options.get("kernel") != "plain"
+    place, name = (FusedStep, "__call__") if fused else (training.Batches, "take")
+    real, calls = getattr(place, name), []
 
     def failing(self, *args):
         calls.append(1)
@@ -162,7 +164,7 @@ def interrupted(monkeypatch, corpus, checkpoint, batches, **options):
         return real(self, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(step, "__call__", failing)
+        patch.setattr(place, name, failing)
         with pytest.raises(KeyboardInterrupt):
             train(corpus, checkpoint=checkpoint, **options)
 

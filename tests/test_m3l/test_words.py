@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m3l.errors import DataError
-from m3l.words import primary, stopwords, tokenize
+from m3l.text import primary, stopwords, tokenize
 
 WHOLE = [
     "äpfel",

@@ -8,60 +8,49 @@ import torch
 from support import CASES, incomplete, make_corpus
 
 from m3l import M3L, PRESETS, Objective, TrainConfig, fit, model_for
+from m3l import fused as compiled
 from m3l.errors import DataError, ParameterError
-from m3l.kernels import choice
-from m3l.kernels.fused import FusedStep
-from m3l.kernels.loops import exp
-from m3l.kernels.plain import Batches, PlainStep
-from m3l.loss import categorical_kl
+from m3l.fused import FusedStep, exp
+from m3l.loss import Batch, categorical_kl, loss_terms
+from m3l.train import Batches, kernel_of, train_step
+
+CPU = torch.device("cpu")
 
 
 def both_steps(corpus, objective, options, prior=None):
-    """A model, and its step, of either kernel, alike in every number."""
-    for kind in ("plain", "fused"):
-        model = model_for(corpus, 6, seed=3, **options).train()
-        optimizer = torch.optim.Adam(
-            [p for p in model.parameters() if p.requires_grad],
-            lr=objective.learning_rate,
-            betas=objective.betas,
-            fused=True,
-        )
-        if kind == "plain":
-            yield (
-                model,
-                PlainStep(model, Batches(corpus, torch.device("cpu"), prior), objective, optimizer),
-            )
-        else:
-            yield model, FusedStep(model, corpus, objective, optimizer, prior)
+    """Two models alike in every number: one with its batches, the other with its fused step."""
+    models = [model_for(corpus, 6, seed=3, **options).train() for _ in range(2)]
+    rate, betas = objective.learning_rate, objective.betas
+    optimizer = torch.optim.Adam(models[1].parameters(), rate, betas)
+    step = FusedStep(models[1], corpus, objective, optimizer, prior)
+    return models[0], Batches(corpus, CPU, prior), models[1], step
+
+
+def gradients_of(model):
+    return {name: p.grad.numpy() for name, p in model.named_parameters() if p.grad is not None}
 
 
 def assert_same_gradients(corpus, objective, options, tuples, prior=None):
-    (plain, autograd), (fused, step) = both_steps(corpus, objective, options, prior)
+    plain, batches, fused, step = both_steps(corpus, objective, options, prior)
     torch.manual_seed(1)
-    expected = objective(plain, *autograd.batches(tuples))
+    expected = objective(plain, batches.take(tuples))
     sum(expected.values()).backward()
     after = torch.rand(1)
     torch.manual_seed(1)
     actual = step.gradients(tuples)
-    assert torch.rand(1) == after, (
-        "the fused step must take as many random numbers as the plain one"
-    )
+    assert torch.rand(1) == after, "the fused step takes as many random numbers as the plain one"
     assert list(actual) == list(expected)
-    assert actual == pytest.approx(
-        {name: value.item() for name, value in expected.items()}, rel=2e-5, abs=1e-4
-    )
-    gradients = {name: p.grad.numpy() for name, p in plain.named_parameters() if p.grad is not None}
-    names = {p: name for name, p in fused.named_parameters()}
-    assert {names[p] for p in step.gradient} == set(gradients)
+    values = {name: value.item() for name, value in expected.items()}
+    assert actual == pytest.approx(values, rel=2e-5, abs=1e-4)
+    gradients, ours = gradients_of(plain), gradients_of(fused)
+    assert set(ours) == set(gradients)
     scale = max(np.abs(g).max() for g in gradients.values())
-    for p, gradient in step.gradient.items():
-        np.testing.assert_allclose(
-            gradient, gradients[names[p]], rtol=1e-3, atol=5e-5 * scale, err_msg=names[p]
-        )
+    for name, gradient in ours.items():
+        near = {"rtol": 1e-3, "atol": 5e-5 * scale, "err_msg": name}
+        np.testing.assert_allclose(gradient, gradients[name], **near)
     for name, value in plain.state_dict().items():
-        np.testing.assert_allclose(
-            fused.state_dict()[name].numpy(), value.numpy(), rtol=1e-5, atol=1e-6, err_msg=name
-        )
+        other = fused.state_dict()[name].numpy()
+        np.testing.assert_allclose(other, value.numpy(), rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 def test_exp_is_right_to_four_parts_in_ten_million():
@@ -91,41 +80,28 @@ def test_gradients_are_as_near_to_those_of_double_precision_as_autograds(case, s
     exact gradients tells right from wrong.
     """
     views, objective, options = CASES[case]
-    (plain, autograd), (fused, step) = both_steps(make_corpus(views=views), objective, options)
+    plain, batches, fused, step = both_steps(make_corpus(views=views), objective, options)
     tuples = torch.arange(5, 5 + size)
-    x, bow, present, _ = autograd.batches(tuples)
-    double = copy.deepcopy(plain).double()
+    batch, double = batches.take(tuples), copy.deepcopy(plain).double()
     torch.manual_seed(1)
-    sum(objective(plain, x, bow, present).values()).backward()
+    sum(objective(plain, batch).values()).backward()
     torch.manual_seed(1)
     step.gradients(tuples)
-    room = step.workspaces[size]
-    noise, masks = (
-        iter(room.noise.values()),
-        iter([*room.dropped.values(), *room.dropped_theta.values()]),
-    )
+    rooms = step.rooms[size].values()
+    noise = iter([room.noise for room in rooms])
+    masks = iter([room.dropped for room in rooms] + [room.dropped_theta for room in rooms])
     monkeypatch.setattr(torch, "randn_like", lambda _: next(noise).double())
     monkeypatch.setattr(
         torch.nn.Dropout, "forward", lambda self, h: h * next(masks).double() / (1 - self.p)
     )
-    sum(
-        objective(
-            double, *({v: t.double() for v, t in part.items()} for part in (x, bow)), present
-        ).values()
-    ).backward()
-    for (name, exact), rounded, p in zip(
-        double.named_parameters(), plain.parameters(), fused.parameters(), strict=True
-    ):
-        if exact.grad is None:
-            assert p not in step.gradient, name
-            continue
-        ours, theirs = (
-            np.linalg.norm(g - exact.grad.numpy()) for g in (step.gradient[p], rounded.grad.numpy())
-        )
-        floor = 1e-6 * max(
-            q.grad.abs().max().item() for q in double.parameters() if q.grad is not None
-        )
-        assert ours <= 10 * theirs + 10 * floor, name
+    exact = [{v: t.double() for v, t in part.items()} for part in batch[:2]]
+    sum(objective(double, Batch(*exact, batch.present)).values()).backward()
+    right, rounded, ours = (gradients_of(model) for model in (double, plain, fused))
+    assert set(right) == set(ours)
+    floor = 1e-6 * max(np.abs(g).max() for g in right.values())
+    for name, gradient in right.items():
+        error = np.linalg.norm(ours[name] - gradient)
+        assert error <= 10 * np.linalg.norm(rounded[name] - gradient) + 10 * floor, name
 
 
 def test_bias_before_batch_normalisation_stays_where_it_is(corpus):
@@ -156,26 +132,6 @@ def test_an_item_may_belong_to_several_tuples():
     corpus = make_corpus()
     corpus.views["image"].index[:] = np.arange(40) // 2
     assert_same_gradients(corpus, Objective.preset("book"), {}, torch.arange(16))
-
-
-@pytest.mark.parametrize("betas", [(0.99, 0.99), (0.9, 0.999)])
-def test_steps_are_those_of_torchs_adam(corpus, betas):
-    """From the same gradients: those of a bias before batch normalisation are rounding alone, which
-    Adam makes whole steps of.
-    """
-    objective = Objective.preset("book", betas=betas, learning_rate=0.01)
-    (_, _), (_, step) = both_steps(corpus, objective, {})
-    copies = {p: p.detach().clone().requires_grad_() for p in step.gradient}
-    reference = torch.optim.Adam(copies.values(), lr=0.01, betas=betas)
-    for start in (0, 10, 20, 30):
-        step(torch.arange(start, start + 10))
-        for p, twin in copies.items():
-            twin.grad = torch.from_numpy(step.gradient[p].copy())
-        reference.step()
-        for p, twin in copies.items():
-            np.testing.assert_allclose(
-                p.detach().numpy(), twin.detach().numpy(), rtol=1e-4, atol=1e-6
-            )
 
 
 def test_training_of_either_kernel_gives_the_same_history(corpus):
@@ -250,15 +206,12 @@ def test_incomplete_tuples_train_alike_on_both_kernels():
     )
 
 
-CPU = torch.device("cpu")
-
-
 def test_the_fused_step_was_written_for_the_loss_as_it_is(corpus):
     """Whoever changes the loss or the model changes the fused step too, or gives it up."""
     for name in PRESETS:
-        model = model_for(corpus, 6)
-        assert choice.code_of_the_loss(Objective.preset(name), model) == choice.WRITTEN_FOR
-        assert choice.choose_kernel("auto", CPU, Objective.preset(name), model) == "fused"
+        model, objective = model_for(corpus, 6), Objective.preset(name)
+        assert compiled.code_of_a_step(train_step, objective, model) == compiled.WRITTEN_FOR
+        assert kernel_of("auto", CPU, objective, model) == "fused"
 
 
 def doubled(*arguments, **options):
@@ -266,8 +219,9 @@ def doubled(*arguments, **options):
 
 
 class Doubled(Objective):
-    def contrastive(self, a, b):
-        return 2 * super().contrastive(a, b)
+    def __call__(self, model, batch):
+        terms = loss_terms(self, model, batch)
+        return terms | {"contrastive": 2 * terms["contrastive"]}
 
 
 class Sharper(M3L):
@@ -275,30 +229,37 @@ class Sharper(M3L):
         return 2 * super().decode(name, theta)
 
 
-def losses(corpus, objective, model, kernel="auto"):
+def own_step(model, batch, objective, optimizer):
+    terms = train_step(model, batch, objective, optimizer)
+    return {name: 2 * value for name, value in terms.items()}
+
+
+def losses(corpus, objective, model, kernel="auto", **options):
     config = TrainConfig(epochs=1, batch_size=10, device="cpu", kernel=kernel)
-    return fit(model, corpus, objective, config, progress=False)[0]
+    return fit(model, corpus, objective, config, progress=False, **options)[0]
 
 
-def test_a_loss_that_somebody_changed_is_the_one_that_trains(corpus, monkeypatch):
+def test_a_loss_or_a_step_that_somebody_changed_is_the_one_that_trains(corpus, monkeypatch):
     book, model = Objective.preset("book"), model_for(corpus, 6)
     before = losses(corpus, book, model_for(corpus, 6))
-    assert choice.choose_kernel("auto", CPU, Doubled(), model) == "plain"
+    assert kernel_of("auto", CPU, Doubled(), model) == "plain"
     own = losses(corpus, Doubled(), model_for(corpus, 6))
     assert own["contrastive"] > 1.5 * before["contrastive"]
+    own = losses(corpus, book, model_for(corpus, 6), step=own_step)
+    assert own["kl"] > 1.5 * before["kl"]
     monkeypatch.setattr("m3l.loss.categorical_kl", doubled)
-    assert choice.choose_kernel("auto", CPU, book, model) == "plain"
+    assert kernel_of("auto", CPU, book, model) == "plain"
     own = losses(corpus, book, model_for(corpus, 6))
     assert own["kl"] > 1.5 * before["kl"]
-    with pytest.raises(ParameterError, match="'fused': the loss or the model is not the one"):
+    with pytest.raises(ParameterError, match="'fused': the step, the loss or the model is not"):
         losses(corpus, book, model_for(corpus, 6), "fused")
 
 
 def test_a_model_that_somebody_changed_is_the_one_that_trains(corpus):
     model = model_for(corpus, 6)
-    assert choice.choose_kernel("auto", CPU, Objective(), model) == "fused"
+    assert kernel_of("auto", CPU, Objective(), model) == "fused"
     model.__class__ = Sharper
-    assert choice.choose_kernel("auto", CPU, Objective(), model) == "plain"
+    assert kernel_of("auto", CPU, Objective(), model) == "plain"
 
 
 def test_unknown_kernel_is_refused():

@@ -1,0 +1,48 @@
+"""What training asks of its input, checked before anything is computed."""
+
+import numpy as np
+
+from .corpus import Corpus
+from .errors import DataError, require
+from .loss import Objective
+from .model import M3L
+
+Prior = tuple[np.ndarray, np.ndarray]
+"""Mean and log σ² of a prior for each tuple, float32 (N, K) each."""
+
+
+def check_training(
+    model: M3L, corpus: Corpus, objective: Objective, batch_size: int, prior: Prior | None
+) -> None:
+    """Raise `ParameterError` or `DataError`, as `fit` says, if a model cannot be trained so."""
+    n, where = len(corpus), f"corpus {corpus.name}"
+    views = sorted(model.views), sorted(corpus.views)
+    unlike = f"the model has views {views[0]}, {where} has {views[1]}"
+    require(views[0] == views[1], unlike, DataError)
+    for name, spec in model.views.items():
+        view = corpus.views[name]
+        has = view.embeddings.shape[1], len(view.vocabulary or ())
+        expected = spec.embedding_size, spec.vocabulary_size
+        found = f"view {name!r}: the corpus has embeddings of size {has[0]} and {has[1]} words"
+        need = f"the model expects {expected[0]} and {expected[1]}"
+        require(has == expected, f"{found}, {need}", DataError)
+    require(n >= 2, f"{where}: training needs 2 tuples or more, it has {n}", DataError)
+    large = f"batch_size={batch_size} is larger than the {n} tuples of {where}"
+    require(batch_size <= n, f"{large}; expected {n} or less")
+    compares = f"objective.kl={objective.kl!r} compares views and there is one"
+    alone = objective.kl != "prior" and len(corpus.views) == 1
+    require(not alone, f"{compares}; for a single view use the preset 'zeroshot'")
+    if prior is None:
+        nothing = f"{where}: no view has words to learn from"
+        cure = "add a text view, or give a teacher's prior"
+        require(len(corpus.text_views) > 0, f"{nothing}; {cure}", DataError)
+        return
+    useless = f"objective.kl={objective.kl!r} has no use for a prior"
+    require(objective.kl == "prior", f"{useless}; with a teacher use the preset 'zeroshot'")
+    shape = n, model.topics
+    parts = [np.asarray(part) for part in prior]
+    fits = len(parts) == 2 and all(p.shape == shape and p.dtype == np.float32 for p in parts)
+    expected = f"prior: expected finite float32 of shape {shape}, mean and log-variance"
+    cure = "the teacher must have the student's number of topics"
+    finite = fits and all(np.isfinite(part).all() for part in parts)
+    require(finite, f"{expected}, a row per tuple; {cure}", DataError)
