@@ -1,9 +1,9 @@
-"""What training asks of its input, checked before anything is computed."""
+"""What training asks of its input, and of its numbers on the way."""
 
 import numpy as np
 
 from .corpus import Corpus
-from .errors import DataError, require
+from .errors import DataError, TrainingDiverged, require
 from .loss import Objective
 from .model import M3L
 
@@ -46,3 +46,20 @@ def check_training(
     cure = "the teacher must have the student's number of topics"
     finite = fits and all(np.isfinite(part).all() for part in parts)
     require(finite, f"{expected}, a row per tuple; {cure}", DataError)
+
+
+def check_finite(values: dict[str, float], epoch: int, objective: Objective) -> None:
+    """Raise `TrainingDiverged` naming the values that are not finite."""
+    bad = [name for name, value in values.items() if not np.isfinite(value)]
+    if bad:
+        raise TrainingDiverged(
+            f"epoch {epoch}: {' and '.join(bad)} not finite; the last checkpoint, if any, is"
+            f" intact. Try a smaller learning_rate (now {objective.learning_rate}) or a larger"
+            f" temperature (now {objective.temperature}), or check the scale of the embeddings."
+        )
+
+
+def sums_of_weights(model: M3L) -> dict[str, float]:
+    """Return a number per tensor of the model that is finite if all its entries are."""
+    weights = {k: v for k, v in model.state_dict().items() if v.is_floating_point()}
+    return {name: float(value.abs().sum()) for name, value in weights.items()}

@@ -29,7 +29,7 @@ from .loss import Objective
 from .model import M3L
 from .networks import BatchNorm, Decoder, InferenceNetwork, InputScaling
 
-WRITTEN_FOR = "4de5732c5129b046fcf330672648a19c17843fdf2ce840e3044e517edbc901a2"
+WRITTEN_FOR = "9ae30571f791f7a335d4de076af6a169606ade14ef8c491291be130b10cbd106"
 """The digest of the code that this file computes, see `code_of_a_step`."""
 
 f32 = np.float32

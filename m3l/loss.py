@@ -185,7 +185,7 @@ def loss_terms(objective: "Objective", model: M3L, batch: Batch) -> dict[str, Te
             nce.append(contrast(objective, earlier, later).sum())
     terms = {"reconstruction": words, "kl": kl, "contrastive": nce}
     weight = {"kl": objective.kl_weight, "contrastive": objective.contrastive_weight}
-    return {name: weight.get(name, 1.0) * sum(rows) for name, rows in terms.items() if rows}
+    return {name: weight.get(name, 1) * sum(t) for name, t in terms.items() if t}
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,9 @@
 """The model: an inference network per view, a topic–word matrix per language (Section 3, Figure 1).
 
-B tuples in a batch, D dimensions of an embedding, K topics, M items, S samples, V words.
+B tuples in a batch, D dimensions of an embedding, K topics, V words.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .corpus import Corpus
-from .errors import DataError, check_integer, choose, require
+from .errors import DataError, require
 from .networks import (
     Decoder,
     InferenceNetwork,
@@ -22,13 +20,10 @@ from .networks import (
     ViewSpec,
     check_model,
 )
-from .noise import normal_of_items
-from .progress import progress_bar
-from .saving import read_tensors, write_tensors
-from .view import check_embeddings
+from .trained import TrainedModel
 
 
-class M3L(nn.Module):
+class M3L(TrainedModel):
     """M3L-Contrast for any views; with a single text view it is ZeroshotTM (Sections 3 and 4.3).
 
     Parameters
@@ -44,11 +39,6 @@ class M3L(nn.Module):
         Rate, in the inference networks and on θ before decoding.
     share_text_network : bool
         One inference network for all text views: the hybrid that Section 5.2 leaves as future work.
-
-    Attributes
-    ----------
-    vocabularies : dict of view name to V words
-        The words of β's columns, set by `model_for`; without them `top_words` has nothing to say.
 
     Raises
     ------
@@ -69,25 +59,42 @@ class M3L(nn.Module):
         self.views = {view.name: view for view in views}
         self.topics, self.hidden, self.dropout = topics, hidden, dropout
         self.share_text_network = share_text_network
-        self.vocabularies: dict[str, list[str]] = {}
+        self.vocabularies = {}
+        self.make_networks()
+        self.make_decoders()
+        self.make_prior()
+
+    def make_networks(self) -> None:
+        """Make an input scaling and an inference network per view, or one network for all texts."""
         self.scaling, self.networks = nn.ModuleDict(), nn.ModuleDict()
         for name, view in self.views.items():
             key, size = self.network_of(name), view.embedding_size
             self.scaling[name] = InputScaling(size)
             if key not in self.networks:
-                self.networks[key] = InferenceNetwork(size, topics, hidden, dropout)
-        sizes = {v.name: v.vocabulary_size for v in views if v.vocabulary_size}
-        self.decoders = nn.ModuleDict(
-            {name: Decoder(topics, size, dropout) for name, size in sizes.items()}
-        )
-        # Laplace's approximation to a symmetric Dirichlet(1), then learnt, as CTM does
-        self.prior_mean = nn.Parameter(torch.zeros(topics))
-        self.prior_log_variance = nn.Parameter(torch.full((topics,), 1 - 1 / topics).log())
+                network = InferenceNetwork(size, self.topics, self.hidden, self.dropout)
+                self.networks[key] = network
 
     def network_of(self, name: str) -> str:
         """Return the key in ``networks`` of the inference network that reads view ``name``."""
         shared = self.share_text_network and self.views[name].vocabulary_size
         return "text" if shared else name
+
+    def make_decoders(self) -> None:
+        """Make a decoder per language."""
+        self.decoders = nn.ModuleDict()
+        for name, view in self.views.items():
+            if view.vocabulary_size:
+                size = view.vocabulary_size
+                self.decoders[name] = Decoder(self.topics, size, self.dropout)
+
+    def make_prior(self) -> None:
+        """Make the prior of models that have one; it is learnt, as CTM does.
+
+        It begins as Laplace's approximation to a symmetric Dirichlet(1) (Srivastava & Sutton 2017).
+        """
+        k = self.topics
+        self.prior_mean = nn.Parameter(torch.zeros(k))
+        self.prior_log_variance = nn.Parameter(torch.full((k,), 1 - 1 / k).log())
 
     def encode(self, name: str, x: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings (B, D) of view ``name`` -> mean (B, K), log σ² (B, K)."""
@@ -105,123 +112,6 @@ class M3L(nn.Module):
             z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()  # (B, K)
             posteriors[name] = Posterior(mean, log_variance, F.log_softmax(z, dim=1))
         return posteriors
-
-    @property
-    def beta(self) -> dict[str, Tensor]:
-        """The topic–word matrices (K, V) by language."""
-        return {name: decoder.beta for name, decoder in self.decoders.items()}
-
-    @torch.no_grad()
-    def posterior(
-        self, embeddings: np.ndarray, view: str, batch_size: int = 1024, progress: bool = False
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and log σ² of q(z | x), float32 (M, K) each, in evaluation mode.
-
-        Parameters
-        ----------
-        embeddings : float32 (M, D)
-            Of documents or pictures.
-        view : str
-            Whose inference network reads them. For zero-shot use it is the language that the model
-            was trained on: the input scaling is then that language's too.
-        batch_size : int
-            It changes nothing but memory.
-
-        Raises
-        ------
-        ParameterError
-            The view is unknown, or ``batch_size`` is below 1.
-        DataError
-            The embeddings are not finite float32 of the dimension that the view was built for.
-        """
-        choose("view", view, self.views)
-        check_integer("batch_size", batch_size, 1)
-        check_embeddings(embeddings, view, self.views[view].embedding_size)
-        device, training = self.prior_mean.device, self.training
-        results = np.empty((2, len(embeddings), self.topics), dtype=np.float32)
-        starts = range(0, len(embeddings), batch_size)
-        self.eval()
-        try:
-            for start in progress_bar(starts, progress, desc=f"topics of {view}"):
-                rows = slice(start, start + batch_size)
-                batch = torch.from_numpy(np.ascontiguousarray(embeddings[rows])).to(device)
-                for result, value in zip(results, self.encode(view, batch), strict=True):
-                    result[rows] = value.cpu().numpy()
-        finally:
-            self.train(training)
-        return results[0], results[1]
-
-    @torch.no_grad()
-    def infer(
-        self,
-        embeddings: np.ndarray,
-        view: str,
-        samples: int = 20,
-        seed: int = 0,
-        batch_size: int = 1024,
-        progress: bool = False,
-    ) -> np.ndarray:
-        """Return document–topic distributions, float32 (M, K): the mean of ``samples`` draws of θ
-        (Appendix).
-
-        Parameters and errors are those of `posterior`. The noise of an item depends on its
-        embedding, the view and ``seed``, so that a subset, another order and another ``batch_size``
-        agree.
-        """
-        check_integer("samples", samples, 1)
-        posterior = self.posterior(embeddings, view, batch_size, progress)
-        mean, log_variance = (torch.from_numpy(array) for array in posterior)
-        theta = np.empty((len(embeddings), self.topics), dtype=np.float32)
-        for start in range(0, len(embeddings), batch_size):
-            rows = slice(start, start + batch_size)
-            noise = normal_of_items(embeddings[rows], view, seed, (samples, self.topics))
-            sigma = (0.5 * log_variance[rows]).exp()[:, None]
-            z = mean[rows, None] + torch.from_numpy(noise) * sigma  # (B, S, K)
-            theta[rows] = z.softmax(dim=2).mean(dim=1).numpy()
-        return theta
-
-    def top_words(self, view: str, n: int = 10) -> list[list[str]]:
-        """Return the ``n`` words of largest weight in β for each topic; ties go by column.
-
-        Raises
-        ------
-        ParameterError
-            The view has no words.
-        DataError
-            The model was made without its vocabulary.
-        """
-        languages = ", ".join(self.decoders)
-        message = f"view {view!r} has no words; views with words: {languages}"
-        require(view in self.decoders, message)
-        unknown = f"view {view!r}: the model does not know its vocabulary"
-        require(view in self.vocabularies, unknown, DataError)
-        beta = self.beta[view].detach().cpu().numpy()
-        order = np.argsort(-beta, axis=1, kind="stable")  # (K, V)
-        return [[self.vocabularies[view][column] for column in row] for row in order[:, :n]]
-
-    def description(self) -> dict:
-        """Return what the model was made from, as JSON has it: ``views`` and ``config``."""
-        names = "topics", "hidden", "dropout", "share_text_network"
-        config = {name: getattr(self, name) for name in names}
-        return {"views": [asdict(view) for view in self.views.values()], "config": config}
-
-    def save(self, path: str | Path) -> None:
-        """Write weights, configuration and vocabularies as one safetensors file, atomically."""
-        about = {**self.description(), "vocabularies": self.vocabularies}
-        write_tensors(path, self.state_dict(), about)
-
-    @classmethod
-    def load(cls, path: str | Path) -> "M3L":
-        """Return the model that `save` wrote, in evaluation mode; `DataError` if it is broken."""
-        about, weights = read_tensors(path, "model", "train it again")
-        try:
-            model = cls([ViewSpec(**view) for view in about["views"]], **about["config"])
-            model.vocabularies = about["vocabularies"]
-            model.load_state_dict(weights)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            message = f"{path}: not a whole model ({error}); train it again"
-            raise DataError(message) from error
-        return model.eval()
 
 
 def model_for(

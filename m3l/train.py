@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .checks import Prior, check_training
+from .checks import Prior, check_finite, check_training, sums_of_weights
 from .corpus import Corpus
-from .errors import ParameterError, TrainingDiverged, check_integer, choose, require
+from .errors import ParameterError, check_integer, choose, require
 from .files import digest
 from .loss import Batch, Objective
 from .model import M3L
@@ -153,16 +153,12 @@ def fit(
     Parameters
     ----------
     model : M3L
-    corpus : Corpus
-        Its views are the model's.
+        Its views are the corpus's.
     objective : Objective
-        Any callable that gives terms of a model and a `Batch` will do, if it has ``kl``,
-        ``learning_rate``, ``betas`` and ``temperature``.
-    config : TrainConfig
+        Or a subclass of it with a loss of its own.
     checkpoint : path, optional
-        Where training is saved every ``config.checkpoint_every`` epochs, and resumed from if the
-        file is there. A resumed run gives the same numbers as one that was not interrupted. The
-        file is left in place at the end.
+        Where training is saved, and resumed from if the file is there. A resumed run gives the
+        same numbers as one that was not interrupted. The file is left in place at the end.
     progress : bool
         Show a progress bar.
     prior : two arrays (N, K), optional
@@ -233,7 +229,7 @@ def fit(
                     if validate and (last or epoch % validate_every == 0):
                         history[-1] |= validate(model)
                     if last or epoch % config.checkpoint_every == 0:
-                        check_finite(_sums_of_weights(model), epoch, objective)
+                        check_finite(sums_of_weights(model), epoch, objective)
                         if checkpoint:
                             save_checkpoint(checkpoint, identity, history, training_state(*parts))
         finally:
@@ -263,22 +259,6 @@ def _step_of(
         return {name: value.double() for name, value in terms.items()}
 
     return plain_step
-
-
-def _sums_of_weights(model: M3L) -> dict[str, float]:
-    weights = {k: v for k, v in model.state_dict().items() if v.is_floating_point()}
-    return {name: float(value.abs().sum()) for name, value in weights.items()}
-
-
-def check_finite(values: dict[str, float], epoch: int, objective: Objective) -> None:
-    """Raise `TrainingDiverged` naming the values that are not finite."""
-    bad = [name for name, value in values.items() if not np.isfinite(value)]
-    if bad:
-        raise TrainingDiverged(
-            f"epoch {epoch}: {' and '.join(bad)} not finite; the last checkpoint, if any, is"
-            f" intact. Try a smaller learning_rate (now {objective.learning_rate}) or a larger"
-            f" temperature (now {objective.temperature}), or check the scale of the embeddings."
-        )
 
 
 def kernel_of(

@@ -51,7 +51,7 @@ class View:
 
 
 def check_view(view: View, tuples: int, where: str) -> None:
-    """Raise `DataError`, beginning with ``where``, if a view of N ``tuples`` breaks the contract."""
+    """Raise `DataError`, beginning with ``where``, if a view of N ``tuples`` is not as it must."""
     _check_embeddings(view, where)
     _check_index(view, tuples, where)
     _check_words(view, where)

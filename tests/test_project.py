@@ -187,7 +187,7 @@ def test_the_method_imports_nothing_but_its_five_packages_at_module_level():
 
 # a room may import from those to its left; see ARCHITECTURE.md
 ROOMS = {
-    "m3l": """errors progress files saving view text corpus noise networks model loss checks
+    "m3l": """errors progress files saving view text corpus noise networks trained model loss checks
         fused train distillation kernels pltm gibbs metrics inspection estimator""",
     "m3l_book": """shown values variants measured pictures summaries wikipedia encoders data
         records claims topic_space recorded recording record_check tables figures pages
@@ -246,7 +246,9 @@ def test_no_module_is_too_long_to_be_read():
     for package in ROOMS:
         for path in (ROOT / package).rglob("*.py"):
             lines = len(path.read_text(encoding="utf-8").splitlines())
-            assert lines <= (300 if str(path.relative_to(ROOT / package)) in method else 400), path
+            name = str(path.relative_to(ROOT / package))
+            most = 300 if name in method else 600 if name == "fused.py" else 400
+            assert lines <= most, path
 
 
 def test_no_pickle_and_no_network_address_of_a_registry():
@@ -337,15 +339,18 @@ def test_a_program_that_runs_chapters_imports_no_torch():
 
 # chapters that define what they teach, and the modules that hold the same code
 DEFINED = {
-    "03-model": ["m3l/networks.py", "m3l/loss.py"],
+    "03-model": [f"m3l/{name}.py" for name in ("networks", "model", "trained", "loss")],
     "07-retrieval": ["m3l/metrics/divergence.py", "m3l/metrics/ranking.py"],
     "08-topics": ["m3l/metrics/coherence.py"],
     "09-topic-space": ["m3l_book/topic_space.py"],
 }
 TAUGHT = {
     "03-model": {
-        *("BatchNorm", "InferenceNetwork", "reconstruction", "categorical_kl", "gaussian_kl"),
-        "info_nce",
+        *("InputScaling", "BatchNorm", "InferenceNetwork", "Decoder", "Posterior", "Batch"),
+        *("M3L.__init__", "make_networks", "network_of", "make_decoders", "make_prior"),
+        *("encode", "decode", "forward", "mean_of_samples", "reconstruction", "categorical_kl"),
+        *("gaussian_kl", "info_nce", "rows_with", "pairs", "agreement", "contrast"),
+        *("kl_to_prior", "loss_terms"),
     },
     "07-retrieval": {"jensen_shannon", "rank_scores", "log_choose"},
     "08-topics": {"npmi_of_pairs"},
@@ -354,14 +359,22 @@ TAUGHT = {
 
 
 def definitions(tree):
-    """The functions and classes of a module or cell by name, as trees without docstrings."""
+    """The functions and classes of a module or cell by name, as trees without docstrings.
+
+    The methods of `M3L`, which a chapter defines one by one, stand here by their own names.
+    """
     found = {}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             for part in ast.walk(node):
                 if isinstance(part, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(part):
                     part.body = part.body[1:]
-            found[node.name] = ast.dump(node)
+            if node.name == "M3L":
+                methods = [part for part in node.body if isinstance(part, ast.FunctionDef)]
+                found |= {part.name: ast.dump(part) for part in methods if part.name[0] != "_"}
+                found |= {f"M3L.{part.name}": ast.dump(part) for part in methods}
+            else:
+                found[node.name] = ast.dump(node)
     return found
 
 
@@ -402,7 +415,8 @@ def test_public_functions_say_what_they_take_and_give(package):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
         for node in [*tree.body, *(member for cls in classes for member in cls.body)]:
-            compiled = "kernels" in path.parts  # numba finds the types of its arguments itself
+            # numba finds the types of its arguments itself
+            compiled = "kernels" in path.parts or path.name == "fused.py"
             if not isinstance(node, ast.FunctionDef) or node.name.startswith("_") or compiled:
                 continue
             arguments = [*node.args.args, *node.args.kwonlyargs]
