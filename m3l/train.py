@@ -94,9 +94,10 @@ class Batches:
         views = corpus.views.items()
         self.embeddings = {name: tensor(view.embeddings) for name, view in views}
         self.items = {name: tensor(view.index) for name, view in views}
-        self.bow = {n: tensor(v.bow.toarray().astype(np.float32)) for n, v in views if v.is_text}
-        self.present = {name: tensor(v.present) for name, v in views if not v.present.all()}
+        self.present = {n: tensor(v.present) for n, v in views if not v.present.all()}
         self.prior = None if prior is None else tuple(tensor(part) for part in prior)
+        texts = {name: view.bow.toarray() for name, view in views if view.is_text}
+        self.bow = {name: tensor(bow.astype(np.float32)) for name, bow in texts.items()}
 
     def take(self, tuples: Tensor) -> Batch:
         """Return the batch of these tuples, int64 (B,)."""
@@ -109,8 +110,8 @@ class Batches:
             x[name] = self.embeddings[name].index_select(0, items)
             if name in self.bow:
                 bow[name] = self.bow[name].index_select(0, items)
-        prior = None if self.prior is None else tuple(part[tuples] for part in self.prior)
-        return Batch(x, bow, present, prior)
+        own = None if self.prior is None else tuple(part[tuples] for part in self.prior)
+        return Batch(x, bow, present, own)
 
 
 def train_step(
@@ -128,7 +129,7 @@ def train_step(
 def train_epoch(
     step: Callable[[Tensor], dict], n: int, batch_size: int, order: torch.Generator
 ) -> dict[str, float]:
-    """Make a step on each batch of n tuples, drawn in a new order; return mean terms per tuple."""
+    """Make a step on each batch of n tuples in a new order; return the mean terms per tuple."""
     sums: dict[str, float] = {}
     for tuples in torch.randperm(n, generator=order).split(batch_size):
         for name, value in step(tuples).items():

@@ -339,6 +339,7 @@ def test_a_program_that_runs_chapters_imports_no_torch():
 
 # chapters that define what they teach, and the modules that hold the same code
 DEFINED = {
+    "04-training": ["m3l/train.py"],
     "03-model": [f"m3l/{name}.py" for name in ("networks", "model", "trained", "loss")],
     "07-retrieval": ["m3l/metrics/divergence.py", "m3l/metrics/ranking.py"],
     "08-topics": ["m3l/metrics/coherence.py"],
@@ -352,6 +353,7 @@ TAUGHT = {
         *("gaussian_kl", "info_nce", "rows_with", "pairs", "agreement", "contrast"),
         *("kl_to_prior", "loss_terms"),
     },
+    "04-training": {"Batches.__init__", "take", "train_step", "train_epoch"},
     "07-retrieval": {"jensen_shannon", "rank_scores", "log_choose"},
     "08-topics": {"npmi_of_pairs"},
     "09-topic-space": {"distances", "neighbours_of_another_kind", "mixing"},
@@ -361,7 +363,7 @@ TAUGHT = {
 def definitions(tree):
     """The functions and classes of a module or cell by name, as trees without docstrings.
 
-    The methods of `M3L`, which a chapter defines one by one, stand here by their own names.
+    The methods of classes that a chapter defines one by one stand here by their own names.
     """
     found = {}
     for node in tree.body:
@@ -369,10 +371,10 @@ def definitions(tree):
             for part in ast.walk(node):
                 if isinstance(part, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(part):
                     part.body = part.body[1:]
-            if node.name == "M3L":
+            if node.name in ("M3L", "Batches"):
                 methods = [part for part in node.body if isinstance(part, ast.FunctionDef)]
                 found |= {part.name: ast.dump(part) for part in methods if part.name[0] != "_"}
-                found |= {f"M3L.{part.name}": ast.dump(part) for part in methods}
+                found |= {f"{node.name}.{part.name}": ast.dump(part) for part in methods}
             else:
                 found[node.name] = ast.dump(node)
     return found

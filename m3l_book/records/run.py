@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 from m3l import __version__
-from m3l.train import resolve_device
 from m3l.errors import DataError, require
 from m3l.files import atomic, read_array, read_arrays, read_csv, read_json, write_csv, write_json
 from m3l.model import M3L
 from m3l.pltm import PLTM
 from m3l.saving import read_tensors
+from m3l.train import resolve_device
 
 # of each row of scores, see `m3l.metrics.assessment.evaluate`
 ARRAYS = ("values", "divergences", "articles", "pair_articles")
