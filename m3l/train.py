@@ -31,13 +31,11 @@ class TrainConfig:
     device : str
         ``"auto"`` (a GPU, where there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
     threads : int
-        CPU threads; small matrices gain little from more than one.
     checkpoint_every : int
         Epochs between checkpoints, if `fit` is given a place for them.
     kernel : {"auto", "plain", "fused"}
-        ``"plain"`` is `train_step`; ``"fused"`` is the same in compiled loops (`m3l.fused`), on a
-        CPU with numba. ``"auto"`` is ``"fused"`` where that can be and where the step, the loss and
-        the model are the package's own, unchanged. From one seed both give the same up to rounding.
+        ``"plain"`` is `train_step`; ``"fused"`` is the same in compiled loops, up to rounding, on a
+        CPU with numba, for the package's own step, loss and model; ``"auto"`` is either.
 
     Raises
     ------
@@ -167,8 +165,8 @@ def fit(
         must be ``"prior"``. A student without words has no reconstruction term: all it learns is
         its teacher's topics.
     validate : function of the model, optional
-        Called every ``validate_every`` epochs and after the last. What it gives, numbers by name,
-        is added to the history of that epoch; training goes on as if it had not been called.
+        Called every ``validate_every`` epochs and after the last; what it gives, numbers by name,
+        is added to the history of that epoch.
     step : function, optional
         Another step than `train_step`, with the same arguments.
 
