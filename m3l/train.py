@@ -159,11 +159,9 @@ def fit(
         Where training is saved, and resumed from if the file is there. A resumed run gives the
         same numbers as one that was not interrupted. The file is left in place at the end.
     progress : bool
-        Show a progress bar.
     prior : two arrays (N, K), optional
         A prior of each tuple's own, from `m3l.distillation.teacher_prior`; the objective's ``kl``
-        must be ``"prior"``. A student without words has no reconstruction term: all it learns is
-        its teacher's topics.
+        must be ``"prior"``.
     validate : function of the model, optional
         Called every ``validate_every`` epochs and after the last; what it gives, numbers by name,
         is added to the history of that epoch.
@@ -172,8 +170,8 @@ def fit(
 
     Returns
     -------
-    A dictionary per epoch: ``epoch``, ``seconds`` of training since the start, each loss term and
-    ``loss``, per tuple, and what ``validate`` gave.
+    A row per epoch: ``epoch``, ``seconds``, each loss term and ``loss`` per tuple, and what
+    ``validate`` gave.
 
     Raises
     ------
