@@ -18,8 +18,8 @@ import numpy as np
 from m3l.corpus import Corpus
 from m3l.errors import DataError, require
 from m3l.files import digest_file, read_json
+from m3l.metrics import modality_gap, neighbour_overlap
 from m3l.metrics.assessment import aligned_pairs, evaluate
-from m3l.metrics.spaces import modality_gap, neighbour_overlap
 
 from .claims.judging import Verdict, verdicts
 from .data.prepared import embedding_card

@@ -176,10 +176,9 @@ def test_the_method_imports_nothing_but_its_five_packages_at_module_level():
     compiled = {
         "m3l/kernels/fused.py",
         "m3l/kernels/loops.py",
-        "m3l/kernels/gibbs.py",
-        "m3l/kernels/divergence.py",
+        "m3l/gibbs.py",
     }  # need numba
-    beyond = compiled | {"m3l/words.py", "m3l/gibbs.py", "m3l/pltm.py", "m3l/estimator.py"}
+    beyond = compiled | {"m3l/words.py", "m3l/estimator.py"}
     for path in (ROOT / "m3l").rglob("*.py"):
         if str(path.relative_to(ROOT)) not in beyond:
             for module in imports_of(path):
@@ -189,8 +188,8 @@ def test_the_method_imports_nothing_but_its_five_packages_at_module_level():
 # a room may import from those to its left; see ARCHITECTURE.md
 ROOMS = {
     "m3l": """errors progress files device saving checkpoint words text view building
-        networks validation corpus noise model loss preconditions kernels distillation train pltm
-        gibbs metrics inspection estimator""",
+        networks validation corpus noise model loss preconditions kernels distillation train gibbs
+        pltm metrics inspection estimator""",
     "m3l_book": """shown values variants measured pictures summaries wikipedia encoders data
         records claims topic_space recorded recording record_check tables figures pages
         chapter execute left_out apparatus own __main__""",
@@ -340,7 +339,8 @@ def test_a_program_that_runs_chapters_imports_no_torch():
 # chapters that define what they teach, and the modules that hold the same code
 DEFINED = {
     "03-model": ["m3l/networks.py", "m3l/loss.py"],
-    "07-retrieval": ["m3l/metrics/divergence.py", "m3l/metrics/ranking.py"],
+    "05-pltm": ["m3l/gibbs.py"],
+    "07-retrieval": ["m3l/metrics/ranking.py"],
     "08-topics": ["m3l/metrics/coherence.py"],
     "09-topic-space": ["m3l_book/topic_space.py"],
 }
@@ -349,6 +349,7 @@ TAUGHT = {
         *("BatchNorm", "InferenceNetwork", "reconstruction", "categorical_kl", "gaussian_kl"),
         "info_nce",
     },
+    "05-pltm": {"conditional", "sweep_plain", "topics_of_document"},
     "07-retrieval": {"jensen_shannon", "rank_scores", "log_choose"},
     "08-topics": {"npmi_of_pairs"},
     "09-topic-space": {"distances", "neighbours_of_another_kind", "mixing"},
@@ -404,7 +405,8 @@ def test_public_functions_say_what_they_take_and_give(package):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
         for node in [*tree.body, *(member for cls in classes for member in cls.body)]:
-            compiled = "kernels" in path.parts  # numba finds the types of its arguments itself
+            # numba finds the types of its arguments itself
+            compiled = "kernels" in path.parts or path.name == "gibbs.py"
             if not isinstance(node, ast.FunctionDef) or node.name.startswith("_") or compiled:
                 continue
             arguments = [*node.args.args, *node.args.kwonlyargs]

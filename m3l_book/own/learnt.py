@@ -186,7 +186,7 @@ def compare(a: Learnt, b: Learnt, moved: int = 5) -> "tuple[DataFrame, DataFrame
     import pandas as pd
     from scipy.optimize import linear_sum_assignment
 
-    from m3l.metrics.divergence import jensen_shannon
+    from m3l.metrics import jensen_shannon
 
     views = [view for view in a.run.theta if view in b.run.theta]
     require(len(views) > 0, "the two runs share no view", DataError)
