@@ -32,7 +32,7 @@ def _updates_an_epoch(run: Run) -> int:
     return -(-run.metrics["training_tuples"] // size) if size else 0
 
 
-def trained_on(run: Run) -> str:
+def _trained_on(run: Run) -> str:
     """Say what a run learnt from: its views; of a student, its teacher's language first."""
     trained = " + ".join(run.params["train_views"])
     return f"{home_of(run)} to {trained}" if run.params.get("teacher") else trained
@@ -51,7 +51,7 @@ def run_row(run: Run) -> dict:
         "views": " ".join(params["train_views"]),
         "reads": " ".join(params["encoders"]),
         "encoders": json.dumps(params["encoders"]),
-        "trained": trained_on(run),
+        "trained": _trained_on(run),
         "seed": params["seed"],
         "topics": params["topics"],
         "passes": params.get("epochs", params.get("sweeps")),
@@ -227,7 +227,7 @@ def _coherences(runs: Sequence[Run], role: Mapping[str, Mapping[str, str]]) -> M
     return {key: Measured(np.array(npmi)) for key, npmi in values.items()}
 
 
-def validation_scores(run: Run) -> Iterator[tuple[str, str, float]]:
+def _validation_scores(run: Run) -> Iterator[tuple[str, str, float]]:
     """Iterate over direction, metric and score on the validation part of the directions that a run
     is judged by.
     """
@@ -244,7 +244,7 @@ def longest(runs: Sequence[Run]) -> list[Run]:
     for run in runs:
         who = contender_of(run.params)
         if {what for what, _ in who.changes} <= {"epochs"} and "epochs" in run.params:
-            groups.setdefault((run.params["corpus"], who.model, trained_on(run)), []).append(run)
+            groups.setdefault((run.params["corpus"], who.model, _trained_on(run)), []).append(run)
     most = {key: max(run.params["epochs"] for run in own) for key, own in groups.items()}
     return [run for key, own in groups.items() for run in own if run.params["epochs"] == most[key]]
 
@@ -258,9 +258,9 @@ def curves(runs: Sequence[Run]) -> "DataFrame":
 
     rows = []
     for run in runs:
-        name = f"{Contender(run.params['model']).short} {trained_on(run)}"
+        name = f"{Contender(run.params['model']).short} {_trained_on(run)}"
         about = {"corpus": run.params["corpus"], "model": name, "seed": run.params["seed"]}
-        metrics = {direction: metric for direction, metric, _ in validation_scores(run)}
+        metrics = {direction: metric for direction, metric, _ in _validation_scores(run)}
         for epoch in run.history:
             updates = _updates_an_epoch(run) * int(epoch["epoch"])
             for direction, metric in metrics.items():

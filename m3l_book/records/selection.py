@@ -100,11 +100,6 @@ def roles(test: Corpus) -> dict[str, str]:
     return languages | dict.fromkeys(test.picture_views, "image")
 
 
-def languages_of(role: Mapping[str, str]) -> list[str]:
-    """Return the two views that play the paper's ``en`` and ``de``; ``role`` is `roles`'."""
-    return [view for view, part in role.items() if part in ("en", "de")]
-
-
 def widest(tests: Mapping[tuple, Corpus]) -> dict[str, Corpus]:
     """Return the test corpus with most views, by name; ``tests`` is `test_corpora`'s."""
     by_width = sorted(tests.items(), key=lambda entry: len(entry[1].views))
