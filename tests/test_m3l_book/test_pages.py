@@ -355,7 +355,7 @@ def test_the_front_page_counts_the_verdicts_and_lists_the_main_ones(verdicts_pag
     aside = [v for v in judged.values() if v.claim.standing != "tested"]
     assert f"{len(aside)} are shown and not counted" in said
     assert "other corpora or settings than the recorded ones" in said
-    short = glued["short"].data.set_index("claim").rename(unescape)
+    short = glued["short"].data.set_index("claim").rename(index=unescape, columns=unescape)
     assert set(short.index) == {v.claim.claim for v in page["tested"] if v.claim.chapter < "10"}
     for verdict in page["tested"]:
         if verdict.claim.chapter < "10":
