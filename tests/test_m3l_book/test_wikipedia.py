@@ -425,26 +425,13 @@ def test_articles_that_are_not_found_are_counted_by_their_reason(tmp_path):
         tmp_path, (EN, DE), (("Cow", "x" * 30), ("Kuh", "y")), (("Owl", "o"), ("Uhu", "u"))
     )
     asked = {("horse & cart", "pferd"), ("cow", "kuh"), ("owl", "eule"), ("ant", "ameise")}
-    found = joining.find_articles(path, asked, ("en", "de"), 20, {})
+    found = joining.find_articles(path, asked, ("en", "de"), 20)
     assert set(found.articles) == {("horse & cart", "pferd")}
     assert found.missing == {
         ("cow", "kuh"): joining.SHORT,
         ("owl", "eule"): joining.OTHER_PAIR,
         ("ant", "ameise"): joining.NO_PAIR,
     }
-
-
-def test_redirects_lead_older_titles_to_their_article(tmp_path):
-    (tmp_path / "r").write_text("Steed\tEquus\nEquus\tHorse_&_cart\nA\tB\nB\tA\n")
-    lead = joining.read_redirects(tmp_path / "r", Counter())
-    assert lead["steed"] == "horse & cart" and lead["a"] == "a", "a circle leads nowhere"
-    found = joining.find_articles(
-        corpora(tmp_path, (EN, DE)), {("steed", "pferd")}, ("en", "de"), 1, lead
-    )
-    assert found.articles["steed", "pferd"]["en"].title == EN[0]
-    (tmp_path / "r").write_text("Steed\n")
-    with pytest.raises(DataError, match="line 1 has 1 columns"):
-        joining.read_redirects(tmp_path / "r", Counter())
 
 
 def test_pairs_with_a_picture_on_a_page_of_either_language_are_found(tmp_path):
@@ -456,7 +443,7 @@ def test_pairs_with_a_picture_on_a_page_of_either_language_are_found(tmp_path):
         ("de", "Uhu", HOST),
     ]
     (tmp_path / "shard").write_text(miniature.wit(rows), encoding="utf-8")
-    there = joining.illustrated_pairs(path, [tmp_path / "shard"], ("en", "de"), Counter(), {})
+    there = joining.illustrated_pairs(path, [tmp_path / "shard"], ("en", "de"), Counter())
     assert there == {
         ("horse & cart", "pferd"): ["https://a/1.jpg", "https://a/2.jpg"],
         ("owl", "uhu"): [HOST],
@@ -466,10 +453,9 @@ def test_pairs_with_a_picture_on_a_page_of_either_language_are_found(tmp_path):
 # the whole corpus
 
 
-WORDS = {
-    "en": "river water bridge boat fish star planet moon sky light".split(),
-    "de": "fluss wasser brücke boot fische sterne planet mond himmel licht".split(),
-}
+ENGLISH = ["river", "water", "bridge", "boat", "fish", "star", "planet", "moon", "sky", "light"]
+GERMAN = ["fluss", "wasser", "brücke", "boot", "fische", "stern", "planet", "mond", "luft", "licht"]
+WORDS = {"en": ENGLISH, "de": GERMAN}
 
 
 def world(articles=24):
@@ -601,8 +587,8 @@ def test_nothing_found_is_said(wikipedia, tmp_path):
 
 def test_pictures_of_wikimedia_are_asked_for_in_the_width_that_is_read():
     address = "https://upload.wikimedia.org/wikipedia/commons/a/ab/A_b%2C_c.tif"
-    assert albums.smaller(address, 330).endswith("/thumb/a/ab/A_b%2C_c.tif/330px-A_b%2C_c.tif.jpg")
-    assert albums.smaller("https://example.org/x.jpg", 330) == "https://example.org/x.jpg"
+    assert albums.smaller(address).endswith("/thumb/a/ab/A_b%2C_c.tif/330px-A_b%2C_c.tif.jpg")
+    assert albums.smaller("https://example.org/x.jpg") == "https://example.org/x.jpg"
 
 
 @pytest.mark.parametrize(
