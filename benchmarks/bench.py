@@ -31,10 +31,8 @@ def tokens_a_second(corpus: Corpus, topics: int = 100, sweeps: int = 200) -> tup
     """Of the PLTM sampler on the text views, compiled beforehand; and how many tokens there are."""
     from m3l import gibbs, pltm
 
-    sampler = gibbs.Sampler(
-        pltm.PLTM({v: len(corpus.views[v].vocabulary) for v in corpus.text_views}, topics),
-        gibbs.documents(corpus),
-    )
+    beta = dict.fromkeys(corpus.text_views, 0.01)
+    sampler = gibbs.Sampler(pltm.documents(corpus), np.full(topics, 0.1), beta)
     sampler.sweep()
     begun = time.perf_counter()
     for _ in range(sweeps):

@@ -1,211 +1,305 @@
-"""Collapsed Gibbs sampling for the Polylingual Topic Model (Mimno et al. 2009; the paper's Section
-4.3).
+"""Gibbs sampling of topics, token by token: as the book states it, and compiled.
 
-D tuples, K topics, L languages, V words of a language, T tokens in all.
+D tuples, K topics, L languages, V words of a language, W words of all languages together, T tokens.
 """
 
-import itertools
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 import scipy.sparse as sp
+from numba import njit
 from scipy.special import digamma, gammaln
 from torch import Tensor
 
-from .corpus import Corpus
 from .errors import DataError, require
-from .files import digest
-from .kernels.gibbs import sweep
-from .pltm import PLTM, tokens_of
-from .progress import progress_bar
-from .saving import CURE, load_checkpoint, save_checkpoint
+from .noise import item_keys
 
 
-@dataclass(frozen=True)
-class GibbsConfig:
-    """How long to sample.
+def conditional(n_tuple, n_word, n_topic, alpha, beta, size):
+    """Return the probability of each topic of one token, given the topics of all others: (K,).
 
-    Attributes
-    ----------
-    sweeps : int
-        Visits to every token.
-    seed : int
-    optimize_every : int
-        Sweeps between updates of the asymmetric α and of each language's symmetric β (Minka's fixed
-        point; Wallach et al. 2009); 0 leaves both as they are.
-    burn_in : int
-        Sweeps before the first such update.
-    checkpoint_every : int
-        Sweeps between checkpoints, if `fit` is given a place for them, and between rows of the
-        history.
-
-    Raises
-    ------
-    ParameterError
-        A value is out of range.
+    n_tuple counts the tokens of the tuple by topic, n_word those of the word, n_topic those of the
+    language, (K,) each and without the token itself; ``size`` is V.
     """
+    weight = (alpha + n_tuple) * (beta + n_word) / (size * beta + n_topic)
+    return weight / weight.sum()
 
-    sweeps: int = 1000
-    seed: int = 0
-    optimize_every: int = 0
-    burn_in: int = 100
-    checkpoint_every: int = 50
 
-    def __post_init__(self):
-        for name, least in (
-            ("sweeps", 1),
-            ("seed", 0),
-            ("optimize_every", 0),
-            ("burn_in", 0),
-            ("checkpoint_every", 1),
-        ):
-            value = getattr(self, name)
-            require(
-                isinstance(value, int) and not isinstance(value, bool) and value >= least,
-                f"{name}={value!r}: expected an integer, {least} or more",
+def sweep_plain(tokens, z, n_tuple, n_word, n_topic, alpha, beta, rng):
+    """Draw the topic of every token once, as `conditional` says.
+
+    It is slow, and the reference for `sweep`. tokens: T triples (tuple, language, word); z (T,)
+    their topics; the counts n_tuple (D, K) and, by language, n_word (V, K) and n_topic (K,).
+    """
+    for i, (d, language, w) in enumerate(tokens):
+        counts = n_tuple[d], n_word[language][w], n_topic[language]
+        for n in counts:
+            n[z[i]] -= 1  # the token itself does not count
+        p = conditional(*counts, alpha, beta[language], len(n_word[language]))
+        z[i] = rng.choice(len(alpha), p=p)
+        for n in counts:
+            n[z[i]] += 1
+
+
+def topics_of_document(words, phi, alpha, numbers, burn_in, one_state=False):
+    """Sample the topics of a new document's tokens; return its distribution over topics, (K,).
+
+    words (n,) are the tokens, phi (V, K) the topics' distributions over words, numbers
+    (1 + sweeps, n) random in [0, 1). The mean over the sweeps after ``burn_in`` takes each token by
+    its conditional probabilities; with ``one_state`` the topics after the last sweep count instead.
+    """
+    z = (numbers[0] * len(alpha)).astype(np.int64)
+    counts = alpha + np.bincount(z, minlength=len(alpha))
+    total = np.zeros(len(alpha))
+    for sweep in range(1, len(numbers)):
+        for i, word in enumerate(words):
+            counts[z[i]] -= 1
+            p = counts * phi[word]
+            p /= p.sum()
+            if sweep > burn_in:
+                total += p
+            u, k = numbers[sweep, i], 0
+            while u >= p[k] and k < len(p) - 1:
+                u -= p[k]
+                k += 1
+            z[i] = k
+            counts[k] += 1
+    total += alpha * (len(numbers) - 1 - burn_in)
+    theta = counts if one_state else total
+    return theta / theta.sum()
+
+
+# sums in any order are what lets the loops over topics use vector instructions
+topics_of_document_compiled = njit(cache=True, fastmath=True)(topics_of_document)
+
+
+def numbers_of_document(words, view, seed, sweeps):
+    """Return random numbers (1 + sweeps, n) in [0, 1) that depend on the document's n words, its
+    view and the seed alone (SplitMix64; Steele et al. 2014).
+    """
+    key = item_keys([words.tobytes()], view, seed)[0, 0]
+    steps = np.arange(1, (1 + sweeps) * len(words) + 1, dtype=np.uint64)
+    x = key + steps * np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    x = (x ^ (x >> np.uint64(31))) >> np.uint64(11)
+    return (x * 2.0**-53).reshape(1 + sweeps, len(words))
+
+
+@njit(cache=True)
+def sweep(words, starts, z, n_word, listed, length, n_topic, alpha, beta, beta_sum, rng):
+    """Draw the topic of every token once, in time that grows with the topics of its tuple and word.
+
+    The weight (α + n_dk)(β + n_wk) / (Vβ + n_k) of a topic is split in three (Yao et al. 2009): αβ,
+    n_dk β and (α + n_dk) n_wk over that denominator. They sum to s over all topics, to r over the
+    topics of the tuple, and to q over those of the word.
+
+    words (T,) and topics z (T,) of tuple d in language l begin at ``starts[d * L + l]``, up to the
+    next; n_word (W, K), n_topic (L, K), beta and beta_sum, Vβ, (L,). Row w of ``listed`` (W, K)
+    begins with the ``length[w]`` topics of word w.
+    """
+    languages, topics = n_topic.shape
+    n_tuple = np.zeros(topics, np.int32)
+    present, place = np.empty(topics, np.int32), np.empty(topics, np.int32)
+    inverse = 1.0 / (beta_sum.reshape(-1, 1) + n_topic)
+    weight = (
+        alpha * inverse
+    )  # (α + n_dk) / (Vβ + n_k): between two tuples, as of one without tokens
+    s = np.zeros(languages)
+    for lang in range(languages):
+        for k in range(topics):
+            s[lang] += beta[lang] * weight[lang, k]
+    for d in range((len(starts) - 1) // languages):
+        bounds = starts[d * languages : (d + 1) * languages + 1]
+        n_present = 0
+        for k in z[bounds[0] : bounds[-1]]:
+            if n_tuple[k] == 0:
+                present[n_present], place[k] = k, n_present
+                n_present += 1
+            n_tuple[k] += 1
+        for lang in range(languages):
+            begin, end = bounds[lang], bounds[lang + 1]
+            s[lang], n_present = _sweep_document(
+                (words[begin:end], z[begin:end]),
+                (n_word, listed, length),
+                (n_tuple, present, place, n_present),
+                (n_topic[lang], inverse[lang], weight[lang]),
+                (alpha, beta[lang], beta_sum[lang], s[lang]),
+                rng,
             )
+        n_tuple[:] = 0
+
+
+@njit(cache=True)
+def _sweep_document(tokens, of_words, of_tuple, of_language, prior, rng):
+    """Draw the topics of one document; return s and how many topics its tuple has.
+
+    ``present`` begins with the ``n_present`` topics of the tuple, and ``place[k]`` is where k is.
+    """
+    (words, z), (n_word, listed, length) = tokens, of_words
+    (n_tuple, present, place, n_present), (n_topic, inverse, weight) = of_tuple, of_language
+    alpha, b, b_sum, s = prior
+    sums, r = np.empty(len(alpha)), 0.0
+    for k in present[:n_present]:
+        r += n_tuple[k] * inverse[k]
+        weight[k] = (alpha[k] + n_tuple[k]) * inverse[k]
+    r *= b
+    for i in range(len(words)):
+        # take the token out
+        w, old = words[i], z[i]
+        s, r = _count(old, -1, n_tuple, n_topic, inverse, weight, alpha, b, b_sum, s, r)
+        n_word[w, old] -= 1
+        if n_tuple[old] == 0:
+            n_present -= 1
+            last = present[n_present]
+            present[place[old]], place[last] = last, place[old]
+        # draw: first among the topics of the word, where its old one has kept its place
+        q, at_old = 0.0, 0
+        for j in range(length[w]):
+            k = listed[w, j]
+            if k == old:
+                at_old = j
+            q += n_word[w, k] * weight[k]
+            sums[j] = q
+        u = rng.random() * (q + r + s)
+        if u < q:
+            j = 0
+            while u >= sums[j]:
+                j += 1
+            new = listed[w, j]
+        else:
+            new = _draw(u - q, r, n_tuple, present, n_present, inverse, alpha, b)
+        # put it back with its new topic
+        z[i] = new
+        if n_word[w, old] == 0 and n_word[w, new] > 0:
+            length[w] -= 1
+            listed[w, at_old] = listed[w, length[w]]
+        elif n_word[w, old] == 0:
+            listed[w, at_old] = new
+        elif n_word[w, new] == 0:
+            listed[w, length[w]] = new
+            length[w] += 1
+        n_word[w, new] += 1
+        if n_tuple[new] == 0:
+            present[n_present], place[new] = new, n_present
+            n_present += 1
+        s, r = _count(new, 1, n_tuple, n_topic, inverse, weight, alpha, b, b_sum, s, r)
+    for k in present[:n_present]:
+        weight[k] = alpha[k] * inverse[k]
+    return s, n_present
+
+
+@njit(inline="always")
+def _count(k, by, n_tuple, n_topic, inverse, weight, alpha, b, b_sum, s, r):
+    """Count ``by`` more tokens of topic k and return the sums s and r, which follow."""
+    s -= b * alpha[k] * inverse[k]
+    r -= b * n_tuple[k] * inverse[k]
+    n_tuple[k] += by
+    n_topic[k] += by
+    inverse[k] = 1.0 / (b_sum + n_topic[k])
+    weight[k] = (alpha[k] + n_tuple[k]) * inverse[k]
+    s += b * alpha[k] * inverse[k]
+    r += b * n_tuple[k] * inverse[k]
+    return s, r
+
+
+@njit(cache=True)
+def _draw(u, r, n_tuple, present, n_present, inverse, alpha, b):
+    """Return the topic at point u of the tuple's sum r and of the smoothing that follows it."""
+    if u < r and n_present > 0:
+        u /= b
+        for k in present[:n_present]:
+            u -= n_tuple[k] * inverse[k]
+            if u <= 0.0:
+                return k
+        return present[n_present - 1]  # rounding took the point beyond the last
+    u = (u - max(r, 0.0)) / b
+    for k in range(len(alpha)):
+        u -= alpha[k] * inverse[k]
+        if u <= 0.0:
+            return k
+    return len(alpha) - 1
 
 
 class Sampler:
-    """The state of a chain: every token's topic, and counts that follow from them.
+    """The state of a chain: every token's topic, and the counts that follow from them.
 
     Attributes
     ----------
-    words : int32 (T,)
-        Tokens' words, languages' vocabularies one after the other.
+    words, z : int32 (T,)
+        Tokens' words, languages' vocabularies one after the other; tokens' topics.
     starts : int64 (D · L + 1,)
         Where the tokens of tuple d in language l begin: ``starts[d * L + l]``.
-    z : int32 (T,)
-        Tokens' topics.
+    n_word, n_topic : (W, K), (L, K)
+        Tokens of each word, and of each language, by topic.
+    listed, length : (W, K), (W,)
+        Each word's topics, in an order that steers which topic a random number picks.
     """
 
     def __init__(
         self,
-        model: PLTM,
-        documents: Sequence[Mapping[str, np.ndarray]] | Mapping[str, sp.csr_matrix],
+        documents: Mapping[str, sp.csr_matrix],
+        alpha: np.ndarray,
+        beta: Mapping[str, float],
         seed: int = 0,
     ):
-        """``documents``: language -> sparse (D, V) word counts; a tuple without a language has an
-        empty row there.
+        """Begin a chain with topics at random.
+
+        ``documents`` are word counts (D, V) by language, where a tuple without the language has an
+        empty row; alpha (K,) and beta by language are the priors.
         """
-        self.model, self.languages = model, list(model.counts)
-        sizes = [model.counts[name].shape[1] for name in self.languages]
-        require(
-            set(documents) == set(self.languages),
-            f"the model has languages {sorted(self.languages)}, the documents {sorted(documents)}",
-            DataError,
-        )
-        for name, size in zip(self.languages, sizes, strict=True):
-            require(
-                documents[name].shape[1] == size,
-                f"language {name!r}: {documents[name].shape[1]} words, the model has {size}",
-                DataError,
-            )
-        require(
-            len({documents[name].shape[0] for name in self.languages}) == 1,
-            "every language needs a row a tuple",
-            DataError,
-        )
-        self.first_word = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        stacked = sp.hstack([documents[name] for name in self.languages], format="csr")
-        words, tuples = tokens_of(stacked)
-        language = np.searchsorted(self.first_word, words, side="right") - 1
-        segment = np.repeat(np.arange(len(tuples) - 1), np.diff(tuples)) * len(sizes) + language
-        self.words = words
-        self.starts = np.concatenate(
-            [[0], np.cumsum(np.bincount(segment, minlength=(len(tuples) - 1) * len(sizes)))]
-        ).astype(np.int64)
-        require(len(words) > 0, "the documents hold no token", DataError)
+        self.languages, self.alpha, self.beta = list(documents), alpha, dict(beta)
+        self.sizes = np.array([documents[name].shape[1] for name in self.languages])
+        self.first_word = np.concatenate([[0], np.cumsum(self.sizes)])
+        self.words, bounds = tokens_of(sp.hstack(list(documents.values()), format="csr"))
+        require(len(self.words) > 0, "the documents hold no token", DataError)
+        language = np.searchsorted(self.first_word, self.words, side="right") - 1
+        tuples = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+        cells = (len(bounds) - 1) * len(self.sizes)
+        lengths = np.bincount(tuples * len(self.sizes) + language, minlength=cells)
+        self.starts = np.concatenate([[0], np.cumsum(lengths)])
         self.rng = np.random.default_rng(seed)
-        self.z = self.rng.integers(model.topics, size=len(words), dtype=np.int32)
-        self._build()
+        self.z = self.rng.integers(len(alpha), size=len(self.words), dtype=np.int32)
+        self.count()
 
-    def _build(self) -> None:
-        """Counts from ``z``: dense totals, and for each word its topics and their counts."""
-        k = self.model.topics
-        matrix = sp.coo_matrix(
-            (np.ones(len(self.z), dtype=np.int32), (self.words, self.z)),
-            shape=(self.first_word[-1], k),
-        ).tocsr()
-        room = np.minimum(np.bincount(self.words, minlength=self.first_word[-1]), k)
-        self.list_start = np.concatenate([[0], np.cumsum(room)]).astype(np.int64)
-        self.list_length = np.diff(matrix.indptr).astype(np.int32)
-        self.list_topic, self.list_count = (
-            np.zeros(self.list_start[-1], dtype=np.int32),
-            np.zeros(self.list_start[-1], dtype=np.int32),
-        )
-        place = (
-            np.repeat(self.list_start[:-1], self.list_length)
-            + np.arange(matrix.nnz)
-            - np.repeat(matrix.indptr[:-1].astype(np.int64), self.list_length)
-        )
-        self.list_topic[place], self.list_count[place] = matrix.indices, matrix.data
-        bounds = self.first_word
-        self.totals = np.stack(
-            [np.asarray(matrix[a:b].sum(axis=0)).ravel() for a, b in itertools.pairwise(bounds)]
-        ).astype(np.int64)
-
-    def word_topics(self) -> sp.csr_matrix:
-        """Sparse counts (all languages' words, K), from the lists the sampler works on."""
-        rows = np.repeat(np.arange(len(self.list_length)), self.list_length)
-        place = (
-            np.concatenate(
-                [
-                    np.arange(s, s + n)
-                    for s, n in zip(self.list_start, self.list_length, strict=False)
-                ]
-            )
-            if len(rows)
-            else []
-        )
-        return sp.csr_matrix(
-            (self.list_count[place], (rows, self.list_topic[place])),
-            shape=(len(self.list_length), self.model.topics),
-        )
+    def count(self) -> None:
+        """Count the tokens by word, language and topic anew, from ``z``."""
+        shape = self.first_word[-1], len(self.alpha)
+        places = np.ravel_multi_index((self.words, self.z), shape)
+        self.n_word = np.bincount(places, minlength=np.prod(shape)).reshape(shape).astype(np.int32)
+        self.n_topic = np.add.reduceat(self.n_word, self.first_word[:-1], dtype=np.int64)
+        self.length = (self.n_word > 0).sum(axis=1)
+        self.listed = np.argsort(self.n_word == 0, axis=1, kind="stable").astype(np.int32)
 
     def tuple_topics(self) -> sp.csr_matrix:
-        """Sparse counts (D, K)."""
+        """Count the tokens of each tuple by topic: sparse (D, K)."""
         bounds = self.starts[:: len(self.languages)]
         rows = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
-        return sp.coo_matrix(
-            (np.ones(len(self.z), dtype=np.int32), (rows, self.z)),
-            shape=(len(bounds) - 1, self.model.topics),
-        ).tocsr()
+        ones, shape = np.ones(len(self.z), dtype=np.int32), (len(bounds) - 1, len(self.alpha))
+        return sp.coo_matrix((ones, (rows, self.z)), shape=shape).tocsr()
+
+    def word_topics(self) -> dict[str, np.ndarray]:
+        """Return the rows of ``n_word`` by language: int32 (V, K)."""
+        parts = np.split(self.n_word, self.first_word[1:-1])
+        return dict(zip(self.languages, parts, strict=True))
 
     def sweep(self) -> None:
         """Visit every token once."""
-        sizes = np.diff(self.first_word)
-        beta = np.array([self.model.beta[name] for name in self.languages])
-        lists = self.list_start, self.list_length, self.list_topic, self.list_count
-        sweep(
-            self.words,
-            self.starts,
-            self.z,
-            *lists,
-            self.totals,
-            self.model.alpha,
-            beta,
-            beta * sizes,
-            self.rng,
-        )
+        beta = np.array([self.beta[name] for name in self.languages])
+        counts = self.n_word, self.listed, self.length, self.n_topic
+        prior = self.alpha, beta, beta * self.sizes
+        sweep(self.words, self.starts, self.z, *counts, *prior, self.rng)
 
     def log_likelihood(self) -> float:
-        """log p(words, topics | α, β) of the present state, θ and φ integrated out (nats)."""
-        alpha, per_tuple = self.model.alpha, self.tuple_topics().tocoo()
-        lengths = np.bincount(per_tuple.row, per_tuple.data, minlength=per_tuple.shape[0])
+        """Return log p(words, topics | α, β) of the present state, θ and φ integrated out: nats."""
+        alpha, of_tuples = self.alpha, self.tuple_topics().tocoo()
+        prior, lengths = alpha[of_tuples.col], np.diff(self.starts[:: len(self.languages)])
         total = (gammaln(alpha.sum()) - gammaln(lengths + alpha.sum())).sum()
-        total += (
-            gammaln(per_tuple.data + alpha[per_tuple.col]) - gammaln(alpha[per_tuple.col])
-        ).sum()
-        words = self.word_topics()
-        for i, name in enumerate(self.languages):
-            beta, size = self.model.beta[name], int(self.first_word[i + 1] - self.first_word[i])
-            counts = words[self.first_word[i] : self.first_word[i + 1]].data
+        total += (gammaln(of_tuples.data + prior) - gammaln(prior)).sum()
+        for n_topic, (name, n_word) in zip(self.n_topic, self.word_topics().items(), strict=True):
+            beta, counts, size = self.beta[name], n_word[n_word > 0], len(n_word)
             total += (gammaln(counts + beta) - gammaln(beta)).sum() + (
-                gammaln(size * beta) - gammaln(self.totals[i] + size * beta)
+                gammaln(size * beta) - gammaln(n_topic + size * beta)
             ).sum()
         return float(total)
 
@@ -213,157 +307,52 @@ class Sampler:
         """Move α (a value a topic) and each language's β towards the maximum of `log_likelihood`,
         by Minka's fixed point.
         """
-        model, per_tuple = self.model, self.tuple_topics().tocsc()
-        lengths, words = np.diff(self.starts[:: len(self.languages)]), self.word_topics()
-        for _ in range(iterations):
-            alpha = model.alpha
-            above = digamma(per_tuple.data + np.repeat(alpha, np.diff(per_tuple.indptr))) - digamma(
-                np.repeat(alpha, np.diff(per_tuple.indptr))
-            )
-            above = np.add.reduceat(np.append(above, 0.0), per_tuple.indptr[:-1]) * (
-                np.diff(per_tuple.indptr) > 0
-            )
-            below = (digamma(lengths + alpha.sum()) - digamma(alpha.sum())).sum()
-            model.alpha = np.clip(alpha * above / below, 1e-4, 1e3)
-            for i, name in enumerate(self.languages):
-                beta, size = model.beta[name], int(self.first_word[i + 1] - self.first_word[i])
-                counts = words[self.first_word[i] : self.first_word[i + 1]].data
-                above = (digamma(counts + beta) - digamma(beta)).sum()
-                below = size * (digamma(self.totals[i] + size * beta) - digamma(size * beta)).sum()
-                if below > 0:
-                    model.beta[name] = float(np.clip(beta * above / below, 1e-5, 1e3))
+        lengths = np.diff(self.starts[:: len(self.languages)])
+        of_tuples, words = self.tuple_topics().tocsc(), self.word_topics()
+        begins, tuples = of_tuples.indptr[:-1], np.diff(of_tuples.indptr)
 
-    def write_counts(self) -> None:
-        """Put the present counts into the model."""
-        words = self.word_topics()
-        for i, name in enumerate(self.languages):
-            self.model.counts[name] = np.ascontiguousarray(
-                words[self.first_word[i] : self.first_word[i + 1]].toarray().T.astype(np.int32)
-            )
+        def gain(counts, prior):
+            return digamma(counts + prior) - digamma(prior)
+
+        for _ in range(iterations):
+            above = np.append(gain(of_tuples.data, np.repeat(self.alpha, tuples)), 0.0)
+            above = np.add.reduceat(above, begins) * (tuples > 0)
+            alpha = self.alpha * above / gain(lengths, self.alpha.sum()).sum()
+            self.alpha = np.clip(alpha, 1e-4, 1e3)
+            for n_topic, (name, n_word) in zip(self.n_topic, words.items(), strict=True):
+                beta, size = self.beta[name], len(n_word)
+                below = size * gain(n_topic, size * beta).sum()
+                if below > 0:  # the language has tokens
+                    beta = beta * gain(n_word[n_word > 0], beta).sum() / below
+                    self.beta[name] = float(np.clip(beta, 1e-5, 1e3))
 
     def state(self) -> tuple[dict[str, np.ndarray], dict]:
-        """All that the rest of the chain depends on: named arrays, and what JSON holds."""
-        model = self.model
-        arrays = {
-            "alpha": model.alpha,
-            "beta": np.array([model.beta[name] for name in self.languages]),
-        }
-        # the order within a word's list steers which topic a random number picks, so the lists are
-        # part of the chain
-        arrays |= {"z": self.z, "list_length": self.list_length}
-        arrays |= {"list_topic": self.list_topic, "list_count": self.list_count}
+        """Return all that the rest of the chain depends on: named arrays, and what JSON holds."""
+        beta = np.array([self.beta[name] for name in self.languages])
+        arrays = {"alpha": self.alpha, "beta": beta, "z": self.z}
+        arrays |= {"listed": self.listed, "length": self.length}
         return arrays, {"rng": self.rng.bit_generator.state}
 
     def restore(self, arrays: Mapping[str, Tensor], more: Mapping) -> None:
         """Put what `state` gave back into place."""
         whole = {name: np.array(array.numpy()) for name, array in arrays.items()}
         self.z = whole["z"]
-        self._build()
-        self.list_length, self.list_topic, self.list_count = (
-            whole[name] for name in ("list_length", "list_topic", "list_count")
+        self.count()
+        self.listed, self.length, self.alpha = (
+            whole[name] for name in ("listed", "length", "alpha")
         )
-        self.model.alpha = whole["alpha"]
-        self.model.beta = dict(zip(self.languages, map(float, whole["beta"]), strict=True))
+        self.beta = dict(zip(self.languages, map(float, whole["beta"]), strict=True))
         self.rng.bit_generator.state = more["rng"]
 
 
-def documents(corpus: Corpus) -> dict[str, sp.csr_matrix]:
-    """The word counts of a corpus's articles by language: (D, V) each, an empty row where an
-    article lacks the language.
-
-    Tuples that share all their documents, as those of an article with several pictures do, count
-    once.
+def tokens_of(bow: sp.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+    """Turn word counts (M, V) into the words of all tokens, int32 (T,), and where each row's tokens
+    begin, int64 (M + 1,).
     """
-    require(len(corpus.text_views) > 0, f"corpus {corpus.name}: no view has words", DataError)
-    index = np.stack([corpus.views[name].index for name in corpus.text_views], axis=1)  # (N, L)
-    index = index[np.sort(np.unique(index, axis=0, return_index=True)[1])]
-    matrices = {}
-    for name, column in zip(corpus.text_views, index.T, strict=True):
-        bow = corpus.views[name].bow
-        matrices[name] = sp.vstack(
-            [bow, sp.csr_matrix((1, bow.shape[1]), dtype=bow.dtype)], format="csr"
-        )[column]  # -1 is the empty row
-    return matrices
-
-
-def fit(
-    model: PLTM,
-    corpus: Corpus,
-    config: GibbsConfig,
-    checkpoint: str | Path | None = None,
-    progress: bool = True,
-) -> list[dict]:
-    """Sample topics for the tuples of ``corpus`` (the training part alone) and leave the counts in
-    ``model``.
-
-    Parameters
-    ----------
-    model : PLTM
-    corpus : Corpus
-        Its text views are the model's languages; other views are not read.
-    config : GibbsConfig
-    checkpoint : path, optional
-        Where the chain is saved every ``config.checkpoint_every`` sweeps, and resumed from if the
-        file is there; a resumed chain is the one that was not interrupted. Left in place at the
-        end.
-    progress : bool
-
-    Returns
-    -------
-    A row every ``config.checkpoint_every`` sweeps and for the last: ``epoch`` (the sweep),
-    ``seconds`` since the start, ``log_likelihood`` (joint, nats a token).
-
-    Raises
-    ------
-    DataError
-        Languages or vocabularies do not match, or the checkpoint is broken or of another run.
-    """
-    sampler = Sampler(model, documents(corpus), config.seed)
-    identity = _identity(sampler, config)
-    history: list[dict] = []
-    if checkpoint is not None:
-        saved = load_checkpoint(checkpoint, identity)
-        if saved is not None:
-            done = saved.history[-1]["epoch"]
-            require(
-                done <= config.sweeps,
-                f"{checkpoint}: a checkpoint after {done} sweeps, more than sweeps={config.sweeps};"
-                f" {CURE}",
-                DataError,
-            )
-            history = saved.history
-            sampler.restore(saved.tensors, saved.more)
-    before, start = history[-1]["seconds"] if history else 0.0, time.perf_counter()
-    done = history[-1]["epoch"] if history else 0
-    with progress_bar(
-        show=progress, total=config.sweeps, initial=done, desc="sampling", unit="sweep"
-    ) as bar:
-        for sweep in range(done + 1, config.sweeps + 1):
-            sampler.sweep()
-            if (
-                config.optimize_every
-                and sweep > config.burn_in
-                and sweep % config.optimize_every == 0
-            ):
-                sampler.optimize()
-            if sweep % config.checkpoint_every == 0 or sweep == config.sweeps:
-                seconds = round(before + time.perf_counter() - start, 3)
-                likelihood = sampler.log_likelihood() / len(sampler.z)
-                history.append({"epoch": sweep, "seconds": seconds, "log_likelihood": likelihood})
-                if checkpoint is not None:
-                    save_checkpoint(checkpoint, identity, history, *sampler.state())
-            bar.update()
-    sampler.write_counts()
-    return history
-
-
-def _identity(sampler: Sampler, config: GibbsConfig) -> dict:
-    """What must be equal for one chain to go on from another's checkpoint."""
-    model = sampler.model
-    settings = {k: v for k, v in asdict(config).items() if k not in ("sweeps", "checkpoint_every")}
-    return {
-        "config": settings,
-        "prior": {"alpha": model.alpha.tolist(), "beta": dict(model.beta)},
-        "vocabulary_sizes": {name: counts.shape[1] for name, counts in model.counts.items()},
-        "data": digest(sampler.words, sampler.starts),
-    }
+    bow = sp.csr_matrix(bow)
+    counts = bow.data.astype(np.int64)
+    whole = bool((counts == bow.data).all() and (counts >= 0).all())
+    message = "a bag of words holds something other than counts, 0, 1, 2 …"
+    require(whole, message, DataError)
+    before = np.concatenate([[0], np.cumsum(counts)])  # tokens before each entry
+    return np.repeat(bow.indices, counts).astype(np.int32), before[bow.indptr]

@@ -5,10 +5,12 @@ languages; a topic k has a distribution over the words of each language l, φ_lk
 and φ are integrated out; the sampler visits each token and draws its topic anew given all others. A
 tuple without a language simply has no tokens of it.
 
-D tuples, K topics, V words of a language, T tokens in all.
+D tuples, K topics, L languages, V words of a language, W of all languages, T tokens.
 """
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,10 +19,10 @@ import scipy.sparse as sp
 
 from .corpus import Corpus
 from .errors import DataError, choose, require
-from .kernels.gibbs import fold_in
-from .noise import item_keys
+from .files import digest
+from .gibbs import Sampler, numbers_of_document, tokens_of, topics_of_document_compiled
 from .progress import progress_bar
-from .saving import read_tensors, write_tensors
+from .saving import CURE, load_checkpoint, read_tensors, save_checkpoint, write_tensors
 
 
 class PLTM:
@@ -59,31 +61,20 @@ class PLTM:
         beta: float = 0.01,
         vocabularies: Mapping[str, Sequence[str]] | None = None,
     ):
-        require(
-            isinstance(topics, int) and not isinstance(topics, bool) and topics >= 2,
-            f"topics={topics!r}: expected an integer, 2 or more",
-        )
+        _require_integer("topics", topics, 2)
         require(len(vocabulary_sizes) > 0, "vocabulary_sizes: expected at least one language")
         for name, size in vocabulary_sizes.items():
-            require(
-                isinstance(size, int) and size >= 1,
-                f"vocabulary_sizes: {size} words of {name!r}: expected 1 or more",
-            )
+            _require_integer(f"vocabulary_sizes: words of {name!r}", size, 1)
         for name, value in (("alpha", alpha), ("beta", beta)):
-            require(
-                isinstance(value, (int, float))
-                and not isinstance(value, bool)
-                and 0 < value < float("inf"),
-                f"{name}={value!r}: expected a finite number above 0",
-            )
-        self.topics = topics
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            finite = number and 0 < value < float("inf")
+            require(finite, f"{name}={value!r}: expected a finite number above 0")
         self.vocabularies = {name: list(words) for name, words in (vocabularies or {}).items()}
         for name, words in self.vocabularies.items():
-            columns = vocabulary_sizes.get(name, 0)
-            require(
-                len(words) == columns,
-                f"vocabularies: {len(words)} words of {name!r}, which has {columns}",
-            )
+            size = vocabulary_sizes.get(name, 0)
+            message = f"vocabularies: {len(words)} words of {name!r}, which has {size}"
+            require(len(words) == size, message)
+        self.topics = topics
         self.alpha = np.full(topics, float(alpha))
         self.beta = dict.fromkeys(vocabulary_sizes, float(beta))
         self.counts = {
@@ -92,8 +83,8 @@ class PLTM:
         }
 
     def phi(self, language: str) -> np.ndarray:
-        """The topics' distributions over words given the counts, posterior mean: (K, V), rows sum
-        to 1.
+        """Return the topics' distributions over words given the counts, the posterior mean: (K, V),
+        rows sum to 1.
         """
         choose("view", language, self.counts)
         smoothed = self.counts[language] + self.beta[language]
@@ -106,14 +97,12 @@ class PLTM:
         sweeps: int = 100,
         burn_in: int = 20,
         seed: int = 0,
-        progress: bool = False,
         one_state: bool = False,
     ) -> np.ndarray:
-        """Document–topic distributions of documents in one language, φ held fixed.
+        """Return the distributions over topics of documents in one language, φ held fixed.
 
-        Gibbs sampling of each document's tokens; θ is the mean over the sweeps after ``burn_in`` of
-        its posterior mean, tokens counted by their conditional probabilities and not by the topic
-        drawn.
+        Each document's tokens are sampled by themselves, from random numbers of its own: see
+        `gibbs.topics_of_document`.
 
         Parameters
         ----------
@@ -121,8 +110,8 @@ class PLTM:
         view : str
             The language.
         one_state : bool
-            θ from the topics that the tokens have after the last sweep, and no mean: the simplest
-            way to read a sampler off, and the noisiest.
+            Read θ off the topics that the tokens have after the last sweep, and take no mean: the
+            simplest way to read a sampler off, and the noisiest.
 
         Returns
         -------
@@ -136,33 +125,26 @@ class PLTM:
             The bag of words does not fit the vocabulary.
         """
         phi = np.ascontiguousarray(self.phi(view).T)  # (V, K): a token reads one row
-        require(
-            sp.issparse(bow) and bow.shape[1] == len(phi),
-            f"view {view!r}: expected a sparse bag of words with {len(phi)} columns",
-            DataError,
-        )
+        fits = sp.issparse(bow) and bow.shape[1] == len(phi)
+        message = f"view {view!r}: expected a sparse bag of words with {len(phi)} columns"
+        require(fits, message, DataError)
         for name, value in (("sweeps", sweeps), ("burn_in", burn_in), ("seed", seed)):
-            require(
-                isinstance(value, int) and value >= 0,
-                f"{name}={value!r}: expected an integer, 0 or more",
-            )
-        require(
-            burn_in < sweeps, f"burn_in={burn_in}: expected at least 0 and below sweeps={sweeps}"
-        )
+            _require_integer(name, value, 0)
+        message = f"burn_in={burn_in}: expected at least 0 and below sweeps={sweeps}"
+        require(burn_in < sweeps, message)
         words, starts = tokens_of(bow)
-        documents = [words[a:b].tobytes() for a, b in pairwise(starts)]
-        keys = item_keys(documents, view, seed)[:, 0]
         theta = np.empty((bow.shape[0], self.topics), dtype=np.float32)
-        step = 256
-        for first in progress_bar(range(0, len(theta), step), progress, desc=f"topics of {view}"):
-            rows = slice(first, first + step)
-            chunk = starts[first : first + step + 1]
-            own = np.ascontiguousarray(keys[rows])
-            theta[rows] = fold_in(words, chunk, phi, self.alpha, sweeps, burn_in, own, one_state)
+        for d, (begin, end) in enumerate(pairwise(starts)):
+            tokens = words[begin:end]
+            numbers = numbers_of_document(tokens, view, seed, sweeps)
+            theta[d] = topics_of_document_compiled(
+                tokens, phi, self.alpha, numbers, burn_in, one_state
+            )
         return theta
 
     def top_words(self, view: str, n: int = 10) -> list[list[str]]:
-        """The ``n`` most frequent words of each of the K topics in a language; ties by column.
+        """Return the ``n`` most frequent words of each of the K topics in a language; ties by
+        column.
 
         Raises
         ------
@@ -185,13 +167,12 @@ class PLTM:
 
     @classmethod
     def load(cls, path: str | Path) -> "PLTM":
-        """The model that `save` wrote; `DataError` if the file is broken."""
+        """Read the model that `save` wrote; raise `DataError` if the file is broken."""
         about, tensors = read_tensors(path, "model", "train it again")
         try:
             counts = {name: tensors[f"counts.{name}"].numpy() for name in about["beta"]}
             sizes = {name: array.shape[1] for name, array in counts.items()}
-            topics, words = len(tensors["alpha"]), about["vocabularies"]
-            model = cls(sizes, topics, vocabularies=words)
+            model = cls(sizes, len(tensors["alpha"]), vocabularies=about["vocabularies"])
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: not a whole model ({error}); train it again") from error
         model.counts, model.alpha, model.beta = counts, tensors["alpha"].numpy(), about["beta"]
@@ -199,25 +180,141 @@ class PLTM:
 
 
 def pltm_for(corpus: Corpus, topics: int = 100, alpha: float = 0.1, beta: float = 0.01) -> PLTM:
-    """An empty `PLTM` for the text views of ``corpus``."""
+    """Make an empty `PLTM` for the text views of ``corpus``."""
     words = {name: corpus.views[name].vocabulary or () for name in corpus.text_views}
     sizes = {name: len(vocabulary) for name, vocabulary in words.items()}
     return PLTM(sizes, topics, alpha, beta, words)
 
 
-def tokens_of(bow: sp.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
-    """Word counts (M, V) -> the words of all tokens int32 (T,), and where each row's tokens begin,
-    int64 (M + 1,).
+def documents(corpus: Corpus) -> dict[str, sp.csr_matrix]:
+    """Return the word counts of a corpus's articles by language: (D, V) each, with an empty row
+    where an article lacks the language.
+
+    Tuples that share all their documents, as those of an article with several pictures do, count
+    once.
     """
-    bow = sp.csr_matrix(bow)
-    counts = bow.data.astype(np.int64)
-    require(
-        bool((counts == bow.data).all() and (counts >= 0).all()),
-        "a bag of words holds something other than counts, 0, 1, 2 …",
-        DataError,
-    )
-    words = np.repeat(bow.indices, counts).astype(np.int32)
-    per_row = np.bincount(
-        np.repeat(np.arange(bow.shape[0]), np.diff(bow.indptr)), counts, minlength=bow.shape[0]
-    )
-    return words, np.concatenate([[0], np.cumsum(per_row)]).astype(np.int64)
+    require(len(corpus.text_views) > 0, f"corpus {corpus.name}: no view has words", DataError)
+    index = np.stack([corpus.views[name].index for name in corpus.text_views], axis=1)  # (N, L)
+    index = index[np.sort(np.unique(index, axis=0, return_index=True)[1])]
+    matrices = {}
+    for name, column in zip(corpus.text_views, index.T, strict=True):
+        bow = corpus.views[name].bow
+        with_empty = [bow, sp.csr_matrix((1, bow.shape[1]), dtype=bow.dtype)]
+        matrices[name] = sp.vstack(with_empty, format="csr")[column]  # -1 is the empty row
+    return matrices
+
+
+@dataclass(frozen=True)
+class GibbsConfig:
+    """How long to sample.
+
+    Attributes
+    ----------
+    sweeps : int
+        Visits to every token.
+    seed : int
+    optimize_every : int
+        Sweeps between updates of the asymmetric α and of each language's symmetric β (Minka's fixed
+        point; Wallach et al. 2009); 0 leaves both as they are.
+    burn_in : int
+        Sweeps before the first such update.
+    checkpoint_every : int
+        Sweeps between checkpoints, if `fit` is given a place for them, and between rows of the
+        history.
+
+    Raises
+    ------
+    ParameterError
+        A value is out of range.
+    """
+
+    sweeps: int = 1000
+    seed: int = 0
+    optimize_every: int = 0
+    burn_in: int = 100
+    checkpoint_every: int = 50
+
+    def __post_init__(self):
+        for name, value in asdict(self).items():
+            _require_integer(name, value, name in ("sweeps", "checkpoint_every"))
+
+
+def fit(
+    model: PLTM,
+    corpus: Corpus,
+    config: GibbsConfig,
+    checkpoint: str | Path | None = None,
+    progress: bool = True,
+) -> list[dict]:
+    """Sample topics for the tuples of ``corpus`` (the training part alone) and leave the counts in
+    ``model``.
+
+    Parameters
+    ----------
+    model : PLTM
+    corpus : Corpus
+        Its text views are the model's languages; other views are not read.
+    config : GibbsConfig
+    checkpoint : path, optional
+        Where the chain is saved every ``config.checkpoint_every`` sweeps, and resumed from if the
+        file is there; a resumed chain is the one that was not interrupted. The file stays.
+    progress : bool
+
+    Returns
+    -------
+    A row every ``config.checkpoint_every`` sweeps and for the last: ``epoch`` (the sweep),
+    ``seconds`` since the start, ``log_likelihood`` (joint, nats a token).
+
+    Raises
+    ------
+    DataError
+        Languages or vocabularies do not match, or the checkpoint is broken or of another run.
+    """
+    found = documents(corpus)
+    message = f"the model has languages {sorted(model.counts)}, the documents {sorted(found)}"
+    require(set(found) == set(model.counts), message, DataError)
+    for name, counts in model.counts.items():
+        words = found[name].shape[1]
+        message = f"language {name!r}: {words} words, the model has {counts.shape[1]}"
+        require(words == counts.shape[1], message, DataError)
+    by_language = {name: found[name] for name in model.counts}
+    sampler, history = Sampler(by_language, model.alpha, model.beta, config.seed), []
+    settings = {k: v for k, v in asdict(config).items() if k not in ("sweeps", "checkpoint_every")}
+    identity = {  # what must be equal for one chain to go on from another's checkpoint
+        "config": settings,
+        "prior": {"alpha": model.alpha.tolist(), "beta": dict(model.beta)},
+        "vocabulary_sizes": {name: counts.shape[1] for name, counts in model.counts.items()},
+        "data": digest(sampler.words, sampler.starts),
+    }
+    saved = load_checkpoint(checkpoint, identity) if checkpoint is not None else None
+    if saved is not None:
+        history = saved.history
+        sampler.restore(saved.tensors, saved.more)
+    done, before = (history[-1]["epoch"], history[-1]["seconds"]) if history else (0, 0.0)
+    message = f"{checkpoint}: a checkpoint after {done} sweeps, more than sweeps={config.sweeps}"
+    require(done <= config.sweeps, f"{message}; {CURE}", DataError)
+    start = time.perf_counter()
+    about = {"total": config.sweeps, "initial": done, "desc": "sampling", "unit": "sweep"}
+    with progress_bar(show=progress, **about) as bar:
+        for sweep in range(done + 1, config.sweeps + 1):
+            sampler.sweep()
+            every = config.optimize_every
+            if every and sweep > config.burn_in and sweep % every == 0:
+                sampler.optimize()
+            if sweep % config.checkpoint_every == 0 or sweep == config.sweeps:
+                seconds = round(before + time.perf_counter() - start, 3)
+                likelihood = sampler.log_likelihood() / len(sampler.z)
+                history.append({"epoch": sweep, "seconds": seconds, "log_likelihood": likelihood})
+                if checkpoint is not None:
+                    save_checkpoint(checkpoint, identity, history, *sampler.state())
+            bar.update()
+    counted = sampler.word_topics().items()
+    model.counts = {name: np.ascontiguousarray(n_word.T) for name, n_word in counted}
+    model.alpha, model.beta = sampler.alpha, sampler.beta
+    return history
+
+
+def _require_integer(name: str, value: object, least: int) -> None:
+    integer = isinstance(value, int) and not isinstance(value, bool)
+    right = integer and value >= least
+    require(right, f"{name}={value!r}: expected an integer, {int(least)} or more")

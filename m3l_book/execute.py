@@ -34,12 +34,8 @@ class KernelEnded(M3LError, RuntimeError):
 
 
 def declared_parameters(path: str | Path) -> dict[str, type]:
-    """Return name and type of every parameter in a chapter's parameters cell.
-
-    Raises
-    ------
-    ParameterError
-        The chapter has no such cell, or a parameter of it no type.
+    """Return name and type of every parameter in a chapter's parameters cell; `ParameterError` if
+    there is no such cell, or a parameter has no type.
     """
     from papermill import inspect_notebook
 

@@ -18,17 +18,11 @@ Key = tuple[str, str, str, str, Contender]
 
 @dataclass(frozen=True)
 class Measured:
-    """One measure of one model.
+    """One measure of one model: ``values`` (S, N) of each seed and query, aligned pair, item or
+    topic, and the articles that they are of, ``units`` (N,).
 
-    Attributes
-    ----------
-    values : (S, N)
-        Of each seed and each query, aligned pair, item or topic.
-    units : (N,) or None
-        Which articles they are of; None where they are no articles' and two models' are not the
-        same, as topics are.
-    trained : bool
-        Whether another seed would give another number: raw embeddings and chance have none.
+    ``units`` is None of what is no article's and not the same for two models, as topics are.
+    ``trained`` is whether another seed would give another number.
     """
 
     values: np.ndarray
@@ -47,12 +41,8 @@ Measurements = dict[Key, Measured]
 def combine(
     measured: Mapping[Contender, Measured], weights: Mapping[Contender, float], constant: float
 ) -> Estimate:
-    """The estimate of Σ weight · mean + constant of one measure of several models.
-
-    Raises
-    ------
-    DataError
-        Two models were measured on articles in another order, or on others.
+    """Estimate Σ weight · mean + constant of one measure of several models; `DataError` if two were
+    measured on articles in another order, or on others.
     """
     chosen = [measured[who] for who in weights]
     values, factors = [m.values for m in chosen], list(weights.values())
@@ -64,7 +54,7 @@ def combine(
 
 
 def fewest_seeds(measured: Sequence[Measured]) -> int:
-    """How often the least trained of models was trained; 0 if there is nothing to train."""
+    """Count how often the least trained of models was trained; 0 if there is nothing to train."""
     return min((len(m.values) for m in measured if m.trained), default=0)
 
 
@@ -93,12 +83,10 @@ def save_measurements(folder: str | Path, measured: Mapping[Key, Measured]) -> N
 
 
 def load_measurements(folder: str | Path) -> Measurements:
-    """What `save_measurements` wrote; `DataError` if it is not there or broken."""
+    """Read what `save_measurements` wrote; `DataError` if it is not there or broken."""
     index, arrays = read_json(f"{folder}/index.json"), read_arrays(Path(folder) / "values.npz")
     measured: Measurements = {}
     for row in index:
-        for name in filter(None, (row["values"], row["units"])):
-            require(name in arrays, f"{folder}/values.npz: no array {name!r}", DataError)
         corpus, setting, measure, pair = row["where"]
         changes = tuple((what, value) for what, value in row["changes"])
         key = corpus, setting, measure, pair, Contender(row["model"], changes)

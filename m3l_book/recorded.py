@@ -18,8 +18,8 @@ import numpy as np
 from m3l.corpus import Corpus
 from m3l.errors import DataError, require
 from m3l.files import digest_file, read_json
+from m3l.metrics import modality_gap, neighbour_overlap
 from m3l.metrics.assessment import aligned_pairs, evaluate
-from m3l.metrics.spaces import modality_gap, neighbour_overlap
 
 from .claims.judging import Verdict, verdicts
 from .data.prepared import embedding_card
@@ -36,19 +36,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recorded:
-    """Recorded results, or those of a build in the same form.
+    """Recorded results, which have a ``folder``, or those of a build, which have a ``collection``.
 
-    Attributes
-    ----------
-    folder : Path or None
-        None where nothing is recorded.
-    about : dict
-        ``roles``, ``generated`` (both of `Collection`) and ``prepared`` (checksums of corpora); of
-        what is recorded also ``profile``, ``commit``, ``recorded`` (the date), ``machine``,
-        ``versions``, ``seconds``, ``runs``, ``missing`` and ``earlier``.
-    measured : Measurements
-    collection : Collection or None
-        The runs of a build.
+    ``about`` has ``roles``, ``generated`` (both of `Collection`) and ``prepared`` (checksums of
+    corpora); of what is recorded also when, where and from which commit it was, ``seconds``,
+    ``runs`` and ``missing``.
     """
 
     folder: Path | None = None
@@ -141,12 +133,8 @@ class Recorded:
 
 
 def load_recorded(folder: str | Path) -> Recorded:
-    """Load the results in a folder; nothing if ``folder`` is empty.
-
-    Raises
-    ------
-    DataError
-        The folder is not there or not whole.
+    """Load the results in a folder, nothing if ``folder`` is empty; `DataError` if the folder is
+    not there or not whole.
     """
     if not str(folder):
         return Recorded()

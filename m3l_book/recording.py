@@ -28,27 +28,12 @@ def record(
     paper: str,
     plan: Sequence[str] = (),
 ) -> dict:
-    """Write what the runs of a collection measured, atomically; runs that were recorded before and
-    are not in it stay as they are.
+    """Write what the runs of a collection measured, atomically; return what ``about.json`` says.
 
-    Parameters
-    ----------
-    collection : Collection
-    folder : path
-    profile : str
-    paper : path
-        The folder of the paper's numbers and claims.
-    plan : names of runs
-        Those of the profile; what of them is not recorded then is named as missing.
-
-    Returns
-    -------
-    What ``about.json`` says.
-
-    Raises
-    ------
-    DataError
-        A model has fewer seeds here than were recorded, or a corpus is another one.
+    Runs that were recorded before and are not in the collection stay as they are; runs of ``plan``
+    that are not recorded then are named as missing. ``paper`` is the folder of the paper's numbers
+    and claims. `DataError` if a model has fewer seeds here than were recorded, or a corpus is
+    another one.
     """
     before = load_recorded(folder) if (Path(folder) / "about.json").is_file() else Recorded()
     here = of_runs(collection)
@@ -99,7 +84,6 @@ def _about(before: Recorded, here: Recorded, runs: "DataFrame", plan: Sequence[s
         other = f"corpus {corpus} is not the one that was recorded; record all anew"
         require(same, other, DataError)
     articles = {c: card["counts"]["train"]["articles"] for c, card in collection.cards.items()}
-    data = {f"{run.params['corpus']} {run.metrics['data']}" for run in collection.records}
     where = ("commit", "recorded", "machine", "versions", "runs")
     last = [{key: known[key] for key in where}] if known else []
     return {
@@ -114,7 +98,6 @@ def _about(before: Recorded, here: Recorded, runs: "DataFrame", plan: Sequence[s
         "generated": sorted({*before.generated, *here.generated}),
         "articles": known.get("articles", {}) | articles,
         "prepared": known.get("prepared", {}) | here.about["prepared"],
-        "data": sorted(data | set(known.get("data", []))),
         "earlier": [*known.get("earlier", []), *last],
     }
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from m3l.corpus import Corpus
 from m3l.errors import DataError, require
-from m3l.metrics.divergence import jensen_shannon_matrix
+from m3l.metrics import jensen_shannon_matrix
 
 from .measured import Key, Measured, Measurements
 from .records.run import Run

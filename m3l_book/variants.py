@@ -8,7 +8,7 @@ readers, and no code reads them.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from m3l.errors import DataError
+from m3l.errors import DataError, require
 
 from .values import NotYAML, read_yaml
 
@@ -37,36 +37,30 @@ class Contender(NamedTuple):
         return f"{name} ({self.variant})" if self.changes else name
 
     def value(self, what: str) -> str:
-        """How it differs in one respect; "" if it does not."""
+        """Return how it differs in one respect; "" if it does not."""
         return dict(self.changes).get(what, "")
 
 
 def contender(model: str, variant: Mapping | None = None) -> Contender:
-    """The contender of a model's name and a mapping of what is different."""
+    """Make the contender of a model's name and a mapping of what is different."""
     changes = {str(what): str(value) for what, value in (variant or {}).items()}
     return Contender(model, tuple(sorted(changes.items())))
 
 
 def contender_of(params: Mapping) -> Contender:
-    """The contender of a run record's parameters."""
+    """Make the contender of a run record's parameters."""
     return contender(params["model"], params.get("variant"))
 
 
 def read_contender(text: str) -> Contender:
-    """The contender that ``Model`` or ``Model {what: value, …}`` stands for, as claims write it.
-
-    Raises
-    ------
-    DataError
-        What stands in braces is no mapping.
+    """Read ``Model`` or ``Model {what: value, …}``, as claims write contenders; `DataError` if what
+    stands in braces is no mapping.
     """
     model, brace, rest = text.partition("{")
-    if not brace:
-        return Contender(text.strip())
     try:
-        variant = read_yaml(brace + rest)
-    except NotYAML as error:
-        raise DataError(f"{text!r}: what stands in braces is no mapping ({error})") from None
-    if not isinstance(variant, dict):
-        raise DataError(f"{text!r}: what stands in braces is no mapping")
+        variant = read_yaml(brace + rest) if brace else {}
+    except NotYAML:
+        variant = None
+    wrong = f"{text!r}: what stands in braces is no mapping"
+    require(isinstance(variant, dict), wrong, DataError)
     return contender(model.strip(), variant)

@@ -130,7 +130,7 @@ def write(root, pairs, pictures, train, test, shards=2):
             files[albums.CHALLENGE + kind + name] = gzip.compress(content.encode())
     for name, rows in (("train-titles.csv", train), ("test-titles.csv", test)):
         files[joining.AUTHORS + name] = titles_list(rows).encode()
-    files |= {albums.smaller(address, 330): data for address, data in unique}
+    files |= {albums.smaller(address): data for address, data in unique}
     for address, content in files.items():
         path = place(root, address)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,8 @@ def save(name, folder):
         return _clip(folder)
     size = _text_transformer(PAPER[name], folder)
     modules = ["Transformer", "Pooling"]
-    _json(folder / "1_Pooling/config.json", _pooling(size))
+    pooling = {"word_embedding_dimension": size, "pooling_mode_mean_tokens": True}
+    _json(folder / "1_Pooling/config.json", pooling)
     if PAPER[name] == "distilbert":
         modules.append("Dense")
         _dense(folder / "2_Dense", size, 24)
@@ -54,16 +55,6 @@ def _modules(kinds):
         {"idx": i, "name": str(i), "path": f"{i}_{kind}" if i else "", "type": f"{MODULES}.{kind}"}
         for i, kind in enumerate(kinds)
     ]
-
-
-def _pooling(size):
-    return {
-        "word_embedding_dimension": size,
-        "pooling_mode_cls_token": False,
-        "pooling_mode_mean_tokens": True,
-        "pooling_mode_max_tokens": False,
-        "pooling_mode_mean_sqrt_len_tokens": False,
-    }
 
 
 def _json(path, value):
@@ -85,63 +76,36 @@ def _text_transformer(kind, folder, size=32):
     """A transformer with its tokenizer; the size of its vectors."""
     import transformers as t
 
-    tokenizer = _tokenizer(kind)
+    tokenizer = _tokenizer()
     tokenizer.save_pretrained(folder)
-    words = len(tokenizer)
-    common = {"vocab_size": words, "hidden_size": size, "num_hidden_layers": 2}
-    common |= {"num_attention_heads": 4, "intermediate_size": 48}
+    common = {"vocab_size": len(tokenizer), "hidden_size": size, "num_hidden_layers": 2}
+    common |= {"num_attention_heads": 4, "intermediate_size": 48, "max_position_embeddings": 514}
     if kind == "distilbert":
-        shape = {"vocab_size": words, "dim": size, "n_layers": 2, "n_heads": 4, "hidden_dim": 48}
-        model = t.DistilBertModel(t.DistilBertConfig(max_position_embeddings=512, **shape))
+        shape = {"dim": size, "n_layers": 2, "n_heads": 4, "hidden_dim": 48}
+        config = t.DistilBertConfig(vocab_size=len(tokenizer), **shape)
+        t.DistilBertModel(config).save_pretrained(folder)
     elif kind == "mpnet":
-        model = t.MPNetModel(t.MPNetConfig(max_position_embeddings=514, **common))
+        t.MPNetModel(t.MPNetConfig(**common)).save_pretrained(folder)
     else:
-        model = t.XLMRobertaModel(t.XLMRobertaConfig(max_position_embeddings=514, **common))
-    model.save_pretrained(folder)
+        t.XLMRobertaModel(t.XLMRobertaConfig(**common)).save_pretrained(folder)
     return size
 
 
-def _tokenizer(kind):
+def _tokenizer():
     import transformers as t
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-    if kind == "xlm-roberta":
-        special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-        inner = Tokenizer(models.Unigram())
-        inner.pre_tokenizer = pre_tokenizers.Metaspace()
-        trainer = trainers.UnigramTrainer(
-            vocab_size=200, special_tokens=special, unk_token="<unk>", show_progress=False
-        )
-        begin, end = "<s>", "</s>"
-    else:
-        begin, end = ("[CLS]", "[SEP]") if kind == "distilbert" else ("<s>", "</s>")
-        unknown = "[UNK]"
-        special = (
-            ["[PAD]", unknown, begin, end, "[MASK]"]
-            if kind == "distilbert"
-            else [begin, "<pad>", end, unknown, "<mask>"]
-        )
-        inner = Tokenizer(models.WordPiece(unk_token=unknown))
-        inner.normalizer = normalizers.BertNormalizer(lowercase=kind == "mpnet")
-        inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        trainer = trainers.WordPieceTrainer(
-            vocab_size=400, special_tokens=special, show_progress=False
-        )
+    special = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"]
+    inner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    inner.normalizer = normalizers.BertNormalizer(lowercase=False)
+    inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(vocab_size=400, special_tokens=special, show_progress=False)
     inner.train_from_iterator(SENTENCES, trainer)
-    ids = [(token, inner.token_to_id(token)) for token in (begin, end)]
-    inner.post_processor = processors.TemplateProcessing(
-        single=f"{begin} $A {end}", special_tokens=ids
-    )
-    pad, mask = (token for token in special if token.strip("<[]>").lower() in ("pad", "mask"))
-    return t.PreTrainedTokenizerFast(
-        tokenizer_object=inner,
-        cls_token=begin,
-        sep_token=end,
-        pad_token=pad,
-        mask_token=mask,
-        unk_token="<unk>" if kind == "xlm-roberta" else "[UNK]",
-        model_max_length=512,
-    )
+    ids = [("[CLS]", 0), ("[SEP]", 2)]
+    inner.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=ids)
+    names = ("cls_token", "pad_token", "sep_token", "unk_token", "mask_token")
+    tokens = dict(zip(names, special, strict=True))
+    return t.PreTrainedTokenizerFast(tokenizer_object=inner, model_max_length=512, **tokens)
 
 
 def _clip(folder):

@@ -42,7 +42,7 @@ PRELOADED = (
     ),
     *(
         "m3l.train",
-        "m3l.gibbs",
+        "m3l.pltm",
         "m3l.fused",
         "m3l.metrics.assessment",
         "m3l_book.execute",

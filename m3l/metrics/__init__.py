@@ -3,9 +3,20 @@ paper, diversity, recovery, uncertainty and spaces.
 """
 
 from .coherence import npmi, topic_diversity, topic_recovery
-from .divergence import cosine_matrix, jensen_shannon, jensen_shannon_matrix
-from .ranking import chance, nearest_both_ways, rank_scores, relevance, retrieval, retrieval_from
-from .spaces import modality_gap, neighbour_overlap
+from .ranking import (
+    chance,
+    cosine_matrix,
+    jensen_shannon,
+    jensen_shannon_matrix,
+    modality_gap,
+    nearest_both_ways,
+    neighbour_overlap,
+    rank_scores,
+    relevance,
+    retrieval,
+    retrieval_from,
+    unit_rows,
+)
 from .uncertainty import Estimate, estimate, holm, interval_of_mean
 
 __all__ = [
@@ -27,4 +38,5 @@ __all__ = [
     "retrieval_from",
     "topic_diversity",
     "topic_recovery",
+    "unit_rows",
 ]

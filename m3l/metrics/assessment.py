@@ -11,20 +11,26 @@ from ..corpus import Corpus
 from ..errors import DataError, require
 from ..model import M3L
 from .coherence import npmi, topic_diversity, topic_recovery
-from .divergence import cosine_matrix, jensen_shannon, jensen_shannon_matrix, unit_rows
-from .ranking import relevance, retrieval_from
+from .ranking import (
+    cosine_matrix,
+    jensen_shannon,
+    jensen_shannon_matrix,
+    relevance,
+    retrieval_from,
+    unit_rows,
+)
 from .uncertainty import interval_of_mean
 
 
 def retrieval_metric(query: str, item: str, corpus: Corpus) -> str:
-    """``"MRR"`` between texts, where a document has one partner; ``"UAP"`` with pictures, where it
-    may have several.
+    """Return ``"MRR"`` between texts, where a document has one partner, and ``"UAP"`` with
+    pictures, where it may have several.
     """
     return "MRR" if corpus.views[query].is_text and corpus.views[item].is_text else "UAP"
 
 
 def evaluate(vectors: Mapping[str, np.ndarray], corpus: Corpus, raw: bool = False) -> list[dict]:
-    """Retrieval and alignment for each ordered pair of views.
+    """Measure retrieval and alignment for each ordered pair of views.
 
     Parameters
     ----------
@@ -43,11 +49,9 @@ def evaluate(vectors: Mapping[str, np.ndarray], corpus: Corpus, raw: bool = Fals
     ``articles`` (Q,) and ``pair_articles`` (P,), the numbers of the articles that they are of.
     """
     for view, array in vectors.items():
-        require(
-            view in corpus.views and len(array) == len(corpus.views[view]),
-            f"view {view!r}: {len(array)} vectors do not fit corpus {corpus.name}",
-            DataError,
-        )
+        fits = view in corpus.views and len(array) == len(corpus.views[view])
+        message = f"view {view!r}: {len(array)} vectors do not fit corpus {corpus.name}"
+        require(fits, message, DataError)
     articles = {view: corpus.article_of_items(view) for view in vectors}
     number = {str(article): i for i, article in enumerate(np.unique(corpus.article_ids))}
     first_article = {
@@ -61,14 +65,15 @@ def evaluate(vectors: Mapping[str, np.ndarray], corpus: Corpus, raw: bool = Fals
         if (item, query) in distances:  # both distances are symmetric
             matrix = distances.pop((item, query)).T
         else:
-            blocks = (cosine_matrix if raw else jensen_shannon_matrix)(
-                vectors[query], vectors[item]
-            )
-            matrix = distances[query, item] = np.concatenate([block for _, block in blocks])
+            blocks = cosine_matrix if raw else jensen_shannon_matrix
+            found = [block for _, block in blocks(vectors[query], vectors[item])]
+            matrix = distances[query, item] = np.concatenate(found)
         ranked = retrieval_from(matrix, relevance(articles[query], articles[item]))
         metric = retrieval_metric(query, item, corpus)
-        values = ranked["reciprocal_rank" if metric == "MRR" else "average_precision"]
-        own = first_article[query][ranked["query"]]
+        score, chance = (
+            ("reciprocal_rank", "rr") if metric == "MRR" else ("average_precision", "ap")
+        )
+        values, own = ranked[score], first_article[query][ranked["query"]]
         low, high = interval_of_mean(values, own) or (None, None)
         a, b = aligned_pairs(corpus, query, item)
         divergences = None if raw else jensen_shannon(vectors[query][a], vectors[item][b])
@@ -80,7 +85,7 @@ def evaluate(vectors: Mapping[str, np.ndarray], corpus: Corpus, raw: bool = Fals
                 "score": float(values.mean()),
                 "low": low,
                 "high": high,
-                "chance": ranked["chance_rr" if metric == "MRR" else "chance_ap"],
+                "chance": ranked[f"chance_{chance}"],
                 "jsd": None if raw else float(divergences.mean()),
                 "queries": len(values),
                 "items": len(vectors[item]),
@@ -100,8 +105,7 @@ def assess(
     tokens: Mapping[str, list[list[str]]],
     truth: Mapping[str, np.ndarray],
 ) -> dict:
-    """Everything that is measured of a model: what a run's ``metrics.json`` holds and chapters
-    compare.
+    """Measure a model whole: what a run's ``metrics.json`` holds and chapters compare.
 
     Parameters
     ----------
@@ -135,8 +139,8 @@ def assess(
 
 
 def readers(model: M3L, corpus: Corpus, home: str) -> dict[str, str]:
-    """Which inference network reads each view of ``corpus``: its own, or zero-shot that of the view
-    ``home``.
+    """Name the inference network that reads each view of ``corpus``: its own, or zero-shot that of
+    the view ``home``.
 
     Raises
     ------
@@ -156,8 +160,8 @@ def readers(model: M3L, corpus: Corpus, home: str) -> dict[str, str]:
 
 
 def aligned_pairs(corpus: Corpus, a: str, b: str) -> np.ndarray:
-    """The distinct pairs of items of views ``a`` and ``b`` that stand in one tuple: int (2, P), in
-    the same order for (b, a).
+    """Return the distinct pairs of items of views ``a`` and ``b`` that stand in one tuple:
+    int (2, P), in the same order for (b, a).
     """
     both = corpus.views[a].present & corpus.views[b].present
     require(bool(both.any()), f"no tuple has both {a!r} and {b!r}", DataError)
@@ -171,7 +175,7 @@ def aligned_pairs(corpus: Corpus, a: str, b: str) -> np.ndarray:
 def aligned_cosines(
     corpus: Corpus, seed: int = 0
 ) -> tuple[dict[tuple[str, str], np.ndarray], dict[tuple[str, str], np.ndarray]]:
-    """Cosines of the embeddings of aligned items, and of the same items paired at random.
+    """Return cosines of the embeddings of aligned items, and of the same items paired at random.
 
     For each pair of views of one width: two mappings from the pair to (P,), over its aligned pairs.
     """

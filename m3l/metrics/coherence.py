@@ -1,11 +1,12 @@
 """Coherence of topics (Section 4.2), their diversity, and the recovery of known ones."""
 
+from array import array
 from collections.abc import Sequence
 
 import numpy as np
 import scipy.sparse as sp
 
-from ..errors import DataError, choose, require
+from ..errors import DataError, require
 
 
 def npmi(
@@ -13,10 +14,9 @@ def npmi(
     documents: Sequence[Sequence[str]],
     top_n: int = 10,
     window: int = 10,
-    counting: str = "gensim",
 ) -> np.ndarray:
-    """Normalised pointwise mutual information of each topic (Röder et al. 2015, C_NPMI; footnote
-    5).
+    """Return the normalised pointwise mutual information of each topic (Röder et al. 2015, C_NPMI;
+    footnote 5): the numbers of gensim's ``c_npmi``, with which the paper presumably measured.
 
     Probabilities are shares of the sliding windows of ``window`` words, one window for a shorter
     document.
@@ -28,10 +28,6 @@ def npmi(
     top_n : int
         How many words of a topic count.
     window : int
-    counting : {"gensim", "windows"}
-        ``gensim`` gives the numbers of gensim's ``c_npmi``, with which the paper presumably
-        measured: there, once the first of two occurrences leaves the window, a word counts as gone
-        though the second is still in it. ``windows`` counts it.
 
     Returns
     -------
@@ -43,22 +39,17 @@ def npmi(
     [0.337]
     """
     require(window >= 1, f"window={window}: expected 1 or more")
-    choose("counting", counting, ("gensim", "windows"))
     topics = [list(words[:top_n]) for words in topics]
     column = {word: i for i, word in enumerate(dict.fromkeys(w for words in topics for w in words))}
-    together, windows = _cooccurrence(documents, column, window, counting == "gensim")
-    seen = together.diagonal()
-    missing = [word for word, i in column.items() if seen[i] == 0]
+    together, windows = _cooccurrence(documents, column, window)
+    missing = [word for word, i in column.items() if together[i, i] == 0]
     require(not missing, f"topic words that stand in no document: {sorted(missing)[:5]}", DataError)
-    means = []
-    for words in topics:
-        ids = [column[word] for word in words]
-        means.append(npmi_of_pairs(together[np.ix_(ids, ids)], windows))
-    return np.array(means)
+    places = [[column[word] for word in words] for words in topics]
+    return np.array([npmi_of_pairs(together[np.ix_(ids, ids)], windows) for ids in places])
 
 
 def npmi_of_pairs(together: np.ndarray, windows: int) -> float:
-    """Mean NPMI over the pairs of a topic's words, from counts; NaN for a single word.
+    """Return the mean NPMI over the pairs of a topic's words, from counts; NaN for a single word.
 
     together (W, W): in how many of the ``windows`` two words stand together, on the diagonal a word
     alone.
@@ -75,63 +66,33 @@ def npmi_of_pairs(together: np.ndarray, windows: int) -> float:
 
 
 def _cooccurrence(
-    documents: Sequence[Sequence[str]],
-    column: dict[str, int],
-    window: int,
-    forgetful: bool,
-    chunk: int = 20_000,
+    documents: Sequence[Sequence[str]], column: dict[str, int], window: int
 ) -> tuple[np.ndarray, int]:
-    """In how many windows two words stand together (W, W), a word alone on the diagonal; and how
-    many windows there are.
+    """Count in how many windows two words stand together (W, W), on the diagonal a word alone; and
+    how many windows there are.
 
-    An occurrence at position p of a document is in the windows that begin at p - window + 1 … p.
-    ``forgetful``: the last of them is the one that begins at the word's first occurrence among
-    these positions (see `npmi`).
+    As in gensim, a word counts as gone once the first of two occurrences leaves the window, though
+    the second is still in it, and a document without words is a window too.
     """
-    together, windows = np.zeros((len(column), len(column)), dtype=np.int64), 0
-    for first in range(0, len(documents), chunk):
-        part = documents[first : first + chunk]
-        lengths = np.array([len(document) for document in part])
-        word = np.fromiter(
-            (column.get(w, -1) for document in part for w in document),
-            dtype=np.int64,
-            count=int(lengths.sum()),
-        )
-        document = np.repeat(np.arange(len(part)), lengths)
-        position = np.arange(len(word)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        per_document = np.maximum(
-            lengths - window + 1, 1
-        )  # an empty document is a window too, as in gensim
-        first_window = np.cumsum(per_document) - per_document
-        known = word >= 0
-        word, document, position = word[known], document[known], position[known]
-        begin, end = np.maximum(position - window + 1, 0), position
-        if forgetful:
-            span = int(lengths.max(initial=0)) + 1
-            key = (document * (len(column) + 1) + word) * span
-            order = np.argsort(key + position)
-            ordered = (key + position)[order]
-            end = ordered[np.searchsorted(ordered, key + begin)] - key
-        end = np.minimum(end, per_document[document] - 1)
-        repeats = np.maximum(end - begin + 1, 0)
-        rows = (
-            np.repeat(first_window[document] + begin, repeats)
-            + np.arange(repeats.sum())
-            - np.repeat(np.cumsum(repeats) - repeats, repeats)
-        )
-        holds = sp.csr_matrix(
-            (np.ones(len(rows), dtype=np.int64), (rows, np.repeat(word, repeats))),
-            shape=(int(per_document.sum()), len(column)),
-        )
-        holds.data[:] = 1  # a word that stands twice in a window is in it once
-        together += (holds.T @ holds).toarray()
-        windows += int(per_document.sum())
-    return together, windows
+    other, held, ends = len(column), array("q"), array("q", [0])
+    for document in documents:
+        words = [column.get(word, other) for word in document]
+        present = set(words[:window])
+        held.extend(present)
+        ends.append(len(held))
+        for left, entered in zip(words, words[window:], strict=False):
+            present.discard(left)
+            present.add(entered)
+            held.extend(present)
+            ends.append(len(held))
+    ones, shape = np.ones(len(held), dtype=np.int64), (len(ends) - 1, other + 1)
+    holds = sp.csr_matrix((ones, np.asarray(held), np.asarray(ends)), shape)[:, :other]
+    return (holds.T @ holds).toarray(), len(ends) - 1
 
 
 def topic_diversity(topics: Sequence[Sequence[str]], top_n: int = 25) -> float:
-    """Share of distinct words among the top ``top_n`` of all topics (Dieng et al. 2020); 1 when
-    none repeats.
+    """Return the share of distinct words among the top ``top_n`` of all topics (Dieng et al. 2020),
+    1 when none repeats.
 
     >>> topic_diversity([["sea", "ship"], ["sea", "star"]])
     0.75
@@ -142,8 +103,7 @@ def topic_diversity(topics: Sequence[Sequence[str]], top_n: int = 25) -> float:
 
 
 def topic_recovery(theta: np.ndarray, truth: np.ndarray) -> dict:
-    """How well topics match known ones, by optimal one-to-one matching on the correlation of
-    document weights.
+    """Match topics one to one with known ones, so that their weights in documents correlate best.
 
     theta (M, K) inferred, truth (M, G) known distributions of the same documents -> ``correlation``
     (G,) of each known topic with its match (0 if K < G leaves it without one) and ``match`` (G,),
@@ -151,11 +111,8 @@ def topic_recovery(theta: np.ndarray, truth: np.ndarray) -> dict:
     """
     from scipy.optimize import linear_sum_assignment
 
-    require(
-        len(theta) == len(truth),
-        f"{len(theta)} inferred and {len(truth)} known distributions",
-        DataError,
-    )
+    message = f"{len(theta)} inferred and {len(truth)} known distributions"
+    require(len(theta) == len(truth), message, DataError)
 
     def standard(x):
         x = np.asarray(x, dtype=np.float64) - np.mean(x, axis=0)

@@ -1,23 +1,109 @@
-"""Retrieval by topics (Section 4.2).
+"""Distances between items, and retrieval by them (Section 4.2).
 
 Rankings are by Jensen–Shannon divergence between document–topic distributions, in nats. Items at
 equal distance share their ranks: every score is its expectation over random orders of the ties, so
 that a model which gives the same topics to everything scores what chance scores and not what the
 order of the file gives it.
+
+N queries, M items, K topics, D dimensions of an embedding.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.special import gammaln
+from scipy.special import gammaln, xlogy
 
 from ..errors import DataError, require
-from .divergence import jensen_shannon_matrix
+
+Blocks = Iterator[tuple[int, np.ndarray]]
+
+
+def jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Return the Jensen–Shannon divergence of rows that sum to 1: p, q (..., K) -> (...,).
+
+    In nats, at most ln 2.
+
+    >>> round(float(jensen_shannon([1.0, 0.0], [0.0, 1.0])), 3)
+    0.693
+    """
+    p, q = np.asarray(p, dtype=np.float64), np.asarray(q, dtype=np.float64)
+    m = 0.5 * (p + q)
+    return np.maximum((0.5 * (xlogy(p, p) + xlogy(q, q)) - xlogy(m, m)).sum(axis=-1), 0.0)
+
+
+def jensen_shannon_matrix(p: np.ndarray, q: np.ndarray, chunk_bytes: int = 1 << 20) -> Blocks:
+    """Compute the divergence of every row of p (N, K) to every row of q (M, K), in blocks.
+
+    Yields
+    ------
+    (start, float64 (n, M)): the rows of p from ``start`` on, ``chunk_bytes`` at most or one row.
+    """
+    _require_one_width(p, q)
+    p, q = (np.asarray(x, dtype=np.float64) for x in (p, q))
+    of_p, of_q = xlogy(p, p).sum(axis=1), xlogy(q, q).sum(axis=1)
+    step = max(1, chunk_bytes // (8 * len(q) + 1))
+    for start in range(0, len(p), step):
+        of_m = np.empty((len(p[start : start + step]), len(q)))
+        for row, out in zip(p[start:], of_m, strict=False):
+            m = 0.5 * (row + q)  # (M, K)
+            m *= np.log(np.maximum(m, 1e-300))  # several times as fast as xlogy
+            m.sum(axis=1, out=out)
+        mean = 0.5 * (of_p[start : start + step, None] + of_q)
+        yield start, np.maximum(mean - of_m, 0.0)
+
+
+def cosine_matrix(p: np.ndarray, q: np.ndarray) -> Blocks:
+    """Compute the cosine distance of every row of p (N, D) to every row of q (M, D), in blocks.
+
+    Yields as `jensen_shannon_matrix` does.
+    """
+    _require_one_width(p, q)
+    p, q = unit_rows(p), unit_rows(q)
+    for start in range(0, len(p), 1024):
+        # equal vectors stay tied whatever BLAS rounds
+        yield start, np.round(1.0 - p[start : start + 1024] @ q.T, 12)
+
+
+def unit_rows(x: np.ndarray) -> np.ndarray:
+    """Divide the rows of x (N, D) by their length, in double precision; a row of zeros stays."""
+    x = np.asarray(x, dtype=np.float64)
+    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+
+
+def modality_gap(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the distance between the centres of two views' unit vectors, (N, D) and (M, D).
+
+    0 where they are mixed, at most 2 (Liang et al. 2022).
+
+    >>> modality_gap(np.array([[2.0, 0.0]]), np.array([[-3.0, 0.0]]))
+    2.0
+    """
+    _require_one_width(a, b)
+    return float(np.linalg.norm(unit_rows(a).mean(axis=0) - unit_rows(b).mean(axis=0)))
+
+
+def neighbour_overlap(a: np.ndarray, b: np.ndarray, k: int = 10) -> float:
+    """Return the share of the ``k`` nearest neighbours that paired items have in common in two
+    spaces.
+
+    By cosine; a (N, D), b (N, D'). It is k / (N − 1) on average for unrelated vectors, 1 for the
+    same geometry; the spaces need not be comparable (Huh et al. 2024).
+    """
+    message = f"{len(a)} and {len(b)} paired items, k={k}: expected as many, and more than k"
+    require(len(a) == len(b) > k >= 1, message, DataError)
+    sets = []
+    for x in (a, b):
+        distance = np.concatenate([block for _, block in cosine_matrix(x, x)])
+        np.fill_diagonal(distance, np.inf)
+        nearest = np.zeros(distance.shape, dtype=bool)
+        np.put_along_axis(nearest, np.argpartition(distance, k, axis=1)[:, :k], True, axis=1)
+        sets.append(nearest)
+    return float((sets[0] & sets[1]).sum(axis=1).mean() / k)
 
 
 def rank_scores(distance: np.ndarray, relevant: np.ndarray) -> tuple[float, float]:
-    """Expected reciprocal rank and average precision of one query.
+    """Return the expected reciprocal rank and average precision of one query.
 
     Parameters
     ----------
@@ -52,21 +138,19 @@ def rank_scores(distance: np.ndarray, relevant: np.ndarray) -> tuple[float, floa
 
 
 def log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
-    """Logarithm of the number of ways to choose k of n items, (N,) each -> (N,)."""
+    """Return the logarithm of the number of ways to choose k of n items, (N,) each -> (N,)."""
     return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
 
 
 def chance(relevant: int, items: int) -> tuple[float, float]:
-    """Expected reciprocal rank and average precision of a random order: ``relevant`` of ``items``
-    are relevant.
+    """Return the expected reciprocal rank and average precision of a random order, where
+    ``relevant`` of ``items`` are relevant.
 
     >>> [round(x, 3) for x in chance(1, 4)]  # (1 + 1/2 + 1/3 + 1/4) / 4
     [0.521, 0.521]
     """
     require(0 < relevant <= items, f"{relevant} of {items}: expected 1 or more", DataError)
-    mask = np.zeros(items, dtype=bool)
-    mask[:relevant] = True
-    return rank_scores(np.zeros(items), mask)
+    return rank_scores(np.zeros(items), np.arange(items) < relevant)
 
 
 def retrieval(
@@ -96,27 +180,16 @@ def retrieval(
     [1.0, 1.0, 1.0]
     """
     if relevant is None:
-        require(
-            len(queries) == len(items),
-            f"{len(queries)} queries and {len(items)} items: say which are relevant",
-            DataError,
-        )
+        message = f"{len(queries)} queries and {len(items)} items: say which are relevant"
+        require(len(queries) == len(items), message, DataError)
         relevant = [{i} for i in range(len(queries))]
-    for what, x in (("queries", queries), ("items", items)):
-        require(
-            bool(np.isfinite(x).all()),
-            f"{what}: row {int((~np.isfinite(x).all(axis=1)).argmax()) if x.ndim == 2 else 0} holds"
-            " NaN or infinity",
-            DataError,
-        )
-    return retrieval_from((block for _, block in distance(queries, items)), relevant)
+    message = f"{len(relevant)} sets of relevant items for {len(queries)} queries"
+    require(len(relevant) == len(queries), message, DataError)
+    return retrieval_from((row for _, block in distance(queries, items) for row in block), relevant)
 
 
-def retrieval_from(
-    distance: np.ndarray | Iterable[np.ndarray], relevant: Sequence[set[int]]
-) -> dict:
-    """`retrieval` from distances (N, M) that are there already, whole or as blocks of rows, of
-    which one at a time is held.
+def retrieval_from(distances: Iterable[np.ndarray], relevant: Sequence[set[int]]) -> dict:
+    """Score rankings as `retrieval` does, from each query's distances to the items: N rows (M,).
 
     Returns
     -------
@@ -124,97 +197,64 @@ def retrieval_from(
     rows, ``chance_rr`` and ``chance_ap``, means of what a random order scores, ``first`` (Q,) the
     nearest item of each.
     """
-    rows, scores, firsts, start, m = [], [], [], 0, 0
-    for block in [distance] if isinstance(distance, np.ndarray) else distance:
-        bad = start + np.flatnonzero(~np.isfinite(block).all(axis=1))
-        require(len(bad) == 0, f"query {bad[:1]}: its distances hold NaN or infinity", DataError)
-        m = block.shape[1]
-        for row, distances in enumerate(block, start):
-            if row < len(relevant) and relevant[row]:
-                mask = np.zeros(m, dtype=bool)
-                mask[list(relevant[row])] = True
-                rows.append(row)
-                scores.append(rank_scores(distances, mask))
-                firsts.append(int(distances.argmin()))
-        start += len(block)
-    sizes = f"{len(relevant)} sets of relevant items for {start} queries"
-    require(len(relevant) == start, sizes, DataError)
-    require(len(rows) > 0, "no query has a relevant item", DataError)
-    by_size = {size: chance(size, m) for size in {len(relevant[row]) for row in rows}}
-    at_random = np.array([by_size[len(relevant[row])] for row in rows])
+    scores, at_random, queries, first, by_chance = [], [], [], [], {}
+    for query, (distance, wanted) in enumerate(zip(distances, relevant, strict=True)):
+        bad = f"query {query}: its distances hold NaN or infinity"
+        require(bool(np.isfinite(distance).all()), bad, DataError)
+        if wanted:
+            mask = np.zeros(len(distance), dtype=bool)
+            mask[list(wanted)] = True
+            if len(wanted) not in by_chance:
+                by_chance[len(wanted)] = chance(len(wanted), len(distance))
+            scores.append(rank_scores(distance, mask))
+            at_random.append(by_chance[len(wanted)])
+            queries.append(query)
+            first.append(int(distance.argmin()))
+    require(len(queries) > 0, "no query has a relevant item", DataError)
     return {
         "reciprocal_rank": np.array(scores)[:, 0],
         "average_precision": np.array(scores)[:, 1],
-        "query": np.array(rows),
-        "first": np.array(firsts),
-        "chance_rr": float(at_random[:, 0].mean()),
-        "chance_ap": float(at_random[:, 1].mean()),
+        "query": np.array(queries),
+        "first": np.array(first),
+        "chance_rr": float(np.array(at_random)[:, 0].mean()),
+        "chance_ap": float(np.array(at_random)[:, 1].mean()),
     }
-
-
-def nearest_both_ways(
-    blocks: Iterable[tuple[int, np.ndarray]], n: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The ``n`` nearest items of each query, and the ``n`` nearest queries of each item, from one
-    pass over a symmetric distance's blocks of rows (start, (B, M)).
-
-    Equal distances are in order of their number.
-
-    Returns
-    -------
-    int64 (N, min(n, M)) and (M, min(n, N)), nearest first.
-    """
-    of_queries, values, numbers = [], None, None
-    for start, block in blocks:
-        of_queries.append(_smallest(block, n)[1])
-        own, rows = _smallest(np.ascontiguousarray(block.T), n)  # (M, at most n)
-        if values is None:
-            values, numbers = own, rows + start
-        else:
-            values = np.concatenate([values, own], axis=1)
-            numbers = np.concatenate([numbers, rows + start], axis=1)
-        order = np.argsort(values, axis=1, kind="stable")[:, :n]  # earlier rows stand first
-        values = np.take_along_axis(values, order, axis=1)
-        numbers = np.take_along_axis(numbers, order, axis=1)
-    require(values is not None, "no block of distances", DataError)
-    return np.concatenate(of_queries), numbers
-
-
-def _smallest(distance: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The n smallest values of each row, and their columns, in order; equal ones by column."""
-    n = min(n, distance.shape[1])
-    if n == distance.shape[1]:
-        columns = np.argsort(distance, axis=1, kind="stable")
-        return np.take_along_axis(distance, columns, axis=1), columns
-    columns = np.sort(np.argpartition(distance, n - 1, axis=1)[:, :n], axis=1)
-    values = np.take_along_axis(distance, columns, axis=1)
-    last = values.max(axis=1, keepdims=True)
-    for row in np.flatnonzero((distance <= last).sum(axis=1) > n):  # of equal ones, the first
-        below = np.flatnonzero(distance[row] < last[row])
-        equal = np.flatnonzero(distance[row] == last[row])[: n - len(below)]
-        columns[row] = np.sort(np.concatenate([below, equal]))
-        values[row] = distance[row, columns[row]]
-    order = np.argsort(values, axis=1, kind="stable")
-    return np.take_along_axis(values, order, axis=1), np.take_along_axis(columns, order, axis=1)
 
 
 def relevance(
     query_articles: Sequence[set[str]], item_articles: Sequence[set[str]]
 ) -> list[set[int]]:
-    """The items that share an article with each query (an item with several articles is relevant to
-    each).
+    """Return the items that share an article with each query: N sets of rows.
+
+    An item with several articles is relevant to the queries of each.
     """
-    articles = {a: i for i, a in enumerate(sorted(set().union(*query_articles, *item_articles)))}
+    items = defaultdict(set)
+    for item, articles in enumerate(item_articles):
+        for article in articles:
+            items[article].add(item)
+    return [set().union(*(items[article] for article in own)) for own in query_articles]
 
-    def incidence(sets):
-        rows = np.repeat(np.arange(len(sets)), [len(s) for s in sets])
-        return sp.csr_matrix(
-            (np.ones(len(rows)), (rows, [articles[a] for s in sets for a in sorted(s)])),
-            shape=(len(sets), len(articles)),
-        )
 
-    shared = (incidence(query_articles) @ incidence(item_articles).T).tocsr()
-    return [
-        set(shared.indices[shared.indptr[i] : shared.indptr[i + 1]].tolist())
-        for i in range(len(query_articles))
-    ]
+def nearest_both_ways(blocks: Blocks, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Find the ``n`` nearest items of each query, and the ``n`` nearest queries of each item, in
+    one pass over blocks of a symmetric distance: of equal ones, those with the smaller number.
+
+    Returns
+    -------
+    int64 (N, min(n, M)) and (M, min(n, N)), nearest first.
+    """
+    of_queries, values, queries = [], None, None
+    for start, block in blocks:
+        of_queries.append(np.argsort(block, axis=1, kind="stable")[:, :n])
+        rows = np.broadcast_to(np.arange(start, start + len(block))[:, None], block.shape)
+        if values is not None:  # the nearest so far stand first, since theirs are smaller numbers
+            block, rows = np.concatenate([values, block]), np.concatenate([queries, rows])
+        order = np.argsort(block, axis=0, kind="stable")[:n]
+        values, queries = (np.take_along_axis(x, order, axis=0) for x in (block, rows))
+    require(values is not None, "no block of distances", DataError)
+    return np.concatenate(of_queries), queries.T
+
+
+def _require_one_width(a: np.ndarray, b: np.ndarray) -> None:
+    message = f"expected two arrays with as many columns, got {a.shape} and {b.shape}"
+    require(a.ndim == b.ndim == 2 and a.shape[1] == b.shape[1], message, DataError)

@@ -36,14 +36,14 @@ class Estimate:
     seeds: int
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """The values that a t test at ``1 - level`` does not refuse."""
+        """Return the bounds of the values that a t test at ``1 - level`` does not refuse."""
         require(0 < level < 1, f"level={level}: expected a number between 0 and 1")
         half = float(student_t.isf((1 - level) / 2, self.freedom)) * self.error
         return self.value - half, self.value + half
 
     @property
     def p_value(self) -> float:
-        """Of the two-sided t test that the sum is zero."""
+        """Return the p value of the two-sided t test that the sum is zero."""
         if self.error == 0:
             return 1.0 if self.value == 0 else 0.0
         return float(2 * student_t.sf(abs(self.value) / self.error, self.freedom))
@@ -56,7 +56,7 @@ def estimate(
     paired: bool = True,
     constant: float = 0.0,
 ) -> Estimate:
-    """The estimate of Σ weight · mean(values) + constant.
+    """Estimate Σ weight · mean(values) + constant.
 
     Its variance is the sum of that over units, the seeds' means taken, and of that over each
     model's seeds. A model's interaction of seeds and units is in both, which errs to the wide side.
@@ -81,16 +81,24 @@ def estimate(
     DataError
         The shapes do not fit, a value is not finite, or there are fewer than two units.
     """
-    arrays = _checked(values, weights, units, paired)
+    arrays = [np.asarray(x, dtype=np.float64) for x in values]
+    message = f"{len(arrays)} arrays and {len(weights)} weights: expected as many"
+    require(len(arrays) == len(weights) > 0, message, DataError)
+    shapes = [x.shape for x in arrays]
+    message = f"expected arrays (seeds, measurements), got {shapes}"
+    require(all(len(s) == 2 and min(s) > 0 for s in shapes), message, DataError)
+    require(all(np.isfinite(x).all() for x in arrays), "the values hold NaN or infinity", DataError)
+    same = len({s[1] for s in shapes}) == 1 and (units is None or len(units) == shapes[0][1])
+    message = f"expected measurements of the same units, got {' and '.join(map(str, shapes))}"
+    message += f" and {len(units)} units" if units is not None else ""
+    require(same or not paired, message, DataError)
     means = [x.mean(axis=0) for x in arrays]
+    scale: Sequence[float] = weights
     if paired:
-        sums = [sum(w * x for w, x in zip(weights, means, strict=True))]
-        scale: Sequence[float] = [1.0]
-    else:
-        sums, scale = means, weights
-    parts = []
-    for x, weight in zip(sums, scale, strict=True):
-        variance, drawn = _variance_over_units(np.asarray(x), units if paired else None)
+        means, scale = [sum(w * x for w, x in zip(weights, means, strict=True))], [1.0]
+    parts = []  # variances, each with its degrees of freedom
+    for x, weight in zip(means, scale, strict=True):
+        variance, drawn = _variance_over_units(x, units if paired else None)
         parts.append((weight**2 * variance, drawn - 1))
     for x, weight in zip(arrays, weights, strict=True):
         if len(x) > 1:
@@ -103,32 +111,10 @@ def estimate(
     return Estimate(value, float(np.sqrt(total)), freedom, min(map(len, arrays)))
 
 
-def _checked(values, weights, units, paired: bool) -> list[np.ndarray]:
-    arrays = [np.asarray(x, dtype=np.float64) for x in values]
-    require(
-        len(arrays) == len(weights) > 0,
-        f"{len(arrays)} arrays and {len(weights)} weights: expected as many",
-        DataError,
-    )
-    shapes = [x.shape for x in arrays]
-    require(
-        all(len(s) == 2 and min(s) > 0 for s in shapes),
-        f"expected arrays (seeds, measurements), got {shapes}",
-        DataError,
-    )
-    require(all(np.isfinite(x).all() for x in arrays), "the values hold NaN or infinity", DataError)
-    same = len({s[1] for s in shapes}) == 1 and (units is None or len(units) == shapes[0][1])
-    require(
-        not paired or same,
-        f"expected measurements of the same units, got {' and '.join(map(str, shapes))}"
-        + (f" and {len(units)} units" if units is not None else ""),
-        DataError,
-    )
-    return arrays
-
-
 def _variance_over_units(x: np.ndarray, units) -> tuple[float, int]:
-    """Variance of the mean of ``x`` (N,) if units are drawn with all their measurements; units."""
+    """Return the variance of the mean of ``x`` (N,), where units are drawn with all their
+    measurements, and the number of units.
+    """
     labels = np.arange(len(x)) if units is None else np.unique(units, return_inverse=True)[1]
     sums = np.bincount(labels, weights=x - x.mean())
     drawn = len(sums)
@@ -137,32 +123,29 @@ def _variance_over_units(x: np.ndarray, units) -> tuple[float, int]:
 
 
 def interval_of_mean(
-    values: np.ndarray, units: Sequence | np.ndarray | None = None, level: float = 0.95
+    values: np.ndarray, units: Sequence | np.ndarray | None = None
 ) -> tuple[float, float] | None:
-    """The interval of the mean of ``values``, (N,) or (S, N), as `estimate` has it; None if they
-    are of one unit alone.
+    """Return the 95 % interval of the mean of ``values``, (N,) or (S, N), as `estimate` has it;
+    None if they are of one unit alone.
 
     >>> [round(bound, 2) for bound in interval_of_mean(np.array([0.0, 1.0, 0.0, 1.0]))]
     [-0.42, 1.42]
     """
     values = np.atleast_2d(np.asarray(values, dtype=np.float64))
     drawn = values.shape[1] if units is None else len(np.unique(units))
-    return estimate([values], [1.0], units).interval(level) if drawn > 1 else None
+    return estimate([values], [1.0], units).interval() if drawn > 1 else None
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p values of a family of tests, corrected as Holm (1979) does: one is significant at a
-    level if its corrected value is at most that, and the chance of any false one is at most that.
+    """Correct the p values of a family of tests as Holm (1979) does: where those at or below a
+    level count as significant, the chance of any false one is at most that level.
 
     >>> [round(p, 2) for p in holm([0.01, 0.04])]
     [0.02, 0.04]
     """
     p = np.asarray(p_values, dtype=np.float64)
-    require(
-        p.ndim == 1 and bool(((p >= 0) & (p <= 1)).all()),
-        f"expected p values between 0 and 1, got {list(p_values)}",
-        DataError,
-    )
+    message = f"expected p values between 0 and 1, got {list(p_values)}"
+    require(p.ndim == 1 and bool(((p >= 0) & (p <= 1)).all()), message, DataError)
     order = np.argsort(p, kind="stable")
     steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     corrected = np.empty_like(p)

@@ -16,7 +16,7 @@ from m3l.errors import DataError, require
 
 from .times import SLOW, seconds_taken, slow_steps
 
-MEASURES = ("ranking", "divergence", "coherence", "uncertainty", "spaces", "assessment")
+MEASURES = ("ranking", "coherence", "uncertainty", "assessment")
 METHOD = (
     ("Data", ("corpus", "view", "words", "text")),
     ("The model", ("model", "networks", "noise")),

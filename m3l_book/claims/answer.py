@@ -60,17 +60,8 @@ SENTENCES = {
 
 
 def answer(judged: Mapping[str, Verdict], corpus: str) -> list[str]:
-    """Say what became of the paper's main claims on one corpus.
-
-    Parameters
-    ----------
-    judged : claim's id -> Verdict
-    corpus : str
-        One that counts.
-
-    Returns
-    -------
-    The sentences of those claims that were put to the test there, in the order of the paper.
+    """Say what became of the paper's main claims on a corpus: the sentences of those that were put
+    to the test there, in the order of the paper; ``judged`` are verdicts by the claim's id.
     """
     tested = [name for name in SENTENCES if name in judged and corpus in judged[name].by_corpus]
     said = []

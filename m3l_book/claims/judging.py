@@ -26,24 +26,11 @@ OUTCOMES = ("replicates", "differs", "undecided")
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison.
+    """One comparison: ``value`` is the sum of contenders' means by ``weights``, ``right`` is "yes",
+    "no" or "undecided", ``seeds`` are of the least trained one (0 if none is trained).
 
-    Attributes
-    ----------
-    corpus, pair : str
-    weights : contender -> weight
-        The constant one among them.
-    value : float
-        The weighted sum.
-    seeds : int
-        Of the least trained contender; 0 if none is trained.
-    p_value : float
-        Corrected for the other cases of the claim on the corpus.
-    low, high : float
-        The interval that the correction leaves: it leaves out zero if and only if the corrected
-        p value is below `LEVEL`.
-    right : str
-        "yes", "no" or "undecided".
+    ``p_value`` is corrected for the other cases of the claim on the corpus, and the interval from
+    ``low`` to ``high`` leaves out zero if and only if it is below `LEVEL`.
     """
 
     corpus: str
@@ -68,21 +55,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a claim.
+    """What became of a claim: one of `OUTCOMES`, or "mixed" if corpora differ, "not measured", "not
+    testable", or "not counted" of what is no test.
 
-    Attributes
-    ----------
-    claim : Claim
-    verdict : str
-        One of `OUTCOMES`, or "mixed" if corpora differ, "not measured", "not testable", or "not
-        counted" of what is no test.
-    by_corpus : corpus -> one of `OUTCOMES`
-        Of the corpora that count.
-    cases : list of Case
-        Of all corpora.
-    means : (corpus, pair, contender) -> float
-    paper_agrees, paper_means
-        Of `m3l_book.claims.paper.agreement`.
+    ``by_corpus`` has the outcome on each corpus that counts, ``cases`` are of all corpora, and
+    ``means`` are by corpus, pair and contender. ``paper_agrees`` and ``paper_means`` are those of
+    `m3l_book.claims.paper.agreement`.
     """
 
     claim: Claim
@@ -104,17 +82,11 @@ class Verdict:
 def judge(
     claim: Claim, measured: Mapping[Key, Measured], find: Lookup, generated: Sequence[str] = ()
 ) -> Verdict:
-    """Decide one claim.
+    """Decide one claim; ``find`` is of `m3l_book.claims.paper.paper_lookup`.
 
-    Parameters
-    ----------
-    claim : Claim
-    measured : Measurements
-        A corpus counts if all the claim's models were measured there on the pair.
-    find : function
-        Of `m3l_book.claims.paper.paper_lookup`.
-    generated : corpora
-        They are compared and do not count: what holds there is a fact about how they were made.
+    A corpus counts if all the claim's models were measured there on the pair. On a corpus that was
+    ``generated`` they are compared, which does not count: what holds there is a fact about how it
+    was made.
     """
     cases: list[Case] = []
     means: dict[tuple[str, str, Contender], float] = {}

@@ -26,11 +26,8 @@ differ at most on average.
 
 
 def near_texts(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int, float]]:
-    """Find the pairs of a text of ``a`` and one of ``b`` that share half their shingles.
-
-    Returns
-    -------
-    (place in a, place in b, Jaccard similarity), most alike first.
+    """Find the pairs of a text of ``a`` and one of ``b`` that share half their shingles: the places
+    of both, and their Jaccard similarity, most alike first.
     """
     from sklearn.feature_extraction.text import HashingVectorizer
 
@@ -52,11 +49,8 @@ def near_texts(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int, float
 
 
 def near_pictures(a: Sequence[Path], b: Sequence[Path]) -> list[tuple[int, int, float]]:
-    """Find the pairs of a picture of ``a`` and one of ``b`` whose thumbnails hardly differ.
-
-    Returns
-    -------
-    (place in a, place in b, mean difference of 0 to 255), nearest first.
+    """Find the pairs of a picture of ``a`` and one of ``b`` whose thumbnails hardly differ: the
+    places of both, and their mean difference of 0 to 255, nearest first.
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -82,18 +76,14 @@ def near_duplicates(
 ) -> list[dict]:
     """Find items of training that are nearly items of the validation or test part.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Of a corpus, in the schema of `m3l_book.data.schema`.
-    languages : list of str
-    pictures : image id -> file
+    ``frame`` is in the schema of `m3l_book.data.schema`, ``pictures`` are files by image id. Pairs
+    within one article are none.
 
     Returns
     -------
     A dictionary a pair of items: ``view``, ``split`` (of the second), ``train`` and ``other``
     (their articles), ``item`` (the first: its article, or its picture), ``likeness`` (Jaccard, or
-    the mean difference of two thumbnails). Pairs within one article are none.
+    the mean difference of two thumbnails).
     """
     import pandas as pd
 

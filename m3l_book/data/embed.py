@@ -71,17 +71,11 @@ def encode_share(
     max_tokens: int = 128,
     device: str = "auto",
 ) -> int:
-    """Encode one of several shares of a view into the cache, from which `embed_view` then takes it;
-    the number of items.
+    """Encode share 0, 1, ... of ``shares`` of a view into the cache, from which `embed_view` then
+    takes it; the number of items.
 
     So that many jobs, or machines that see one folder, encode a corpus together. A corpus's own
     encoder is trained on all of it, and has no shares.
-
-    Parameters
-    ----------
-    share : int
-        Counted from 0.
-    shares : int
     """
     require(0 <= share < shares, f"share={share!r} of {shares!r}: expected 0 to below it")
     choose("view", view, views_of(folder))

@@ -72,9 +72,8 @@ def check_titles(
 
     Returns
     -------
-    keep bool (P,), false for pairs that contradict a match, and what was found: ``checked`` pairs
-    one of whose titles has an exact match, ``agreeing``, ``precision`` their ratio, ``matches`` in
-    all, ``recall`` of them.
+    keep bool (P,), false for pairs that contradict a match, and counts: ``checked`` pairs one of
+    whose titles has an exact match, ``agreeing``, and ``matches`` in all.
     """
     in_a, in_b = unique_titles(titles_a), unique_titles(titles_b)
     match = {in_a[t]: in_b[t] for t in in_a.keys() & in_b.keys()}
@@ -100,24 +99,13 @@ def unique_titles(titles: list[str]) -> dict[str, int]:
     return {str(t): int(i) for t, i, n in zip(values, first, counts, strict=True) if n == 1 and t}
 
 
-def list_of(lists: str | Path, languages: Sequence[str]) -> Path:
-    """Give the file with the pairs of two languages."""
-    return Path(lists) / f"pairs-{'-'.join(languages)}.csv"
-
-
 def read_pairs(
     path: str | Path, entries: Mapping[str, Sequence[Mapping]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read the pairs in a list as `mine` gives them: int (P, 2) rows of the articles, margins (P,).
 
     The list has a column a language, with the names under which the package has the articles, and
-    ``margin``.
-
-    Parameters
-    ----------
-    path : path
-    entries : language -> articles
-        All articles of the two languages.
+    ``margin``. ``entries`` are all articles of both languages.
 
     Raises
     ------
@@ -158,12 +146,8 @@ def find_pairs(
 ) -> tuple[dict[str, dict[int, int]], dict[str, dict]]:
     """Find the partner of each article of the first language in every other.
 
-    Parameters
-    ----------
-    entries : language -> articles
-        All articles of each language.
-    limit, threshold, encoder, lists, cache
-        As in `m3l_book.data.sources.vital.load`.
+    ``entries`` are all articles of each language; the options are those of
+    `m3l_book.data.sources.vital.load`.
 
     Returns
     -------
@@ -181,7 +165,7 @@ def find_pairs(
     partner, reports = {}, {}
     for other in others:
         both = pivot, other
-        path = list_of(lists, both)
+        path = Path(lists) / f"pairs-{pivot}-{other}.csv"
         listed = lists != "" and encoder == ENCODER and threshold >= THRESHOLD and path.is_file()
         if listed:
             pairs, margins = read_pairs(path, {language: entries[language] for language in both})
@@ -208,7 +192,7 @@ def main(languages: Sequence[str]) -> None:
         {both[0]: a[i]["name"], both[1]: b[j]["name"], "margin": str(margin)}
         for (i, j), margin in zip(*mine(*vectors), strict=True)
     ]
-    write_csv(list_of(LISTS, both), rows)
+    write_csv(Path(LISTS) / f"pairs-{both[0]}-{both[1]}.csv", rows)
 
 
 if __name__ == "__main__":

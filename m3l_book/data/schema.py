@@ -35,19 +35,11 @@ SPLITS = ("train", "validation", "test")
 class Tuples:
     """Holds what a source returns: rows in the schema, and how to write the pictures they name.
 
-    Attributes
-    ----------
-    name : str
-    frame : pandas.DataFrame
-    languages : list of str
-        ISO 639-1 codes of the text views.
-    write_images : function of a folder, or None
-        Writes every picture of ``frame`` into the folder and returns {image_id: file name}.
-    card : dict
-        The data card: ``source``, ``licence``, ``biases``, ``notes``, whatever a reader must know.
-    given : dict of str to (ids, float32 (M, D))
-        Features of pictures that come with the source, by the name of their encoder: the ids of M
-        pictures, all of ``frame``'s among them, and a row for each.
+    ``languages`` are the ISO 639-1 codes of the text views. ``write_images`` writes every picture
+    of ``frame`` into a folder and returns {image_id: file name}. ``card`` is the data card:
+    ``source``, ``licence``, ``biases``, ``notes``, whatever a reader must know. ``given`` are
+    features of pictures that come with the source, by the name of their encoder: the ids of M
+    pictures, all of ``frame``'s among them, and a row for each, float32 (M, D).
     """
 
     name: str
@@ -63,13 +55,8 @@ def validation_part(
 ) -> None:
     """Move a share of the training articles to the split ``validation``, in place.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-    share : float
-        Of the articles without a picture and, unless ``illustrated`` is another, of those with one.
-    seed : int
-    illustrated : float, optional
+    It is a share of the articles without a picture and, unless ``illustrated`` is another, of those
+    with one.
 
     Raises
     ------

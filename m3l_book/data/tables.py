@@ -27,15 +27,9 @@ FEW = 10
 class Table:
     """Reads a table anew each time that it is asked for: rows of any number, memory for one.
 
-    Attributes
-    ----------
-    path : path
-    columns : list of str
-        Names as the header has them, without outer blanks, composed (NFC).
-    lines : function
-        An iterator over rows, each the cells as the file's format gives their values.
-    notes : list of str
-        What the reader of a data card must know of how the file was read.
+    ``columns`` are the names that the header has, without outer blanks, composed (NFC); ``lines``
+    reads the cells of each row as the file's format gives their values; ``notes`` say for a data
+    card how the file was read.
     """
 
     path: Path
@@ -52,13 +46,8 @@ class Table:
 def read_table(path: str | Path, delimiter: str = "", encoding: str = "") -> Table:
     """Open the table in a file: ``.csv``, ``.tsv``, ``.txt``, ``.xlsx`` or ``.parquet``.
 
-    Parameters
-    ----------
-    path : path
-    delimiter : str
-        Between the cells of a text file; by default the one that the header has most of.
-    encoding : str
-        Of a text file; by default what its byte order mark says, or UTF-8.
+    Of a text file, the ``delimiter`` is by default the one that the header has most of, and the
+    ``encoding`` what its byte order mark says, or UTF-8.
 
     Raises
     ------

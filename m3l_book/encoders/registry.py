@@ -37,16 +37,9 @@ def get_encoder(
 ) -> Encoder:
     """Load an encoder: one of `ENCODERS`, or a sentence-transformers model.
 
-    Parameters
-    ----------
-    name : str
-        A name with a slash, a path, or one that begins as in `HUB_NAMES` is that of a
-        sentence-transformers model.
-    kind : {"text", "image"}
-        What it will read.
-    max_tokens : int
-        How many tokens of a text are read: 128 in the paper.
-    device : str
+    A name with a slash, a path, or one that begins as in `HUB_NAMES` is that of a
+    sentence-transformers model. ``kind`` is what it will read, "text" or "image"; of a text,
+    ``max_tokens`` tokens are read, 128 in the paper.
 
     Raises
     ------

@@ -54,19 +54,10 @@ class EncoderUnavailable(M3LError, RuntimeError):
 class Encoder:
     """Holds a frozen encoder that is loaded.
 
-    Attributes
-    ----------
-    name : str
-    kind : {"text", "image"}
-    space : str
-        Encoders of one space are aligned with each other.
-    identity : str
-        Changes whenever the vectors could: package and weights, their versions, options.
-    embed : function
-        List of texts, or of picture paths, -> float32 (M, D).
-    base : Encoder, optional
-        Then ``adapt`` maps the base's vectors (M, D'), which are cached, and ``embed`` is not used.
-    adapt : function of vectors, optional
+    ``kind`` is what it reads, "text" or "image". ``identity`` changes whenever the vectors could:
+    package and weights, their versions, options. ``embed`` makes float32 (M, D) of a list of texts,
+    or of picture paths; or else ``adapt`` makes it of the vectors (M, D') of another encoder,
+    ``base``, which are cached.
     """
 
     name: str

@@ -43,16 +43,8 @@ def corpus_encoder(
 ) -> Encoder:
     """Make an encoder ``corpus-<kind>-<language>``, trained when it is first asked for a vector.
 
-    Parameters
-    ----------
-    name : str
-        ``corpus-lsi-de``, ``corpus-fasttext-fr``, ...
-    language : str
-        Of the view that is to be encoded.
-    documents : texts
-        The training documents.
-    max_tokens : int
-        How many words of a text are read, in training too.
+    ``documents`` are the training documents of the view's ``language``; of a text ``max_tokens``
+    words are read, in training too.
 
     Raises
     ------

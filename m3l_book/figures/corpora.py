@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from m3l.metrics.divergence import unit_rows
+from m3l.metrics import unit_rows
 
 from .style import FAINT, PALETTE, SMALL, WIDTH, described, panels, view_looks
 

@@ -25,24 +25,12 @@ SAMPLE = 2000
 
 @dataclass
 class Facts:
-    """What a table holds.
+    """What a table holds: articles, tuples, and tuples that have a picture.
 
-    Attributes
-    ----------
-    path : path
-    columns : mapping of ``id``, ``article``, ``split``, ``image`` and ``category`` to names
-        Each "" if there is none.
-    languages : list of str
-    articles, tuples, pictures : int
-        Articles, tuples, and tuples that have a picture.
-    texts : mapping of language to int
-        Articles that have a text in it.
-    length : mapping of language to int
-        Words of a text, the median, stopwords counted too.
-    problems : list of str
-        Why the table is refused as it stands.
-    notes : list of str
-        What is odd about it, and what will be done.
+    ``columns`` are names of ``id``, ``article``, ``split``, ``image`` and ``category``, each "" if
+    there is none; by language, ``texts`` counts articles that have one and ``length`` is the median
+    of its words. ``problems`` are why the table is refused as it stands, ``notes`` what is odd
+    about it and what will be done.
     """
 
     path: Path
@@ -70,25 +58,11 @@ def inspect(
     columns: Mapping[str, str] | None = None,
     **reading: object,
 ) -> Facts:
-    """Look at a table.
+    """Look at a table; `DataError` if the file is none, or has no column of text.
 
-    Parameters
-    ----------
-    path : path
-    languages : sequence of str
-        By default those that have a column ``<lang>_text``.
-    pictures : path
-        The folder of pictures; by default the table's own, if it has a column of them.
-    columns : mapping, optional
-        As in `Facts`; a column of pictures that is not given is looked for by its name.
-    reading
-        ``delimiter``, ``encoding``, ``missing``, ``markup``, ``bad_pictures`` and
-        ``picture_separator``, as `m3l_book.data.sources.table.load` takes them.
-
-    Raises
-    ------
-    DataError
-        The file is no table, or has no column of text.
+    ``languages`` are by default those that have a column ``<lang>_text``, ``pictures`` the table's
+    own folder, ``columns`` as in `Facts`, where a column of pictures is looked for by its name.
+    ``reading`` are options of `m3l_book.data.sources.table.load`.
     """
     table = read_table(path, str(reading.get("delimiter", "")), str(reading.get("encoding", "")))
     named = dict.fromkeys(("id", "article", "split", "category", "image"), "") | (columns or {})

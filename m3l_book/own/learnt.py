@@ -15,14 +15,7 @@ from m3l.model import M3L
 from m3l.pltm import PLTM
 from m3l.text import bag_of_words
 
-from ..data.prepared import (
-    embedding_card,
-    entry_of,
-    items,
-    read_tuples,
-    tokens_of,
-    training_texts,
-)
+from ..data.prepared import embedding_card, entry_of, items, read_tuples, tokens_of, training_texts
 from ..data.schema import PICTURES
 from ..encoders.cache import encode
 from ..encoders.registry import get_encoder
@@ -173,20 +166,14 @@ def compare(a: Learnt, b: Learnt, moved: int = 5) -> "tuple[DataFrame, DataFrame
     most.
 
     Topics are matched so that the shares of items correlate most (Kuhn 1955), over the views that
-    both read. The first table has a row a matched pair: ``topic`` and ``other``, their
-    ``correlation``, ``words`` and ``other words``. The second has the ``moved`` items of each view
-    whose divergence between the two is largest once topics are matched: ``view``, ``name``,
-    ``divergence`` in nats.
-
-    Raises
-    ------
-    DataError
-        They share no view, or are of other test items.
+    both read. The first table has a row a matched pair; the second the ``moved`` items of each view
+    whose divergence between the two, in nats, is largest once topics are matched. `DataError` if
+    the runs share no view, or are of other test items.
     """
     import pandas as pd
     from scipy.optimize import linear_sum_assignment
 
-    from m3l.metrics.divergence import jensen_shannon
+    from m3l.metrics import jensen_shannon
 
     views = [view for view in a.run.theta if view in b.run.theta]
     require(len(views) > 0, "the two runs share no view", DataError)

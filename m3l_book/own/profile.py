@@ -100,9 +100,9 @@ def runs_for(
     texts = {language: encoders[language] for language in languages}
 
     def add(suffix: str, model: str, views: Mapping, trained: Sequence[str], **own) -> None:
-        about = {"corpus": wishes.name, "seeds": list(range(wishes.seeds)), **fit, "model": model}
-        about |= {"name": f"{wishes.name}-{suffix}", "encoders": dict(views)}
-        runs.append(about | {"train_views": list(trained), **own})
+        about = {"name": f"{wishes.name}-{suffix}", "model": model, "corpus": wishes.name}
+        about |= {"encoders": dict(views), "train_views": list(trained)}
+        runs.append({**about, **own, **fit, "seeds": list(range(wishes.seeds))})
 
     add("m3l", "M3L-Contrast", encoders, encoders, objective="book")
     if facts.pictures and len(texts) > 1:
@@ -124,13 +124,8 @@ def runs_for(
 
 
 def sizes_for(facts: Facts, wishes: Wishes) -> list[int]:
-    """Choose numbers of training articles below all of them: 100, 400, 1,600 …; of a small corpus
-    half.
-
-    Raises
-    ------
-    ParameterError
-        A number that the user asked for is not below that of the training articles.
+    """Choose numbers of training articles: those that the user asked for, `ParameterError` if one
+    is not below all; or 100, 400, 1,600 …, of a small corpus half.
     """
     train = _training_articles(facts)
     if wishes.sizes is not None:
@@ -166,12 +161,8 @@ def _training_articles(facts: Facts) -> int:
 
 
 def make_profile(facts: Facts, wishes: Wishes) -> tuple[dict, list[str]]:
-    """Make the profile of a corpus, and say what there is to say of its choices.
-
-    Raises
-    ------
-    ParameterError
-        A wish cannot be.
+    """Make the profile of a corpus, and say what there is to say of its choices; `ParameterError`
+    if a wish cannot be.
     """
     if len(facts.languages) + bool(facts.pictures) < 2:
         raise ParameterError(

@@ -17,7 +17,7 @@ import numpy as np
 from m3l.corpus import Corpus
 from m3l.errors import DataError, M3LError, require
 from m3l.files import atomic
-from m3l.metrics.divergence import jensen_shannon_matrix
+from m3l.metrics import jensen_shannon_matrix
 from m3l.metrics.ranking import nearest_both_ways
 
 from ..data.prepared import read_tuples

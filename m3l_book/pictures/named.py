@@ -44,14 +44,8 @@ _ICONS = {"material": "material", "fontawesome": "fontawesome/solid"}
 class NamedPicture:
     """Holds a picture that a collection calls by name.
 
-    Attributes
-    ----------
-    collection : str
-        A key of `COLLECTIONS`.
-    key : str
-        What the collection knows it by: code points, the stem of a file, the name of a place.
-    source : path or `m3l_book.pictures.maps.Place`
-        An SVG file, or where on the map it is cut.
+    ``collection`` is a key of `COLLECTIONS`; ``key`` what it knows the picture by: code points, the
+    stem of a file, the name of a place; ``source`` an SVG file, or where on the map it is cut.
     """
 
     collection: str
@@ -80,12 +74,7 @@ def plain_name(title: str) -> str:
 def named_pictures(collections: Iterable[str] = COLLECTIONS) -> dict[str, list[NamedPicture]]:
     """Read the pictures of some collections by `plain_name`, in the collections' order.
 
-    Raises
-    ------
-    ParameterError
-        A collection is unknown.
-    DataError
-        Its package is not whole.
+    An unknown collection is a `ParameterError`, one whose package is not whole a `DataError`.
     """
     by_name: dict[str, list[NamedPicture]] = {}
     for collection in collections:
@@ -149,15 +138,12 @@ def illustrate(
     pictures: Mapping[str, list[NamedPicture]],
     denied: Mapping[tuple[str, str, str], str],
 ) -> tuple[dict[str, list[NamedPicture]], dict[str, int]]:
-    """Find the pictures of each title that has any, and count them.
+    """Find the pictures of each title that has any, and count ``titles``, ``pictures``, those
+    ``denied`` and those ``of_two_titles``.
 
     Left out are pictures that ``denied`` names, titles that several articles share in `plain_name`,
     and pictures that would illustrate two titles, such as an icon that a collection draws once and
     calls "home" and "house".
-
-    Returns
-    -------
-    pictures by title, and counts: ``titles``, ``pictures``, ``denied``, ``of_two_titles``.
     """
     titles = list(titles)
     shared = Counter(map(plain_name, titles))

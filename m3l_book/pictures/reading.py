@@ -34,14 +34,11 @@ SEPARATORS = (";", "|", ",", "\n")
 
 
 def load_image(source: str | Path | bytes, least: int = 0) -> Image.Image:
-    """Read a picture as 8-bit RGB, upright, transparency on white, one frame of an animation.
+    """Read a picture, of a file or its bytes, as 8-bit RGB, upright, transparency on white, one
+    frame of an animation.
 
-    Parameters
-    ----------
-    source : path, or bytes of a file
-    least : int
-        A picture of which both sides are at least twice this many pixels is scaled down as it is
-        read, to no less than that; 0 for the whole of it. Memory and time are saved with it.
+    A picture of which both sides are at least twice ``least`` pixels is scaled down as it is read,
+    to no less than that, which saves memory and time; 0 is for the whole of it.
 
     Raises
     ------
@@ -119,16 +116,8 @@ def inside(folder: str | Path, name: str) -> Path:
 class PictureFolder:
     """Finds pictures in a folder by the names that tables give them, however they are spelled.
 
-    Attributes
-    ----------
-    path : path
-    respelled : dict of str to str
-        Names that were found under another spelling: in the table -> in the folder.
-
-    Raises
-    ------
-    DataError
-        There is no such folder.
+    ``respelled`` are the names that were found under another spelling: in the table -> in the
+    folder.
     """
 
     def __init__(self, path: str | Path):
@@ -143,10 +132,8 @@ class PictureFolder:
         a backslash, in the other Unicode form, and in capitals or small letters; the file is taken
         if it is the only one.
 
-        Raises
-        ------
-        DataError
-            The name is an address, leaves the folder, or fits no file or several.
+        An address, a name that leaves the folder, and one that fits no file or several, are a
+        `DataError`.
         """
         if ADDRESS.match(name):
             cure = "pictures are not fetched. Download them, and name the files"

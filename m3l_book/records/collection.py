@@ -28,14 +28,9 @@ if TYPE_CHECKING:
 class Collection:
     """Run records and the test corpora that they were measured on.
 
-    Parameters
-    ----------
-    records : sequence of Run
-        As they were made; ``runs`` are those, and each again in the further variants that it
-        stands for.
-    data : path
-        Folder of the prepared corpora and embeddings.
-    variants : run name -> further variants that the run stands for, optional
+    ``records`` are as they were made; ``runs`` are those, and each again in the further
+    ``variants`` (by its name) that it stands for. ``data`` is the folder of the prepared corpora
+    and embeddings.
     """
 
     def __init__(
@@ -44,8 +39,7 @@ class Collection:
         data: str,
         variants: Mapping[str, Sequence[Mapping]] | None = None,
     ):
-        self.data = data
-        self.records = list(records)
+        self.data, self.records = data, list(records)
         self.runs = with_variants(self.records, variants or {})
 
     @classmethod

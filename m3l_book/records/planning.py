@@ -17,13 +17,9 @@ OWN_FIELDS = ("name", "seeds", "chapter")
 
 @dataclass
 class Plan:
-    """What is to be run.
-
-    Attributes
-    ----------
-    runs : run name -> the parameters of its chapter, and ``chapter`` if that is not training
-    shown : chapter -> names of the runs that it compares
-    variants : chapter -> run name -> further variants that the run stands for there
+    """What is to be run: by run, the parameters of its chapter, and ``chapter`` if that is not
+    training; by chapter, the runs that it compares, and the further ``variants`` that a run stands
+    for there.
     """
 
     runs: dict[str, dict] = field(default_factory=dict)
@@ -62,12 +58,8 @@ class Plan:
 
 
 def make_plan(profile: Mapping) -> Plan:
-    """List the runs of a profile, whose form ``workflow/profile.schema.yaml`` has checked.
-
-    Raises
-    ------
-    ParameterError
-        A run, a grid or a teacher has a name that stands twice or for nothing.
+    """List the runs of a profile, whose form ``workflow/profile.schema.yaml`` has checked;
+    `ParameterError` naming a run, a grid or a teacher whose name stands twice or for nothing.
     """
     plan, base = Plan(), {run["name"]: run for run in profile["runs"]}
     names = [run["name"] for run in profile["runs"]]

@@ -14,36 +14,38 @@ from m3l.model import M3L
 
 from .run import Teacher
 
+STUDENT = {"floor": -2.0, "words_of": ""}
+PROTOCOL = {
+    "whole_tuples": False,  # train on tuples that have every view alone
+    "articles": 0,  # train on so many articles, drawn once for all runs; 0 for all
+    "samples": 20,  # of the posterior at inference
+    "validate_every": 0,  # epochs between looks at the validation part; 0 for never
+    "tokens": 1.0,  # share of its words that each document keeps
+    "vocabulary": 0,  # how many of the most frequent words count; 0 for all
+    "one_state": False,  # read PLTM off one state of its sampler
+}
+LEAST = {"articles": 0, "samples": 1, "validate_every": 0, "vocabulary": 0}
+
 
 def student_options(given: Mapping) -> dict:
-    """What a student is taught with: ``floor`` of the prior's log-variance, and ``words_of``."""
-    checked = check_values({"floor": float, "words_of": str}, dict(given))
-    return {"floor": -2.0, "words_of": "", **checked}
+    """Complete what a student is taught with: ``floor`` of the prior's log-variance, ``words_of``
+    the language that lends its words.
+    """
+    return STUDENT | check_values({name: type(of) for name, of in STUDENT.items()}, dict(given))
 
 
 def protocol_options(given: Mapping) -> dict:
-    """What a run's ``protocol`` says, with what it leaves out.
-
-    ``whole_tuples``: train on tuples that have every view alone. ``articles``: train on so many
-    articles, drawn once for all runs; 0 for all. ``samples`` of the posterior at inference.
-    ``validate_every`` so many epochs; 0 for never. ``tokens`` is the share of its words that each
-    document keeps, ``vocabulary`` how many of the most frequent words, 0 for all. ``one_state``
-    reads PLTM off one state of its sampler; others take no notice.
-    """
-    kinds = {"whole_tuples": bool, "articles": int, "samples": int, "validate_every": int}
-    kinds |= {"tokens": float, "vocabulary": int, "one_state": bool}
-    checked = check_values(kinds, dict(given))
-    chosen = {"whole_tuples": False, "articles": 0, "samples": 20, "validate_every": 0}
-    chosen |= {"tokens": 1.0, "vocabulary": 0, "one_state": False, **checked}
-    least_values = {"articles": 0, "samples": 1, "validate_every": 0, "vocabulary": 0}
-    for name, least in least_values.items():
+    """Complete what a run's ``protocol`` says with what it leaves out: `PROTOCOL`."""
+    kinds = {name: type(usual) for name, usual in PROTOCOL.items()}
+    chosen = PROTOCOL | check_values(kinds, dict(given))
+    for name, least in LEAST.items():
         require(chosen[name] >= least, f"{name}={chosen[name]}: expected {least} or more")
     require(0 < chosen["tokens"] <= 1, f"tokens={chosen['tokens']}: expected above 0, at most 1")
     return chosen
 
 
 def words_read(corpus: Corpus, protocol: Mapping) -> Corpus:
-    """The corpus with the words that a run may count; ``protocol`` is `protocol_options`'.
+    """Return the corpus with the words that a run may count, as ``protocol`` says.
 
     Tokens are drawn at random, once for all runs. A document that would be left without any keeps
     one token of its most frequent word.
@@ -57,8 +59,7 @@ def words_read(corpus: Corpus, protocol: Mapping) -> Corpus:
         bow = views[name].bow.copy()
         kept = rng.binomial(bow.data, protocol["tokens"]).astype(bow.dtype)
         kept[common[bow.indices] >= (protocol["vocabulary"] or len(common))] = 0
-        starts = zip(bow.indptr, bow.indptr[1:], strict=False)
-        for begin, end in starts:
+        for begin, end in zip(bow.indptr, bow.indptr[1:], strict=False):
             if not kept[begin:end].any():
                 kept[begin + np.argmin(common[bow.indices[begin:end]])] = 1
         bow.data = kept
@@ -68,13 +69,8 @@ def words_read(corpus: Corpus, protocol: Mapping) -> Corpus:
 
 
 def training_part(train: Corpus, protocol: Mapping, views: Sequence[str]) -> Corpus:
-    """The tuples of the training part that a run learns from; ``protocol`` is
-    `protocol_options`'.
-
-    Raises
-    ------
-    ParameterError
-        More articles are asked for than there are.
+    """Return the tuples of the training part that a run learns from; `ParameterError` if there are
+    fewer articles than ``protocol`` asks for.
     """
     chosen = train.having(views) if protocol["whole_tuples"] else train
     wanted = protocol["articles"]
@@ -89,7 +85,7 @@ def training_part(train: Corpus, protocol: Mapping, views: Sequence[str]) -> Cor
 def readers_of(
     model: M3L, test: Corpus, trained: Sequence[str], teacher: Teacher | None
 ) -> dict[str, tuple[M3L, str]]:
-    """Which model reads each view of the test part, and with the network of which view.
+    """Return which model reads each view of the test part, with the network of which view.
 
     A view's own network where there is one; a student's teacher reads its own view; any other view
     is read zero-shot, with the network of the first view that was trained on.
@@ -102,9 +98,7 @@ def readers_of(
 def topics_of(
     readers: Mapping[str, tuple[M3L, str]], part: Corpus, protocol: Mapping, seed: int
 ) -> dict[str, np.ndarray]:
-    """θ of a part's items, (M, K) by view; ``readers`` are `readers_of`'s, ``protocol`` is
-    `protocol_options`'.
-    """
+    """Return θ of a part's items, (M, K) by view; ``readers`` are `readers_of`'s."""
     return {
         view: readers[view][0].infer(items.embeddings, readers[view][1], protocol["samples"], seed)
         for view, items in part.views.items()
@@ -117,7 +111,7 @@ def looks(
     protocol: Mapping,
     seed: int,
 ) -> dict:
-    """What `m3l.fit` takes to look at the validation part on the way, as ``protocol`` says.
+    """Return what `m3l.fit` takes to look at the validation part on the way, as ``protocol`` says.
 
     A look gives the score of each ordered pair of views as ``query>item``.
     """

@@ -26,14 +26,13 @@ PAIRS = ("en-de", "en-image", "de-image")
 OWN_SCORES = ("query", "item", "metric", "score", "jsd", "chance")
 
 
-def updates_an_epoch(run: Run) -> int:
+def _updates_an_epoch(run: Run) -> int:
     """Count the steps of Adam in an epoch of a run; 0 for a model that is not trained so."""
-    if "batch_size" not in run.params:
-        return 0
-    return -(-run.metrics["training_tuples"] // run.params["batch_size"])
+    size = run.params.get("batch_size")
+    return -(-run.metrics["training_tuples"] // size) if size else 0
 
 
-def trained_on(run: Run) -> str:
+def _trained_on(run: Run) -> str:
     """Say what a run learnt from: its views; of a student, its teacher's language first."""
     trained = " + ".join(run.params["train_views"])
     return f"{home_of(run)} to {trained}" if run.params.get("teacher") else trained
@@ -52,12 +51,12 @@ def run_row(run: Run) -> dict:
         "views": " ".join(params["train_views"]),
         "reads": " ".join(params["encoders"]),
         "encoders": json.dumps(params["encoders"]),
-        "trained": trained_on(run),
+        "trained": _trained_on(run),
         "seed": params["seed"],
         "topics": params["topics"],
         "passes": params.get("epochs", params.get("sweeps")),
         "batch_size": params.get("batch_size", ""),
-        "updates": updates_an_epoch(run) * params.get("epochs", 0),
+        "updates": _updates_an_epoch(run) * params.get("epochs", 0),
         "tuples": run.metrics["training_tuples"],
         "npmi": round(sum(npmi) / len(npmi), 4) if npmi else "",
         "seconds": round(run.metrics["seconds"], 1),
@@ -175,9 +174,7 @@ def measurements(
             who, (_, first) = seeds["contender"].iloc[0], seeds["of"].iloc[0]
             values = np.stack([row["values"] for _, row in seeds["of"]])
             divergences = np.stack([row["divergences"] for _, row in seeds["of"]])
-            same = [
-                same_top_topic(run, tests[corpus_of(run)], query, item) for run, _ in seeds["of"]
-            ]
+            same = [_same_top(run, tests[corpus_of(run)], query, item) for run, _ in seeds["of"]]
             where, pairs = (corpus, setting), first["pair_articles"]
             measured[*where, metric, pair, who] = Measured(values, first["articles"])
             measured[*where, "JSD", pair, who] = Measured(divergences, pairs)
@@ -191,7 +188,7 @@ def measurements(
     return measured | _coherences(runs, role)
 
 
-def same_top_topic(run: Run, test: Corpus, a: str, b: str) -> np.ndarray:
+def _same_top(run: Run, test: Corpus, a: str, b: str) -> np.ndarray:
     """Whether the two items of each aligned pair have the same most probable topic: bool (P,)."""
     first, second = aligned_pairs(test, a, b)
     return run.theta[a].argmax(axis=1)[first] == run.theta[b].argmax(axis=1)[second]
@@ -230,7 +227,7 @@ def _coherences(runs: Sequence[Run], role: Mapping[str, Mapping[str, str]]) -> M
     return {key: Measured(np.array(npmi)) for key, npmi in values.items()}
 
 
-def validation_scores(run: Run) -> Iterator[tuple[str, str, float]]:
+def _validation_scores(run: Run) -> Iterator[tuple[str, str, float]]:
     """Iterate over direction, metric and score on the validation part of the directions that a run
     is judged by.
     """
@@ -247,7 +244,7 @@ def longest(runs: Sequence[Run]) -> list[Run]:
     for run in runs:
         who = contender_of(run.params)
         if {what for what, _ in who.changes} <= {"epochs"} and "epochs" in run.params:
-            groups.setdefault((run.params["corpus"], who.model, trained_on(run)), []).append(run)
+            groups.setdefault((run.params["corpus"], who.model, _trained_on(run)), []).append(run)
     most = {key: max(run.params["epochs"] for run in own) for key, own in groups.items()}
     return [run for key, own in groups.items() for run in own if run.params["epochs"] == most[key]]
 
@@ -261,11 +258,11 @@ def curves(runs: Sequence[Run]) -> "DataFrame":
 
     rows = []
     for run in runs:
-        name = f"{Contender(run.params['model']).short} {trained_on(run)}"
+        name = f"{Contender(run.params['model']).short} {_trained_on(run)}"
         about = {"corpus": run.params["corpus"], "model": name, "seed": run.params["seed"]}
-        metrics = {direction: metric for direction, metric, _ in validation_scores(run)}
+        metrics = {direction: metric for direction, metric, _ in _validation_scores(run)}
         for epoch in run.history:
-            updates = updates_an_epoch(run) * int(epoch["epoch"])
+            updates = _updates_an_epoch(run) * int(epoch["epoch"])
             for direction, metric in metrics.items():
                 score = epoch.get(direction.replace(" → ", ">"))
                 if isinstance(score, (int, float)) and np.isfinite(score):

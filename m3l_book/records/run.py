@@ -46,12 +46,8 @@ class Run:
 
 
 class RunPlace:
-    """Where a run's record (``folder``) and its checkpoint (``checkpoint``) are kept.
-
-    Raises
-    ------
-    ParameterError
-        The name is no name, but a path.
+    """Where a run's record (``folder``) and its checkpoint are kept; `ParameterError` if the name
+    is a path.
     """
 
     def __init__(self, runs: str | Path, name: str):

@@ -17,12 +17,8 @@ PAPER_MODELS = ("PLTM", "ZeroshotTM", "ZeroshotTM-KD", "M3L-Contrast")
 
 
 def load_runs(folder: str | Path, names: Sequence[str] = ()) -> list[Run]:
-    """Load the named run records in ``folder``, or all.
-
-    Raises
-    ------
-    DataError
-        There is none, or one is missing or broken.
+    """Load the named run records in ``folder``, or all; `DataError` if there is none, or one is
+    missing or broken.
     """
     names = list(names) or sorted(path.parent.name for path in Path(folder).glob("*/metrics.json"))
     advice = "train one with book/04-training.ipynb"
@@ -57,12 +53,8 @@ def corpus_of(run: Run) -> tuple:
 
 
 def test_corpora(runs: Sequence[Run], data: str) -> dict[tuple, Corpus]:
-    """Load the test corpus of each group of comparable runs, by `corpus_of`.
-
-    Raises
-    ------
-    DataError
-        A run was made from other data than the folder holds now: its topics are of other items.
+    """Load the test corpus of each group of comparable runs, by `corpus_of`; `DataError` if a run
+    was made from other data than the folder holds now, so that its topics are of other items.
     """
     corpora: dict[tuple, Corpus] = {}
     prints: dict[tuple, str] = {}
@@ -108,11 +100,6 @@ def roles(test: Corpus) -> dict[str, str]:
     return languages | dict.fromkeys(test.picture_views, "image")
 
 
-def languages_of(role: Mapping[str, str]) -> list[str]:
-    """Return the two views that play the paper's ``en`` and ``de``; ``role`` is `roles`'."""
-    return [view for view, part in role.items() if part in ("en", "de")]
-
-
 def widest(tests: Mapping[tuple, Corpus]) -> dict[str, Corpus]:
     """Return the test corpus with most views, by name; ``tests`` is `test_corpora`'s."""
     by_width = sorted(tests.items(), key=lambda entry: len(entry[1].views))
@@ -125,13 +112,8 @@ def roles_by_corpus(tests: Mapping[tuple, Corpus]) -> dict[str, dict[str, str]]:
 
 
 def runs_of_texts(runs: Sequence[Run], corpus: str, model: str, language: str = "") -> list[Run]:
-    """Choose the runs of a model on a corpus as the main tables have it: of texts alone, or trained
-    on ``language``.
-
-    Raises
-    ------
-    DataError
-        There is none.
+    """Choose the runs of a model on a corpus as the main tables have it, of texts alone or trained
+    on ``language``; `DataError` if there is none.
     """
     chosen = []
     for run in (run for run in runs if contender_of(run.params) == Contender(model)):

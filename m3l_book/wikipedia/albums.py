@@ -28,6 +28,8 @@ CHALLENGE = (
 PIXELS, FEATURES = "image_pixels/", "resnet_embeddings/"
 SHARD = re.compile(r'href="(?:[^"]*/)?([\w.-]*part-\d+[\w.-]*\.csv(?:\.gz)?)"')
 CHECKED_AT = 224
+WIDTH = 330
+"""Pixels of a picture that is fetched by its address."""
 
 MISSING = "pictures that the server does not have"
 UNREADABLE = "pictures that cannot be read"
@@ -124,20 +126,20 @@ def _write(data: bytes, key: str, folder: Path, counts: Counter) -> str:
 
 
 def pictures_by_address(
-    addresses: Mapping[str, str], folder: str | Path, counts: Counter, width: int
+    addresses: Mapping[str, str], folder: str | Path, counts: Counter
 ) -> dict[str, Path]:
-    """Fetch pictures one by one, by key, as ``width`` pixels wide as Wikimedia gives them.
+    """Fetch pictures one by one, by key, as wide as Wikimedia gives them (`WIDTH`).
 
     What the server does not have, or has something else in place of, is counted and not asked for
     again; what it does not answer to stops the whole, which goes on from there.
     """
     folder, found = Path(folder), {}
     for key, address in progress_bar(sorted(addresses.items()), desc="pictures", unit="picture"):
-        note = folder / "fetched" / f"{digest(key, width)[:24]}.json"
+        note = folder / "fetched" / f"{digest(key, WIDTH)[:24]}.json"
         if not note.is_file():
             counted: Counter = Counter()
             try:
-                name = _write(get(smaller(address, width)), key, folder / "pictures", counted)
+                name = _write(get(smaller(address)), key, folder / "pictures", counted)
             except NotThere:
                 name = ""
                 counted[MISSING] += 1
@@ -149,8 +151,8 @@ def pictures_by_address(
     return found
 
 
-def smaller(address: str, width: int) -> str:
-    """Give the address of a Wikimedia picture in a width of pixels; other addresses stay."""
+def smaller(address: str) -> str:
+    """Give the address of a Wikimedia picture in `WIDTH`; other addresses stay."""
     parts = urlsplit(address)
     match = re.fullmatch(r"(/wikipedia/[\w-]+)(/[0-9a-f]/[0-9a-f]{2}/)([^/]+)", parts.path)
     if not match or parts.netloc != "upload.wikimedia.org":
@@ -158,4 +160,4 @@ def smaller(address: str, width: int) -> str:
     project, place, name = match.groups()
     ending = ".jpg" if name.lower().endswith((".tif", ".tiff", ".pdf", ".djvu")) else ""
     name = quote(name, safe="%()',!*;:@~")
-    return f"https://{parts.netloc}{project}/thumb{place}{name}/{width}px-{name}{ending}"
+    return f"https://{parts.netloc}{project}/thumb{place}{name}/{WIDTH}px-{name}{ending}"

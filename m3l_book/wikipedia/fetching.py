@@ -130,14 +130,8 @@ def fetch(url: str, folder: str | Path, name: str = "", sha256: str = "") -> Pat
     ``<name>.sha256.json``, so that later damage is found. Of several processes one fetches, so that
     servers see one connection.
 
-    Parameters
-    ----------
-    url : str
-    folder : path
-    name : str
-        Of the file in the folder; by default the last part of the address.
-    sha256 : str
-        What the file's checksum must be, if that is known; a mirror may state another.
+    ``name`` is that of the file in the folder, by default the last part of the address; ``sha256``
+    what its checksum must be, if that is known; a mirror may state another.
 
     Raises
     ------

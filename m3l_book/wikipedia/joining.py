@@ -19,7 +19,7 @@ import numpy as np
 from m3l.errors import DataError, require
 from m3l.progress import progress_bar
 
-from .formats import Article, lines, page_pictures, pairs, titles
+from .formats import Article, page_pictures, pairs, titles
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -59,14 +59,9 @@ def is_drawing(address: str) -> bool:
 class Listed:
     """Holds the tuples that a list asks for.
 
-    Attributes
-    ----------
-    rows : DataFrame
-        A row a tuple: ``split`` (``train`` or ``test``), ``article`` (the same for tuples of one
-        pair of titles and split), a column of keys of titles for each language, ``picture`` (its
-        key) and ``address``.
-    notes : dict of str to int
-        What was counted as the list was read.
+    ``rows`` has a row a tuple: ``split`` (``train`` or ``test``), ``article`` (the same for tuples
+    of one pair of titles and split), a column of keys of titles for each language, ``picture`` (its
+    key) and ``address``. ``notes`` are what was counted as the list was read.
     """
 
     rows: "DataFrame"
@@ -125,14 +120,8 @@ def drawn(
 ) -> Listed:
     """Draw tuples at random, as the paper did: one picture of a training pair, all of a test pair.
 
-    Parameters
-    ----------
-    pairs : mapping of keys of titles, one a language, to addresses of pictures
-        What there is to draw from.
-    languages : codes
-    train, test : int
-        How many pairs.
-    seed : int
+    ``pairs`` are the addresses of pictures by keys of titles, one a language; ``train`` and
+    ``test`` say how many pairs are drawn.
 
     Raises
     ------
@@ -159,43 +148,10 @@ def drawn(
     return Listed(pd.DataFrame(rows), {"pairs of articles with a picture": len(pairs)})
 
 
-def read_redirects(path: str | Path, counts: Counter) -> dict[str, str]:
-    """Read where titles lead to, as keys, from a table of two columns without a header, separated
-    by a tab; chains are followed, and a circle leads nowhere.
-
-    Raises
-    ------
-    DataError
-        The file is not there, or a line has not two columns.
-    """
-    to = {}
-    for number, line in enumerate(lines(path, counts), 1):
-        cells = line.decode("utf-8", "replace").split("\t")
-        wrong = f"{path}: line {number} has {len(cells)} columns, expected 2 (title, tab, title)"
-        require(len(cells) == 2, wrong, DataError)
-        to[title_key(cells[0])] = title_key(cells[1])
-
-    def end(title: str) -> str:
-        seen = [title]
-        while seen[-1] in to:
-            if to[seen[-1]] in seen:
-                return title
-            seen.append(to[seen[-1]])
-        return seen[-1]
-
-    return {title: end(title) for title in to}
-
-
 @dataclass
 class Found:
-    """Holds the articles of pairs of titles.
-
-    Attributes
-    ----------
-    articles : dict of a key a language to Article by language
-    missing : dict of a key a language to the reason
-    counts : Counter
-        What was broken in the file.
+    """Holds the articles of each pair of titles by language, or why they are missing; both by the
+    keys of the titles. ``counts`` are of what was broken in the file.
     """
 
     articles: dict[tuple[str, ...], dict[str, Article]] = field(default_factory=dict)
@@ -208,28 +164,17 @@ def find_articles(
     wanted: Iterable[tuple[str, ...]],
     languages: tuple[str, str],
     least: int,
-    redirects: Mapping[str, str],
 ) -> Found:
     """Find the articles of pairs of titles in a file of comparable corpora, in one pass.
 
-    Parameters
-    ----------
-    path : path
-    wanted : keys of titles, one a language
-    languages : codes
-        As the file has them.
-    least : int
-        A text of fewer letters is too short.
-    redirects : mapping of a key of a title to that of the article it leads to
+    A text of fewer than ``least`` letters is too short.
     """
-    asked: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
-    for names in wanted:
-        asked.setdefault(tuple(redirects.get(name, name) for name in names), []).append(names)
+    asked = set(wanted)
     singles = [{names[i] for names in asked} for i in range(2)]
     found, paired = Found(), [set(), set()]
 
     def is_wanted(names: Mapping[str, str]) -> bool:
-        keys = _keys(names, languages, redirects)
+        keys = _keys(names, languages)
         for place, key in enumerate(keys):
             if key in singles[place]:
                 paired[place].add(key)
@@ -237,28 +182,22 @@ def find_articles(
 
     reading = pairs(path, found.counts, is_wanted)
     for articles in progress_bar(reading, desc="articles", unit="pair", delay=2):
-        short = any(len(articles[language].text) < least for language in languages)
-        of_pair = {language: article.title for language, article in articles.items()}
-        for names in asked[_keys(of_pair, languages, redirects)]:
-            if short:
-                found.missing[names] = SHORT
-            else:
-                found.articles[names] = articles
-                found.missing.pop(names, None)
-    for keys, several in asked.items():
+        titles = {language: article.title for language, article in articles.items()}
+        if all(len(articles[language].text) >= least for language in languages):
+            found.articles[_keys(titles, languages)] = articles
+        else:
+            found.missing[_keys(titles, languages)] = SHORT
+    for keys in found.articles:
+        found.missing.pop(keys, None)  # another pair of the same titles was too short
+    for keys in asked - found.articles.keys():
         other = any(key in paired[place] for place, key in enumerate(keys))
-        for names in several:
-            if names not in found.articles:
-                found.missing.setdefault(names, OTHER_PAIR if other else NO_PAIR)
+        found.missing.setdefault(keys, OTHER_PAIR if other else NO_PAIR)
     return found
 
 
-def _keys(
-    names: Mapping[str, str], languages: tuple[str, str], redirects: Mapping[str, str]
-) -> tuple[str, ...]:
-    """Give the keys of a pair's titles, after redirects; "" for a language that it lacks."""
-    keys = (title_key(names.get(language, "")) for language in languages)
-    return tuple(redirects.get(key, key) for key in keys)
+def _keys(names: Mapping[str, str], languages: tuple[str, str]) -> tuple[str, ...]:
+    """Give the keys of a pair's titles; "" for a language that it lacks."""
+    return tuple(title_key(names.get(language, "")) for language in languages)
 
 
 def illustrated_pairs(
@@ -266,28 +205,21 @@ def illustrated_pairs(
     shards: Iterable[str | Path],
     languages: tuple[str, str],
     counts: Counter,
-    redirects: Mapping[str, str],
 ) -> dict[tuple[str, ...], list[str]]:
     """Find all pairs of articles with a picture on a page of either: keys of titles, and the
     addresses of their pictures, drawings left out.
 
-    Parameters
-    ----------
-    path : path
-        Of comparable corpora.
-    shards : paths
-        Of WIT.
+    ``path`` is that of comparable corpora, ``shards`` those of WIT.
     """
     of_title: dict[tuple[str, str], tuple[str, ...]] = {}
     for names in progress_bar(titles(path, counts), desc="titles", unit="pair", delay=2):
-        keys = _keys(names, languages, redirects)
+        keys = _keys(names, languages)
         if all(keys):
             of_title |= dict.fromkeys(zip(languages, keys, strict=True), keys)
     found: dict[tuple[str, ...], dict[str, None]] = {}
     for shard in shards:
         for picture in page_pictures(shard, counts, languages):
-            key = title_key(picture.title)
-            keys = of_title.get((picture.language, redirects.get(key, key)))
+            keys = of_title.get((picture.language, title_key(picture.title)))
             if keys and not is_drawing(picture.address):
                 found.setdefault(keys, {})[picture.address.strip()] = None
     return {keys: list(addresses) for keys, addresses in found.items()}

@@ -6,12 +6,11 @@ from support import make_corpus
 
 from m3l import Corpus, View, model_for
 from m3l.errors import DataError, ParameterError
-from m3l.gibbs import GibbsConfig
-from m3l.gibbs import fit as sample
 from m3l.metrics.assessment import aligned_cosines, aligned_pairs, assess, evaluate, readers
 from m3l.metrics.coherence import npmi, topic_diversity, topic_recovery
-from m3l.metrics.divergence import jensen_shannon
-from m3l.pltm import pltm_for
+from m3l.metrics.ranking import jensen_shannon
+from m3l.pltm import GibbsConfig, pltm_for
+from m3l.pltm import fit as sample
 from m3l_book.records import results
 from m3l_book.records.run import load_model, load_run, save_run
 

@@ -21,7 +21,7 @@ from m3l import (
 from m3l.distillation import taught_part, teacher_prior
 from m3l.fused import FusedStep
 from m3l.loss import Batch, gaussian_kl
-from m3l.metrics.divergence import jensen_shannon
+from m3l.metrics import jensen_shannon
 from m3l.model import M3L
 
 ZEROSHOT = PRESETS["zeroshot"]

@@ -81,7 +81,7 @@ def test_topics_have_words_in_each_language_share_coherence_and_typical_items(pa
 
 
 def test_items_have_topics_neighbours_and_their_tuple(page, run, test_part):
-    from m3l.metrics.divergence import jensen_shannon
+    from m3l.metrics import jensen_shannon
 
     items = data_of(page)["items"]
     assert [len(items[v]) for v in VIEWS] == [30, 30, 30]

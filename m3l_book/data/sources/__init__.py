@@ -17,14 +17,9 @@ SOURCES = {name: f"{__name__}.{name}" for name in ("vital", "emoji", "table", "w
 def load_source(name: str, cache: str | Path = "data/cache", **options) -> Tuples:
     """Load the tuples of a source.
 
-    Parameters
-    ----------
-    name : str
-        What the corpus is called: a key of `SOURCES`, unless the option ``from`` names one.
-    cache : path
-        Folder of encoder outputs, for sources that need an encoder.
-    options
-        Of the source's function ``load``.
+    ``name`` is what the corpus is called, a key of `SOURCES` unless the option ``from`` names one;
+    ``cache`` the folder of encoder outputs, for sources that need an encoder; the other options are
+    those of the source's function ``load``.
 
     Raises
     ------

@@ -49,22 +49,26 @@ def group(
 
 @dataclass(frozen=True)
 class World:
-    """Holds what the corpus is drawn from: P emoji, G topics.
-
-    Attributes
-    ----------
-    chars : tuple of Pictogram
-    topic_of : int (P,)
-        The topic of each emoji.
-    emission : (G, P)
-        φ: which emoji a topic shows, the same in every view.
-    rng : numpy.random.Generator
+    """Holds what the corpus is drawn from: P emoji, the topic of each, int (P,), and φ, which emoji
+    each topic shows in every view, (G, P).
     """
 
     chars: tuple[Pictogram, ...]
     topic_of: np.ndarray
     emission: np.ndarray
     rng: np.random.Generator
+
+    @classmethod
+    def make(cls, true_topics: int, cache: str | Path, seed: int) -> "World":
+        """Make the world of a seed."""
+        chars = pictograms()
+        topic_of = group(chars, true_topics, cache, seed)
+        rng = np.random.default_rng(seed)
+        emission = np.zeros((true_topics, len(chars)))
+        for g in range(true_topics):
+            members = np.flatnonzero(topic_of == g)
+            emission[g, members] = rng.dirichlet(np.ones(len(members)))
+        return cls(chars, topic_of, emission, rng)
 
     @cached_property
     def cumulated(self) -> np.ndarray:
@@ -85,8 +89,7 @@ class World:
 
     def article(self, number: int, languages: list[str], length: int) -> tuple[dict, np.ndarray]:
         """Draw the texts of an article, each by itself through one θ, and θ."""
-        topics = len(self.emission)
-        theta = self.rng.dirichlet(np.full(topics, CONCENTRATION))
+        theta = self.rng.dirichlet(np.full(len(self.emission), CONCENTRATION))
         emblems = self.emission.argmax(axis=1)
         themes = [emblems[g] for g in np.argsort(-theta)[:3] if theta[g] > 0.15]
         row = {"article_id": f"a{number:05d}", "category": f"topic {int(theta.argmax())}"}
@@ -96,18 +99,6 @@ class World:
             row[f"{language}_text"] = ", ".join(self.names(picks, language))
             row[f"{language}_truth"] = truth
         return row, theta
-
-
-def make_world(true_topics: int, cache: str | Path, seed: int) -> World:
-    """Make the world of a seed."""
-    chars = pictograms()
-    topic_of = group(chars, true_topics, cache, seed)
-    rng = np.random.default_rng(seed)
-    emission = np.zeros((true_topics, len(chars)))
-    for g in range(true_topics):
-        members = np.flatnonzero(topic_of == g)
-        emission[g, members] = rng.dirichlet(np.ones(len(members)))
-    return World(chars, topic_of, emission, rng)
 
 
 def load(
@@ -124,37 +115,24 @@ def load(
 ) -> Tuples:
     """Generate the corpus.
 
-    Parameters
-    ----------
-    languages : str
-        Comma-separated, of `LANGUAGES`.
-    train, test : int
-        Articles in each split. A training article has one picture, as in the paper; a test article
-        has 1 to ``images_per_test_article``.
-    validation : float
-        Share of the training articles that is set aside for choices.
-    true_topics : int
-        Groups of emoji.
-    names_per_document : int
-    image_side : int
-        Pixels.
-    seed : int
-    cache : path
-        Of the encoder that groups the emoji.
+    ``languages`` are comma-separated, of `LANGUAGES`; ``train`` and ``test`` count articles. A
+    training article has one picture, as in the paper; a test article has 1 to
+    ``images_per_test_article``, of ``image_side`` pixels. A share ``validation`` of the training
+    articles is set aside for choices. ``true_topics`` is the number of groups of emoji;
+    ``cache`` holds the vectors of the encoder that groups them.
     """
     import pandas as pd
 
+    options = {name: value for name, value in locals().items() if name not in ("cache", "pd")}
     chosen = [language.strip() for language in languages.split(",")]
     twice = f"languages={languages!r}: a language stands twice"
     require(len(set(chosen)) == len(chosen), twice)
     for language in chosen:
         choose("languages", language, LANGUAGES)
-    sizes = {"train": train, "test": test, "names_per_document": names_per_document}
-    sizes["images_per_test_article"] = images_per_test_article
-    for option, value in sizes.items():
-        require(value >= 1, f"{option}={value}: expected 1 or more")
+    for option in ("train", "test", "names_per_document", "images_per_test_article"):
+        require(options[option] >= 1, f"{option}={options[option]}: expected 1 or more")
     require(16 <= image_side <= 1024, f"image_side={image_side}: expected 16 to 1024 pixels")
-    world = make_world(true_topics, cache, seed)
+    world = World.make(true_topics, cache, seed)
     rows, collages = [], {}
     for number in range(train + test):
         row, theta = world.article(number, chosen, names_per_document)
@@ -173,10 +151,7 @@ def load(
             picture.save(folder / f"{image_id}.jpg", quality=90)
         return {image_id: f"{image_id}.jpg" for image_id in collages}
 
-    options = {"languages": languages, "train": train, "test": test, "validation": validation}
-    options |= {"true_topics": true_topics, "names_per_document": names_per_document}
-    options |= {"images_per_test_article": images_per_test_article}
-    card = _card(world, chosen, {**options, "image_side": image_side, "seed": seed})
+    card = _card(world, chosen, options)
     columns = ["tuple_id", "article_id", "split", "category"]
     frame = pd.DataFrame(rows)
     frame = frame[[*columns, *(c for c in frame.columns if c not in columns)]]

@@ -3,7 +3,6 @@ pictures of their pages from WIT.
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from shutil import copyfile
 from typing import TYPE_CHECKING
@@ -38,8 +37,6 @@ def load(
     test: int = 1000,
     validation: float = 0.1,
     least_text: int = 200,
-    redirects: str = "",
-    width: int = 330,
     folder: str = "data/downloads/wikipedia",
     seed: int = 0,
 ) -> Tuples:
@@ -62,11 +59,6 @@ def load(
         Share of the training articles to make choices on.
     least_text : int
         Letters that a text needs; the authors' program asks for 200.
-    redirects : path
-        Of a table of two columns, a title and the one it leads to, where the lists' titles are
-        older than the articles'; see `m3l_book.wikipedia.joining.read_redirects`.
-    width : int
-        Of pictures that are fetched by address, in pixels.
     folder : path
         Where files are fetched to, and stay.
     seed : int
@@ -87,13 +79,12 @@ def load(
         require(value >= 1, f"{name}={value}: expected 1 or more")
     counts: Counter = Counter()
     corpora = fetch(COMPARABLE, folder, "wikicomp-2014_deen.xml.bz2")
-    lead = joining.read_redirects(redirects, counts) if redirects else {}
-    listed = _listed(split, corpora, chosen, (train, test, seed), lead, folder, counts)
+    listed = _listed(split, corpora, chosen, (train, test, seed), folder, counts)
     rows = [
         row | {"keys": tuple(row[language] for language in chosen)}
         for row in listed.rows.to_dict("records")
     ]
-    found = joining.find_articles(corpora, {row["keys"] for row in rows}, chosen, least_text, lead)
+    found = joining.find_articles(corpora, {row["keys"] for row in rows}, chosen, least_text)
     asked = {
         row["picture"]: row["address"]
         for row in rows
@@ -102,7 +93,7 @@ def load(
     if pixels == "challenge":
         files = albums.pictures_of_challenge(asked, folder, counts)
     else:
-        files = albums.pictures_by_address(asked, folder, counts, width)
+        files = albums.pictures_by_address(asked, folder, counts)
     keys, features = albums.features_of_challenge(files, folder, counts)
     frame, reasons = _joined(rows, found, files.keys() & set(keys), chosen)
     validation_part(frame, validation, seed)
@@ -141,7 +132,6 @@ def _listed(
     corpora: Path,
     languages: tuple[str, str],
     sizes: tuple[int, int, int],
-    lead: Mapping[str, str],
     folder: str,
     counts: Counter,
 ) -> joining.Listed:
@@ -154,7 +144,7 @@ def _listed(
         }
         return joining.read_lists(files, languages)
     shards = [fetch(WIT.format(number), folder) for number in range(WIT_SHARDS)]
-    there = joining.illustrated_pairs(corpora, shards, languages, counts, lead)
+    there = joining.illustrated_pairs(corpora, shards, languages, counts)
     return joining.drawn(there, languages, *sizes)
 
 
