@@ -1,4 +1,4 @@
-"""The training loop: seeded batches held on the device, Adam, checkpoints, and nothing else."""
+"""The training loop: seeded batches held on the device, Adam and checkpoints."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -56,7 +56,7 @@ class TrainConfig:
         for name in ("epochs", "batch_size", "threads", "checkpoint_every"):
             check_integer(name, getattr(self, name), 1)
         check_integer("seed", self.seed, 0)
-        require(self.seed < 2**63, f"seed={self.seed}: expected an integer below 2**63")
+        require(self.seed < 2**63, f"seed={self.seed}: expected less than 2**63")
         resolve_device(self.device)
 
 
@@ -210,8 +210,8 @@ def fit(
                 history = saved.history
                 restore_training(saved.tensors, *parts)
             one_step = _step_of(kernel, step, model, corpus, objective, optimizer, device, prior)
-            bar = {"total": config.epochs, "initial": len(history), "unit": "epoch"}
-            with progress_bar(show=progress, desc="training", **bar) as shown:
+            bar = {"total": config.epochs, "initial": len(history), "desc": "training"}
+            with progress_bar(show=progress, **bar) as shown:
                 for epoch in range(len(history) + 1, config.epochs + 1):
                     begun = time.perf_counter()
                     terms = train_epoch(one_step, len(corpus), config.batch_size, order)
