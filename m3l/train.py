@@ -263,10 +263,7 @@ def kernel_of(
 ) -> str:
     """Return the kernel that ``name`` stands for here, ``"plain"`` or ``"fused"``.
 
-    Raises
-    ------
-    ParameterError
-        ``"fused"`` is asked for and cannot be.
+    `ParameterError` if ``"fused"`` is asked for and cannot be.
     """
     if name == "plain":
         return name
