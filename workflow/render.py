@@ -5,12 +5,11 @@ Warnings are errors, and nothing is executed here: what the reader sees is what 
 """
 
 import argparse
-import contextlib
 import filecmp
-import io
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Collection
@@ -18,7 +17,6 @@ from pathlib import Path
 
 import nbformat
 import yaml
-from jupyter_book.sphinx import build_sphinx
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from m3l.files import atomic, read_json
@@ -214,33 +212,23 @@ def replace_changed(new: Path, old: Path) -> None:
             shutil.copyfile(new / name, target)
 
 
-def jupyter_book(work: Path, builder: str, strict: bool) -> bool:
-    """Run jupyter-book on a staged book, on all cores, which its command cannot; say if it failed.
+def jupyter_book(work: Path, builder: str, strict: bool) -> int:
+    """Run jupyter-book on a staged book and return its exit status; say what is wrong last.
 
     After a failure nothing is left for the next build to go on from, so that every page of it is
     read, and its warnings are seen, again.
     """
-    contents = str(work / "source" / "_toc.yml")
-    with contextlib.redirect_stderr(io.StringIO()) as stream:
-        failed = build_sphinx(
-            work / "source",
-            work / "_build" / builder,
-            noconfig=True,
-            path_config=work / "_config.yml",
-            confoverrides={"external_toc_path": contents, "nitpicky": strict},
-            builder=builder,
-            quiet=True,
-            warningiserror=strict,
-            keep_going=strict,
-            jobs=os.cpu_count(),
-        )
-    lines = stream.getvalue().splitlines()
-    print(*lines, sep="\n", file=sys.stderr)
-    if failed:
+    command = [Path(sys.executable).parent / "jupyter-book", "build", work / "source", "--quiet"]
+    command += ["--builder", builder, "--path-output", work, "--config", work / "_config.yml"]
+    command += ["--warningiserror", "--nitpick", "--keep-going"] if strict else []
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    print(result.stdout, file=sys.stderr)
+    if result.returncode:
         shutil.rmtree(work / "_build", ignore_errors=True)
+        lines = result.stdout.splitlines()
         faults = [line for line in lines if "WARNING" in line or "ERROR" in line]
         print(f"jupyter-book: {(faults or lines[-1:])[0]}", file=sys.stderr)
-    return bool(failed)
+    return result.returncode
 
 
 def main() -> int:
@@ -261,8 +249,8 @@ def main() -> int:
         replace_changed(Path(folder, "source"), work / "source")
     repository = os.environ.get("M3L_BOOK_REPOSITORY", "").removesuffix("/").removesuffix(".git")
     (work / "_config.yml").write_text(configuration(repository), encoding="utf-8")
-    if jupyter_book(work, options.builder, strict=not options.page):
-        return 1
+    if code := jupyter_book(work, options.builder, strict=not options.page):
+        return code
     with atomic(html, directory=True) as temporary:
         shutil.copytree(work / "_build" / options.builder, temporary, dirs_exist_ok=True)
     return 0
