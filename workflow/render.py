@@ -108,10 +108,10 @@ def stage_notebooks(
     for place, notebook in notebooks.items():
         cells = prepare_cells(notebook.cells, corpora)
         if line := times.opening(recorded.get(place, {}), times.seconds_taken(notebook)):
-            cells.insert(1, nbformat.v4.new_markdown_cell(line))
+            cells.insert(1, nbformat.v4.new_markdown_cell(line, id="seconds"))
         if f"exercises/{place}" in notebooks:
             line = f"Exercises to this chapter, with answers: {{doc}}`exercises/{place}`."
-            cells.insert(len(cells) - 1, nbformat.v4.new_markdown_cell(line))
+            cells.insert(len(cells) - 1, nbformat.v4.new_markdown_cell(line, id="exercises"))
         notebook.cells = cells
         path = source / f"{place}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
