@@ -222,8 +222,8 @@ def jupyter_book(work: Path, builder: str, strict: bool) -> int:
     command += ["--builder", builder, "--path-output", work, "--config", work / "_config.yml"]
     command += ["--warningiserror", "--nitpick", "--keep-going"] if strict else []
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    print(result.stdout, file=sys.stderr)
     if result.returncode:
+        print(result.stdout, file=sys.stderr)
         shutil.rmtree(work / "_build", ignore_errors=True)
         lines = result.stdout.splitlines()
         faults = [line for line in lines if "WARNING" in line or "ERROR" in line]
