@@ -190,7 +190,7 @@ ROOMS = {
     "m3l": """errors progress files device saving checkpoint words text view building
         networks validation corpus noise model loss preconditions kernels distillation train gibbs
         pltm metrics inspection estimator""",
-    "m3l_book": """shown values variants measured pictures summaries wikipedia encoders data
+    "m3l_book": """shown values measured pictures summaries wikipedia encoders data
         records claims topic_space recorded recording record_check tables figures pages
         chapter execute left_out apparatus own __main__""",
 }
