@@ -129,7 +129,6 @@ def stage_generated(
         "equations": generated.equations(BOOK / "equations.csv", generated.labels(shown.values())),
         "status": generated.status(profile, shown, executed(runs), recorded),
         "links": generated.links(BOOK),
-        "api": generated.interface(ROOT / "m3l"),
     }
     for name, text in made.items():
         (source / f"{name}.md").write_text(text, encoding="utf-8")
@@ -170,7 +169,7 @@ def stage(profile: str, pages: Path, source: Path) -> None:
         if (pages.parent / folder).is_dir():
             shutil.copytree(pages.parent / folder, extra / folder)
     if not is_a_users(corpora):
-        plan = slides.read_slides(BOOK / "slides.yml")
+        plan = yaml.safe_load((BOOK / "slides.yml").read_text(encoding="utf-8"))
         text = slides.deck(plan, notebooks, "_static/mathjax/tex-svg.js")
         (extra / "slides.html").write_text(text, encoding="utf-8")
     for page in sorted(source.rglob("*.md")):
