@@ -310,8 +310,10 @@ def test_vocabulary_is_learnt_on_training_documents_alone_each_article_once(tmp_
 
 
 def test_a_word_whose_last_document_is_dropped_leaves_the_vocabulary(tmp_path):
-    prepared(tmp_path, changed(en_text={0: "solitary"}))
+    table = changed(en_text={0: "solitary", 11: "solitary river"})
+    _, frame = prepared(tmp_path, table, vocabulary_size=None)
     assert sorted(vocabulary(tmp_path / "out", "en")) == sorted(WORDS["en"])
+    assert frame["tuple_id"].tolist() == [f"r{i}" for i in range(1, 11)], "r11 is short without it"
 
 
 def test_stopwords_of_the_caller_replace_the_list(tmp_path):
