@@ -23,12 +23,11 @@ from m3l.metrics.assessment import aligned_pairs, evaluate
 
 from .claims.judging import Verdict, verdicts
 from .data.prepared import embedding_card
-from .measured import Measurements, load_measurements
+from .measured import Contender, Measurements, load_measurements
 from .records.collection import Collection
 from .records.results import scores, tidy
 from .records.selection import has_pictures
 from .topic_space import mixing_measurements
-from .variants import Contender
 
 if TYPE_CHECKING:
     from pandas import DataFrame

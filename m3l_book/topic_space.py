@@ -14,10 +14,9 @@ from m3l.corpus import Corpus
 from m3l.errors import DataError, require
 from m3l.metrics import jensen_shannon_matrix
 
-from .measured import Key, Measured, Measurements
+from .measured import Contender, Key, Measured, Measurements
 from .records.run import Run
 from .records.selection import PAPER_MODELS, comparable, home_of, roles, widest
-from .variants import Contender
 
 RANDOM_LABELS = Contender("random labels")
 

@@ -37,28 +37,22 @@ def place(root, address):
     return Path(root) / parts.netloc / unquote(parts.path).lstrip("/")
 
 
-def article(lang, title, text, categories="Things"):
-    """An article of the comparable corpora, as XML."""
-    paragraphs = "".join(f"<p>{escape(line)}</p>\n" for line in text.split("\n"))
-    return (
-        f'<article lang="{lang}" name="{escape(title)}">\n<categories name="{escape(categories)}"/>'
-        f"\n<content>\n{paragraphs}</content>\n</article>\n"
-    )
-
-
 def pair(number, en, de):
-    """A pair of articles; ``en`` and ``de`` are (title, text)."""
-    inner = article("de", *de) + article("en", *en)
-    return f'<articlePair id="{number}">\n{inner}</articlePair>\n'
+    """A pair of articles of the comparable corpora, as XML; ``en`` and ``de`` are (title, text)."""
+    parts = []
+    for lang, (title, text) in (("de", de), ("en", en)):
+        paragraphs = "".join(f"<p>{escape(line)}</p>\n" for line in text.split("\n"))
+        parts.append(
+            f'<article lang="{lang}" name="{escape(title)}">\n<categories name="Things"/>'
+            f"\n<content>\n{paragraphs}</content>\n</article>\n"
+        )
+    return f'<articlePair id="{number}">\n{"".join(parts)}</articlePair>\n'
 
 
 def comparable(pairs):
     """A whole file of comparable corpora; a str among the pairs stands in it as it is."""
     parts = [p if isinstance(p, str) else pair(i, *p) for i, p in enumerate(pairs, 1)]
     head = '<?xml version="1.0" encoding="UTF-8"?>\n<wikipediaComparable name="de-en">\n<header>\n'
-    head += "".join(
-        f'<wikipediaSource language="{v}" name="{v}wiki-2014-corpus.xml"/>\n' for v in ("de", "en")
-    )
     return head + "</header>\n" + "".join(parts) + "</wikipediaComparable>\n"
 
 
@@ -85,22 +79,20 @@ def picture(colour, side=64):
     return file.getvalue()
 
 
-def features_of(data):
-    """2,048 numbers that follow from what a picture looks like."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as image:
-        pixels = np.asarray(image.convert("RGB").resize((26, 26)), np.float32).ravel() / 255
-    return np.pad(pixels, (0, 2048 - len(pixels)))
-
-
 def pixel_line(address, data):
     encoded = base64.b64encode(data).decode()
     return f"{address}\t{encoded}\thttps://commons.wikimedia.org/wiki/File:X\n"
 
 
-def feature_line(address, vector):
-    return f"{address}\t{','.join(f'{value:.6g}' for value in vector)}\n"
+def feature_line(address, data):
+    """A line of 2,048 numbers: those given, or what follows from what a picture looks like."""
+    from PIL import Image
+
+    if isinstance(data, bytes):
+        with Image.open(io.BytesIO(data)) as image:
+            pixels = np.asarray(image.convert("RGB").resize((26, 26)), np.float32).ravel() / 255
+        data = np.pad(pixels, (0, 2048 - len(pixels)))
+    return f"{address}\t{','.join(f'{value:.6g}' for value in data)}\n"
 
 
 def titles_list(rows):
@@ -123,7 +115,7 @@ def write(root, pairs, pictures, train, test, shards=2):
         rows = [entry[:3] for entry in pictures[number :: source.WIT_SHARDS]]
         files[source.WIT.format(number)] = gzip.compress(wit(rows).encode())
     unique = list({address: data for *_, address, data in pictures}.items())
-    for kind, line in ((albums.PIXELS, _pixels), (albums.FEATURES, _features)):
+    for kind, line in ((albums.PIXELS, pixel_line), (albums.FEATURES, feature_line)):
         for number in range(shards):
             content = "".join(line(address, data) for address, data in unique[number::shards])
             name = f"part-{number:05d}-04b253b8-c000.csv.gz"
@@ -138,19 +130,24 @@ def write(root, pairs, pictures, train, test, shards=2):
     state_checksums(root)
 
 
+def break_some(root, left=0.98):
+    """Wrong base64, a picture that is none, and a shard of features of which a part is left."""
+    pixels = sorted(place(root, albums.CHALLENGE + albums.PIXELS).iterdir())
+    lines = gzip.decompress(pixels[0].read_bytes()).decode().splitlines(keepends=True)
+    for i, content in enumerate(("***", "YWJj")):
+        lines[i] = lines[i].split("\t")[0] + f"\t{content}\t\n"
+    pixels[0].write_bytes(gzip.compress("".join(lines).encode()))
+    features = sorted(place(root, albums.CHALLENGE + albums.FEATURES).iterdir())[-1]
+    packed = gzip.compress(gzip.decompress(features.read_bytes()))
+    features.write_bytes(packed[: int(len(packed) * left)])
+    state_checksums(root)
+
+
 def state_checksums(root):
     """Write the list of checksums that a mirror has."""
     files = sorted(path for path in Path(root).rglob("*") if path.is_file())
     lines = [f"{sha256(path)}  {path.relative_to(root)}\n" for path in files]
     (Path(root) / "SHA256SUMS").write_text("".join(lines))
-
-
-def _pixels(address, data):
-    return pixel_line(address, data)
-
-
-def _features(address, data):
-    return feature_line(address, features_of(data))
 
 
 def sha256(path):

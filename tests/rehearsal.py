@@ -6,7 +6,6 @@ build differs from the real one. The server fails now and then, and some of its 
 """
 
 import argparse
-import gzip
 import io
 import os
 import random
@@ -24,7 +23,6 @@ import miniature  # noqa: E402
 import tiny_models  # noqa: E402
 
 from m3l_book.data.sources import load_source  # noqa: E402
-from m3l_book.wikipedia import albums  # noqa: E402
 
 
 def world(articles, cache):
@@ -63,19 +61,6 @@ def world(articles, cache):
     return [texts for _, *texts in pairs.values()], pictures, lists["train"], lists["test"]
 
 
-def break_some(root):
-    """Wrong base64, a picture that is none, and a shard of features cut in the middle."""
-    pixels = sorted(miniature.place(root, albums.CHALLENGE + albums.PIXELS).iterdir())
-    lines = gzip.decompress(pixels[0].read_bytes()).decode().splitlines(keepends=True)
-    lines[0] = lines[0].split("\t")[0] + "\t***\t\n"
-    lines[1] = lines[1].split("\t")[0] + "\tYWJj\t\n"
-    pixels[0].write_bytes(gzip.compress("".join(lines).encode()))
-    features = sorted(miniature.place(root, albums.CHALLENGE + albums.FEATURES).iterdir())
-    packed = gzip.compress(gzip.decompress(features[-1].read_bytes()))
-    features[-1].write_bytes(packed[: int(len(packed) * 0.98)])
-    miniature.state_checksums(root)
-
-
 FAULTS = {
     "wikicomp-2014_deen.xml.bz2": ["reset", 503],
     "train-titles.csv": [429],
@@ -96,7 +81,7 @@ def main():
     with tempfile.TemporaryDirectory() as place:
         served, models = Path(place) / "served", Path(place) / "models"
         miniature.write(served, *world(options.articles, ROOT / "data" / "cache"), shards=3)
-        break_some(served)
+        miniature.break_some(served)
         for name in tiny_models.PAPER:
             tiny_models.save(name, models / name)
         with miniature.served(served) as server:

@@ -27,31 +27,7 @@ from m3l_book.records.run import environment
 from m3l_book.shown import as_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
-LESSONS = ["exercises", "teaching"]  # folders that are about the book's own corpora
-TIMES = ROOT / "book" / "seconds.csv"
-ANSWER = "Answer"  # what a folded solution is called
-
-
-def page_tags(cell) -> list[str]:
-    """A cell's tags as the page needs them.
-
-    What papermill injected stands at the foot of the page, and so is left out here; the cells of
-    parameters and provenance support the page, whose reader sees them on demand.
-    """
-    tags = list(cell.metadata.get("tags", []))
-    if "injected-parameters" in tags:
-        return ["remove-cell"]
-    supports = "parameters" in tags or cell.source.startswith("chapter.provenance")
-    return [*tags, "support"] if supports and "support" not in tags else tags
-
-
-def told(cell, corpora: Collection[str]) -> bool:
-    """Whether a page says what a cell says: not if the cell is about a corpus of another build."""
-    tags = cell.metadata.get("tags", [])
-    about = [tag.removeprefix("only-") for tag in tags if tag.startswith("only-")]
-    return not about or any(corpus in corpora for corpus in about)
-
-
+BOOK = ROOT / "book"
 OTHER_CORPUS = """
 ```{{note}}
 This build is of {whose}, {corpora}. Where a page speaks of `vital` and `emoji`, it means the
@@ -60,16 +36,16 @@ corpora that the book comes with.
 """
 
 
-def own(corpora: Collection[str]) -> bool:
-    """Whether the corpora are a user's, of which exercises and lessons do not speak."""
+def is_a_users(corpora: Collection[str]) -> bool:
+    """Say whether the corpora are a user's, of which exercises and lessons do not speak."""
     return not {"vital", "emoji", "wikipedia"} & set(corpora)
 
 
-def opening(text: str, corpora: Collection[str]) -> str:
-    """The first page, which says so under its title if the corpora are not the book's own; for a
-    user's, without what is about the book's.
+def first_page(text: str, corpora: Collection[str]) -> str:
+    """Say under the title of the first page if the corpora are not the book's own, and leave out
+    what is about the book's.
     """
-    if own(corpora):
+    if is_a_users(corpora):
         text = re.sub(r"<!-- lessons -->.*?<!-- end -->", "", text, flags=re.DOTALL)
     if {"vital", "emoji"} & set(corpora):
         return text
@@ -81,30 +57,45 @@ def opening(text: str, corpora: Collection[str]) -> str:
     return f"{title}\n{note}{rest}"
 
 
-def with_prose_of(
-    page: nbformat.NotebookNode, source: nbformat.NotebookNode
-) -> nbformat.NotebookNode:
-    """Put the prose of a chapter as it is now around what its code gave when it was executed."""
-    made = {cell.id: cell for cell in page.cells if cell.cell_type == "code"}
-    injected = [c for c in page.cells if "injected-parameters" in c.metadata.get("tags", [])]
-    cells = []
-    for cell in source.cells:
-        cells.append(made.get(cell.id, cell) if cell.cell_type == "code" else cell)
-        if "parameters" in cell.metadata.get("tags", []):
-            cells += injected
-    return nbformat.from_dict({**page, "cells": cells})
-
-
 def executed(pages: Path) -> dict[str, nbformat.NotebookNode]:
-    """Read executed notebooks by the place of their page in the book, with its present prose."""
+    """Read executed notebooks by the place of their page in the book, their prose as it is now."""
     found = {}
     for path in sorted(pages.rglob("*.ipynb")):
         place, page = path.relative_to(pages), nbformat.read(path, as_version=4)
-        source = ROOT / "book" / place
-        if "papermill" in page.metadata and source.is_file():
-            page = with_prose_of(page, nbformat.read(source, as_version=4))
+        if "papermill" in page.metadata and (BOOK / place).is_file():
+            made = {cell.id: cell for cell in page.cells if cell.cell_type == "code"}
+            injected = [
+                c for c in page.cells if "injected-parameters" in c.metadata.get("tags", [])
+            ]
+            page.cells = []
+            for cell in nbformat.read(BOOK / place, as_version=4).cells:
+                page.cells.append(made.get(cell.id, cell) if cell.cell_type == "code" else cell)
+                if "parameters" in cell.metadata.get("tags", []):
+                    page.cells += injected
         found[str(place.with_suffix(""))] = page
     return found
+
+
+def prepare_cells(cells: list, corpora: Collection[str]) -> list:
+    """Tag cells as their page needs them, and drop those about a corpus of another build.
+
+    The cells of parameters and provenance support the page, whose reader sees them on demand; what
+    papermill injected stands at its foot.
+    """
+    shown = []
+    for cell in cells:
+        tags = cell.metadata.get("tags", [])
+        about = {tag.removeprefix("only-") for tag in tags if tag.startswith("only-")}
+        if about and not about & set(corpora):
+            continue
+        if "injected-parameters" in tags:
+            tags = ["remove-cell"]
+        supports = "parameters" in tags or cell.source.startswith("chapter.provenance")
+        cell.metadata["tags"] = [*tags, "support"] if supports and "support" not in tags else tags
+        if "solution" in tags:
+            cell.metadata["mystnb"] = {"code_prompt_show": "Answer", "code_prompt_hide": "Answer"}
+        shown.append(cell)
+    return shown
 
 
 def stage_notebooks(
@@ -113,19 +104,15 @@ def stage_notebooks(
     """Write executed chapters as pages: what they took under their title, their exercises at their
     end.
     """
-    recorded = times.recorded_seconds(TIMES)
+    recorded = times.recorded_seconds(BOOK / "seconds.csv")
     for place, notebook in notebooks.items():
-        cells = [cell for cell in notebook.cells if told(cell, corpora)]
+        cells = prepare_cells(notebook.cells, corpora)
         if line := times.opening(recorded.get(place, {}), times.seconds_taken(notebook)):
-            cells.insert(1, nbformat.v4.new_markdown_cell(line))
+            cells.insert(1, nbformat.v4.new_markdown_cell(line, id="seconds"))
         if f"exercises/{place}" in notebooks:
             line = f"Exercises to this chapter, with answers: {{doc}}`exercises/{place}`."
-            cells.insert(len(cells) - 1, nbformat.v4.new_markdown_cell(line))
+            cells.insert(len(cells) - 1, nbformat.v4.new_markdown_cell(line, id="exercises"))
         notebook.cells = cells
-        for cell in notebook.cells:
-            cell.metadata["tags"] = page_tags(cell)
-            if "solution" in cell.metadata["tags"]:
-                cell.metadata["mystnb"] = {"code_prompt_show": ANSWER, "code_prompt_hide": ANSWER}
         path = source / f"{place}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, path)
@@ -136,88 +123,77 @@ def stage_generated(
 ) -> None:
     """Write the pages that are made from the code, the notebooks and the build."""
     shown = {place: book for place, book in notebooks.items() if "/" not in place}
-    there = generated.labels(shown.values())
-    recorded = times.recorded_seconds(TIMES)
+    recorded = times.recorded_seconds(BOOK / "seconds.csv")
     made = {
-        "parameters": generated.parameters(ROOT / "book"),
-        "equations": generated.equations(ROOT / "book" / "equations.csv", there),
+        "parameters": generated.parameters(BOOK),
+        "equations": generated.equations(BOOK / "equations.csv", generated.labels(shown.values())),
         "status": generated.status(profile, shown, executed(runs), recorded),
-        "links": generated.links(ROOT / "book"),
-        "api": generated.interface(ROOT / "m3l"),
+        "links": generated.links(BOOK),
     }
     for name, text in made.items():
         (source / f"{name}.md").write_text(text, encoding="utf-8")
 
 
-def stage_contents(source: Path, part_of_it: bool) -> None:
-    """Write the sidebar's list, without lessons that are not in this book; of a part of the book,
-    without any page that is not there.
-    """
+def stage_contents(source: Path) -> None:
+    """Write the sidebar's list without pages that are not there."""
     path = source / "_toc.yml"
     contents = yaml.safe_load(path.read_text(encoding="utf-8"))
     for part in contents["parts"]:
-        part["chapters"] = [
-            entry
-            for entry in part["chapters"]
-            if (not part_of_it and entry["file"].partition("/")[0] not in LESSONS)
-            or any(source.glob(f"{entry['file']}.*"))
-        ]
+        there = [entry for entry in part["chapters"] if any(source.glob(f"{entry['file']}.*"))]
+        part["chapters"] = there
     contents["parts"] = [part for part in contents["parts"] if part["chapters"]]
     path.write_text(yaml.safe_dump(contents, sort_keys=False), encoding="utf-8")
 
 
-def stage(profile: str, pages: Path, source: Path, part_of_it: bool = False) -> None:
+def stage(profile: str, pages: Path, source: Path) -> None:
     """Copy prose, static files and executed chapters into ``source``; prose says of which profile
     and with which versions it was built.
     """
     corpora = read_json(pages.parent / "profile.json")["corpora"]
     left_out = ["*.ipynb", "*.csv", "slides.yml", "_ext", ".ipynb_checkpoints", "__pycache__"]
-    left_out += LESSONS if own(corpora) else []
-    shutil.copytree(ROOT / "book", source, ignore=shutil.ignore_patterns(*left_out))
-    notebooks = executed(pages)
-    if not own(corpora):  # exercises that this profile does not execute are shown as they are
-        for path in sorted((ROOT / "book" / "exercises").glob("*.ipynb")):
+    left_out += ["exercises", "teaching"] if is_a_users(corpora) else []
+    shutil.copytree(BOOK, source, ignore=shutil.ignore_patterns(*left_out))
+    notebooks, extra = executed(pages), source / "_extra"  # goes beside the pages as it is
+    if not is_a_users(
+        corpora
+    ):  # exercises that this profile does not execute are shown as they are
+        for path in sorted((BOOK / "exercises").glob("*.ipynb")):
             notebooks.setdefault(f"exercises/{path.stem}", nbformat.read(path, as_version=4))
     stage_notebooks(notebooks, corpora, source)
     stage_generated(profile, notebooks, pages.parent / "runs", source)
-    stage_contents(source, part_of_it)
-    extra = source / "_extra"  # goes beside the pages as it is
-    for folder in ("assets", "topics"):
-        if (pages.parent / folder).is_dir():
-            shutil.copytree(pages.parent / folder, extra / folder)
-    if not own(corpora):
-        plan = slides.read_slides(ROOT / "book" / "slides.yml")
-        extra.mkdir(exist_ok=True)
-        text = slides.deck(plan, notebooks, "_static/mathjax/tex-svg.js")
-        (extra / "slides.html").write_text(text, encoding="utf-8")
+    stage_contents(source)
     (extra / "bokeh").mkdir(parents=True)
     for script in bokeh_scripts():
         shutil.copyfile(script, extra / "bokeh" / script.name)
+    for folder in ("assets", "topics"):
+        if (pages.parent / folder).is_dir():
+            shutil.copytree(pages.parent / folder, extra / folder)
+    if not is_a_users(corpora):
+        plan = yaml.safe_load((BOOK / "slides.yml").read_text(encoding="utf-8"))
+        text = slides.deck(plan, notebooks, "_static/mathjax/tex-svg.js")
+        (extra / "slides.html").write_text(text, encoding="utf-8")
     for page in sorted(source.rglob("*.md")):
         text = page.read_text(encoding="utf-8")
-        text = opening(text, corpora) if page == source / "index.md" else text
+        text = first_page(text, corpora) if page == source / "index.md" else text
         block = provenance_text({"profile": profile}, {}, environment())
         page.write_text(f"{text}\n{block}", encoding="utf-8")
 
 
-def configure(work: Path, repository: str) -> None:
+def configuration(repository: str) -> str:
     """Write jupyter-book's configuration for a staged book; with the address of a repository,
     chapters have buttons that open them in Binder and Colab.
     """
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     config["sphinx"]["config"]["bibtex_bibfiles"] = ["references.bib"]
     config["sphinx"]["config"]["html_extra_path"] = ["_extra"]
-    config["sphinx"]["local_extensions"] = {
-        name: str(ROOT / folder) for name, folder in config["sphinx"]["local_extensions"].items()
-    }
+    extensions = config["sphinx"]["local_extensions"]
+    extensions |= {name: str(ROOT / folder) for name, folder in extensions.items()}
     if repository:
         config["repository"] = {"url": repository, "branch": "main", "path_to_book": "book"}
-        config["launch_buttons"] |= {
-            "binderhub_url": "https://mybinder.org",
-            "colab_url": "https://colab.research.google.com",
-        }
+        config["launch_buttons"]["binderhub_url"] = "https://mybinder.org"
+        config["launch_buttons"]["colab_url"] = "https://colab.research.google.com"
         config["html"]["use_repository_button"] = True
-    (work / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+    return yaml.safe_dump(config, allow_unicode=True)
 
 
 def replace_changed(new: Path, old: Path) -> None:
@@ -235,29 +211,27 @@ def replace_changed(new: Path, old: Path) -> None:
             shutil.copyfile(new / name, target)
 
 
-def jupyter_book(work: Path, builder: str, strict: bool = True) -> int:
-    """Run jupyter-book on a staged book; what it says is in ``log.txt``, and shown if it fails.
+def jupyter_book(work: Path, builder: str, strict: bool) -> int:
+    """Run jupyter-book on a staged book and return its exit status; say what is wrong last.
 
     After a failure nothing is left for the next build to go on from, so that every page of it is
     read, and its warnings are seen, again.
     """
-    places = ["--path-output", work, "--config", work / "_config.yml"]
-    places += ["--toc", work / "source" / "_toc.yml"]
-    program = Path(sys.executable).parent / "jupyter-book"
-    how = ["--warningiserror", "--nitpick", "--keep-going"] if strict else []
-    command = [program, "build", work / "source", "--builder", builder, *places, *how, "--quiet"]
-    result = subprocess.run(list(map(str, command)), capture_output=True, text=True)
-    said = result.stdout + result.stderr
-    (work / "log.txt").write_text(said, encoding="utf-8")
+    command = [Path(sys.executable).parent / "jupyter-book", "build", work / "source", "--quiet"]
+    command += ["--builder", builder, "--path-output", work, "--config", work / "_config.yml"]
+    command += ["--warningiserror", "--nitpick", "--keep-going"] if strict else []
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if result.returncode:
+        print(result.stdout, file=sys.stderr)
         shutil.rmtree(work / "_build", ignore_errors=True)
-        lines = said.splitlines()
+        lines = result.stdout.splitlines()
         faults = [line for line in lines if "WARNING" in line or "ERROR" in line]
-        print(*lines[-60:], f"jupyter-book: {(faults or lines[-1:])[0]}", sep="\n", file=sys.stderr)
+        print(f"jupyter-book: {(faults or lines[-1:])[0]}", file=sys.stderr)
     return result.returncode
 
 
 def main() -> int:
+    """Render a book from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("profile")
     parser.add_argument("pages", type=Path, help="folder of the executed chapters")
@@ -270,11 +244,10 @@ def main() -> int:
     work = html.parent / ("jupyter-book" if options.builder == "html" else "jupyter-book-one")
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work) as folder:
-        stage(options.profile, pages, Path(folder, "source"), options.page)
-        repository = os.environ.get("M3L_BOOK_REPOSITORY", "")
-        configure(Path(folder), repository.removesuffix("/").removesuffix(".git"))
+        stage(options.profile, pages, Path(folder, "source"))
         replace_changed(Path(folder, "source"), work / "source")
-        shutil.copyfile(Path(folder, "_config.yml"), work / "_config.yml")
+    repository = os.environ.get("M3L_BOOK_REPOSITORY", "").removesuffix("/").removesuffix(".git")
+    (work / "_config.yml").write_text(configuration(repository), encoding="utf-8")
     if code := jupyter_book(work, options.builder, strict=not options.page):
         return code
     with atomic(html, directory=True) as temporary:

@@ -7,7 +7,6 @@ become the metadata by which nbgrader knows what to grade.
 """
 
 import argparse
-import copy
 import re
 import sys
 from pathlib import Path
@@ -21,65 +20,49 @@ from m3l.files import atomic
 from ..chapter import project_root
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+SOLUTION = re.compile(rf"^( *){BEGIN}$.*?^ *{END}$", re.DOTALL | re.MULTILINE)
+STUB = r'\1raise NotImplementedError("write this yourself")'
 ANSWER = re.compile(r"^:::\{dropdown\} Answer\n.*?^:::$", re.DOTALL | re.MULTILINE)
-BLANK = "*Write your answer here.*"
 
 
 def without_solution(source: str) -> str:
-    """A cell's code with each marked answer replaced by an error that says what is to be done.
+    """Replace each marked answer of a cell by an error that says what is to be done.
 
     Raises
     ------
     DataError
         A mark lacks its other half, or there is none.
     """
-    lines, inside, found = [], False, False
-    for line in source.splitlines():
-        mark = line.strip()
-        if mark == BEGIN:
-            require(not inside, f"{BEGIN} stands twice before {END}", DataError)
-            indent = line[: len(line) - len(line.lstrip())]
-            lines.append(f'{indent}raise NotImplementedError("write this yourself")')
-            inside = found = True
-        elif mark == END:
-            require(inside, f"{END} stands without {BEGIN}", DataError)
-            inside = False
-        elif not inside:
-            lines.append(line)
-    require(found and not inside, f"expected {BEGIN} and then {END}", DataError)
-    return "\n".join(lines)
-
-
-def graded(name: str, place: int, tags: list[str]) -> dict:
-    """nbgrader's metadata of a cell that a student writes, or that checks what was written."""
-    check = "check" in tags
-    about = {"schema_version": 3, "grade_id": f"{name}-{place}", "task": False}
-    about |= {"solution": not check, "grade": check, "locked": check}
-    return about | ({"points": 1} if check else {})
+    stub, n = SOLUTION.subn(STUB, source)
+    paired = source.count(BEGIN) == source.count(END) == n > 0
+    require(paired, f"expected {BEGIN} and then {END} in the cell\n{source}", DataError)
+    return stub
 
 
 def for_student(book: NotebookNode, name: str) -> NotebookNode:
-    """A student's notebook of a solved one; ``name`` begins the ids of its cells."""
-    student = copy.deepcopy(book)
+    """Make a student's notebook of a solved one; ``name`` begins the ids of its cells."""
     cells = []
-    for place, cell in enumerate(student.cells):
-        tags = list(cell.metadata.get("tags", []))
+    for place, cell in enumerate(book.cells):
         if cell.source.startswith("chapter.provenance"):
             continue
+        cell, tags = nbformat.from_dict(cell), cell.metadata.get("tags", [])
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
         else:
             cell.source = re.sub(r"\{doc\}`[./]*([^`]+)`", r"*\1*", cell.source)
-            cell.source = ANSWER.sub(BLANK, cell.source)
+            cell.source = ANSWER.sub("*Write your answer here.*", cell.source)
         if "solution" in tags:
             cell.source = without_solution(cell.source)
-        cell.metadata = NotebookNode({"tags": [t for t in tags if t not in ("solution", "check")]})
-        if {"solution", "check"} & set(tags):
-            cell.metadata["nbgrader"] = graded(name, place, tags)
+        kept = [tag for tag in tags if tag not in ("solution", "check")]
+        cell.metadata = NotebookNode({"tags": kept})
+        if len(kept) < len(tags):
+            check = "check" in tags
+            about = {"schema_version": 3, "grade_id": f"{name}-{place}", "task": False}
+            about |= {"solution": not check, "grade": check, "locked": check}
+            cell.metadata["nbgrader"] = about | ({"points": 1} if check else {})
         cells.append(cell)
-    student.cells = cells
-    student.metadata.pop("papermill", None)
-    return student
+    metadata = {key: value for key, value in book.metadata.items() if key != "papermill"}
+    return nbformat.from_dict({**book, "cells": cells, "metadata": metadata})
 
 
 def write_all(folder: str | Path) -> list[Path]:
@@ -95,7 +78,7 @@ def write_all(folder: str | Path) -> list[Path]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Command line: ``python -m m3l_book.apparatus.lessons FOLDER``."""
+    """Run the command line: ``python -m m3l_book.apparatus.lessons FOLDER``."""
     parser = argparse.ArgumentParser(
         prog="python -m m3l_book.apparatus.lessons", description=__doc__.split("\n")[0]
     )

@@ -80,22 +80,30 @@ def _in_words(seconds: float) -> str:
     return f"{max(seconds, 1):.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
 
 
-def slow_steps(taken: Mapping[str, float], recorded: Mapping[str, Mapping], profile: str) -> dict:
-    """The steps that took more than `SLOW` times what is recorded, and how many times.
+def relative_times(
+    taken: Mapping[str, float], recorded: Mapping[str, Mapping], profile: str
+) -> tuple[float, dict[str, float]]:
+    """Compare what steps took with what is recorded of them.
 
-    Times are divided by the median ratio of all steps, so that a slow machine has no slow steps.
-    Steps below ten seconds are not looked at.
+    Seconds of two machines do not compare. So each step's ratio to what is recorded is divided by
+    the median ratio of all steps, which is the speed of this machine.
+
+    Returns
+    -------
+    The median ratio, and of each step that is recorded how many times it took at that speed.
     """
     ratios = {
         step: seconds / recorded[step][profile]
         for step, seconds in taken.items()
         if recorded.get(step, {}).get(profile)
     }
-    if not ratios:
-        return {}
-    usual = statistics.median(ratios.values())
-    return {
-        step: ratio / usual
-        for step, ratio in ratios.items()
-        if ratio > SLOW * usual and taken[step] >= 10
-    }
+    usual = statistics.median(ratios.values()) if ratios else 1.0
+    return usual, {step: ratio / usual for step, ratio in ratios.items()}
+
+
+def slow_steps(taken: Mapping[str, float], recorded: Mapping[str, Mapping], profile: str) -> dict:
+    """Return the steps of ten seconds or more that took more than `SLOW` times what is recorded,
+    at this machine's speed, and how many times.
+    """
+    _, ratios = relative_times(taken, recorded, profile)
+    return {step: r for step, r in ratios.items() if r > SLOW and taken[step] >= 10}

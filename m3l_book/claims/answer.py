@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ..variants import Contender
+from ..measured import Contender
 from .judging import Verdict
 
 ZEROSHOT, M3L = Contender("ZeroshotTM"), Contender("M3L-Contrast")

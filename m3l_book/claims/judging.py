@@ -9,15 +9,13 @@ otherwise. Nothing is decided by a model that was trained fewer than three times
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from m3l.metrics.uncertainty import Estimate, holm
 
-from ..measured import Key, Measured, combine, fewest_seeds
-from ..variants import Contender
-from .paper import Lookup, agreement, paper_lookup
-from .reading import CONSTANT, Claim, read_claims, read_numbers
+from ..measured import Contender, Key, Measured, combine, contender, fewest_seeds
+from .reading import CONSTANT, Claim, Lookup, agreement, paper_lookup, read_claims, read_numbers
 
 LEVEL = 0.05  # of all the cases of a claim on a corpus together
 SEEDS = 3  # the fewest by which a trained model can decide a case
@@ -60,7 +58,7 @@ class Verdict:
 
     ``by_corpus`` has the outcome on each corpus that counts, ``cases`` are of all corpora, and
     ``means`` are by corpus, pair and contender. ``paper_agrees`` and ``paper_means`` are those of
-    `m3l_book.claims.paper.agreement`.
+    `m3l_book.claims.reading.agreement`.
     """
 
     claim: Claim
@@ -82,7 +80,7 @@ class Verdict:
 def judge(
     claim: Claim, measured: Mapping[Key, Measured], find: Lookup, generated: Sequence[str] = ()
 ) -> Verdict:
-    """Decide one claim; ``find`` is of `m3l_book.claims.paper.paper_lookup`.
+    """Decide one claim; ``find`` is of `m3l_book.claims.reading.paper_lookup`.
 
     A corpus counts if all the claim's models were measured there on the pair. On a corpus that was
     ``generated`` they are compared, which does not count: what holds there is a fact about how it
@@ -152,3 +150,59 @@ def verdicts(
     claims = read_claims(f"{folder}/claims.csv")
     chosen = [claim for claim in claims if chapter in (None, claim.chapter)]
     return [judge(claim, measured, find, generated) for claim in chosen]
+
+
+# what a variant may change without being another question; others, such as the number of topics,
+# are what claims are about
+CHOICES = ("objective", "similarity", "inputs", "floor", "epochs", "texts", "priors", "reading")
+CHOICES += ("tuples",)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What another choice makes of a claim: ``choice`` in words, and each corpus's outcome."""
+
+    choice: str
+    by_corpus: dict[str, str]
+
+
+def changes(
+    verdict: Verdict,
+    measured: Mapping[Key, Measured],
+    find: Lookup,
+    generated: Sequence[str] = (),
+) -> list[Change]:
+    """Find the choices under which a corpus says something else of a claim than it does.
+
+    The choices are those of which there are runs that vary nothing else. Only corpora count where
+    every model was trained often enough to decide.
+    """
+    varied = [key[4].changes[0] for key in measured if len(key[4].changes) == 1]
+    found = []
+    for what, value in dict.fromkeys(change for change in varied if change[0] in CHOICES):
+        claim = _under(verdict.claim, measured, what, value)
+        if claim == verdict.claim:
+            continue
+        other = judge(claim, measured, find, generated)
+        thin = {case.corpus for case in other.cases if 0 < case.seeds < SEEDS}
+        different = {
+            corpus: outcome
+            for corpus, outcome in other.by_corpus.items()
+            if corpus not in thin and verdict.by_corpus.get(corpus, outcome) != outcome
+        }
+        if different:
+            found.append(Change(f"{what} {value}", different))
+    return found
+
+
+def _under(claim: Claim, measured: Mapping[Key, Measured], what: str, value: str) -> Claim:
+    """Return the claim about models that were made with another choice, where they were."""
+    about = (claim.setting, claim.measure)
+    there = {key[4] for key in measured if key[1:3] == about and key[3] in claim.pairs}
+
+    def changed(who: Contender) -> Contender:
+        other = contender(who.model, {**dict(who.changes), what: value})
+        return other if other in there and what not in dict(who.changes) else who
+
+    subject, others = tuple(map(changed, claim.subject)), tuple(map(changed, claim.others))
+    return replace(claim, subject=subject, others=others)

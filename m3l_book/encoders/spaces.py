@@ -12,25 +12,21 @@ import numpy as np
 from m3l.errors import M3LError
 from m3l.text import primary
 
-# space -> its encoders and what each reads
-SPACES = {
-    # pocket-clip maps pictures into it
-    "use-multilingual": {"use-multilingual": ("text",), "pocket-clip": ("image",)},
-    "e5-multilingual": {"e5-multilingual": ("text",)},
-    "minilm-en": {"minilm-en": ("text",)},
-    "efficientnet-lite0": {"efficientnet-lite0": ("image",)},
-    "efficientnet-lite2": {"efficientnet-lite2": ("image",)},
-    # what Wikimedia published with the pictures of its image-caption challenge
-    "resnet-50": {"resnet-50": ("image",)},
-    # the multilingual text encoder was trained to give what CLIP's own gives for English
-    # (Reimers & Gurevych 2020)
-    "clip-ViT-B-32": {
-        "clip-ViT-B-32": ("text", "image"),
-        "clip-ViT-B-32-multilingual-v1": ("text",),
-    },
-    "clip-ViT-B-16": {"clip-ViT-B-16": ("text", "image")},
-    "clip-ViT-L-14": {"clip-ViT-L-14": ("text", "image")},
+READS = {
+    **dict.fromkeys(("use-multilingual", "e5-multilingual", "minilm-en"), ("text",)),
+    **dict.fromkeys(("efficientnet-lite0", "efficientnet-lite2", "pocket-clip"), ("image",)),
+    "resnet-50": ("image",),  # what Wikimedia published with its image-caption challenge
+    **dict.fromkeys(("clip-ViT-B-32", "clip-ViT-B-16", "clip-ViT-L-14"), ("text", "image")),
+    "clip-ViT-B-32-multilingual-v1": ("text",),
 }
+"""The encoders that are declared, and what each reads."""
+
+SHARED = {
+    "pocket-clip": "use-multilingual",  # it maps pictures there
+    # trained to give what CLIP's own gives for English (Reimers & Gurevych 2020)
+    "clip-ViT-B-32-multilingual-v1": "clip-ViT-B-32",
+}
+"""Encoders whose vectors are in the space of another one."""
 
 # what each was trained on, as its authors say (Yang et al. 2020; Wang et al. 2024, of XLM-R's
 # hundred those of two letters)
@@ -81,15 +77,15 @@ def _without_organisation(name: str) -> str:
 def space_of(encoder: str) -> str:
     """Name the space that an encoder's vectors are in."""
     name = _without_organisation(encoder)
-    return next((space for space, members in SPACES.items() if name in members), encoder)
+    return SHARED.get(name, name if name in READS else encoder)
 
 
 def reads(encoder: str) -> tuple[str, ...]:
     """Name what a declared encoder reads, ``"text"``, ``"image"`` or both; nothing of others."""
-    return SPACES.get(space_of(encoder), {}).get(_without_organisation(encoder), ())
+    return READS.get(_without_organisation(encoder), ())
 
 
 def reads_pictures_and_texts(space: str) -> bool:
     """Tell whether a space is declared to have encoders of pictures and of texts."""
-    kinds = {kind for member in SPACES.get(space, {}).values() for kind in member}
+    kinds = {kind for name, kinds in READS.items() if space_of(name) == space for kind in kinds}
     return kinds >= {"text", "image"}

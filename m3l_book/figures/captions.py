@@ -4,12 +4,10 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
-
 from ..shown import as_html
-from . import style
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from pandas import DataFrame
     from pandas.io.formats.style import Styler
 
@@ -34,9 +32,11 @@ def _anchor(caption: str) -> str:
     return f' id="{found[1].lower()}-{found[2]}-{found[3]}"' if found else ""
 
 
-def figure(drawn: Figure, text: str) -> None:
+def figure(drawn: "Figure", text: str) -> None:
     """Put a figure on the page with its caption, in plain text, below it."""
     from IPython.display import HTML, display
+
+    from . import style  # matplotlib, which a program that executes chapters does not need
 
     style.show(drawn)
     caption = numbered("Figure", text)

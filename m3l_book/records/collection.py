@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from m3l.corpus import Corpus
 from m3l.files import read_json
 
-from ..measured import Measurements
-from ..variants import Contender, contender_of
+from ..measured import Contender, Measurements, contender_of
 from .results import measurements, raw_scores
 from .run import Run
 from .selection import (

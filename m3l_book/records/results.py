@@ -11,9 +11,8 @@ from m3l.corpus import Corpus
 from m3l.metrics.assessment import aligned_pairs, evaluate
 
 from ..data.schema import PICTURES
-from ..measured import Measured, Measurements
+from ..measured import Contender, Measured, Measurements, contender, contender_of
 from ..values import read_value
-from ..variants import Contender, contender, contender_of
 from .run import PARTS, Run
 from .selection import corpus_of, home, home_of, roles_by_corpus
 

@@ -9,7 +9,7 @@ from m3l.errors import DataError, require
 
 from ..data.prepared import assemble
 from ..data.schema import PICTURES
-from ..variants import Contender, contender_of
+from ..measured import Contender, contender_of
 from .run import Run, load_run
 
 MAIN = ("ZeroshotTM", "M3L-Contrast")

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from ..claims.judging import OUTCOMES, SEEDS, Verdict
+from ..claims.judging import OUTCOMES, SEEDS, Change, Verdict
 from ..claims.reading import CONSTANT, STANDINGS, Claim
-from ..claims.sensitivity import Change
 from ..record_check import points
 from .shared import own_direction, styled
 

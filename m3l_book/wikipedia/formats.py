@@ -216,15 +216,14 @@ def page_pictures(
             except csv.Error:
                 counts[BROKEN_ROW] += 1
                 continue
-            if not row:
-                continue
-            picture = PagePicture(*(row[i] for i in places)) if len(row) == len(header) else None
-            if picture and picture.language not in languages:
-                continue
-            if picture and picture.title.strip() and picture.address.strip():
-                yield picture
-            else:
-                counts[BROKEN_ROW] += 1
+            if len(row) == len(header):
+                if row[places[0]] not in languages:
+                    continue
+                picture = PagePicture(*(row[place] for place in places))
+                if picture.title.strip() and picture.address.strip():
+                    yield picture
+                    continue
+            counts[BROKEN_ROW] += bool(row)
     finally:
         csv.field_size_limit(before)
 

@@ -11,54 +11,46 @@ from building import EVERY, PAGES
 pytestmark = pytest.mark.book
 
 
+def html_of(book, page):
+    return (book / f"{page}.html").read_text(encoding="utf-8")
+
+
 def test_every_page_is_there_and_says_how_it_was_made(book):
     for page in EVERY:
+        html = html_of(book, page)
         if page.startswith("exercises/"):  # which smoke shows as they are, and does not execute
             continue
-        html = (book / f"{page}.html").read_text(encoding="utf-8")
-        assert "How this page was made" in html, page
-        parts = ["profile", "parameters", "data", "versions"]
-        for part in parts + ["wall time"] * (page in PAGES):
-            assert re.search(rf"<strong>{part}</strong>", html), f"{page} lacks {part}"
-        assert "smoke" in html
+        assert "How this page was made" in html and "smoke" in html, page
+        for part in ["profile", "parameters", "data", "versions"] + ["wall time"] * (page in PAGES):
+            assert f"<strong>{part}</strong>" in html, f"{page} lacks {part}"
 
 
 def test_pages_read_without_a_network(book):
     for path in book.glob("*.html"):
         html = path.read_text(encoding="utf-8")
-        loaded = re.findall(
-            r"<(?:script|img|iframe|source)[^>]+src=[\"'](?!data:)([^\"']+)", html
-        ) + re.findall(
-            r"<link[^>]+rel=[\"'](?:stylesheet|preload|icon)[\"'][^>]+href=[\"']([^\"']+)", html
-        )
+        sources = r"<(?:script|img|iframe|source)[^>]+src=[\"'](?!data:)([^\"']+)"
+        links = r"<link[^>]+rel=[\"'](?:stylesheet|preload|icon)[\"'][^>]+href=[\"']([^\"']+)"
+        loaded = re.findall(sources, html) + re.findall(links, html)
         assert loaded and not [url for url in loaded if "://" in url or url.startswith("//")], path
         for url in loaded:
             target = (path.parent / url.split("?")[0].split("#")[0]).resolve()
             assert target.exists(), f"{path.name} loads {url}, which is not there"
-        assert (
-            "THEBE_JS_URL" not in html
-            and "jupyter.widget" not in html
-            and "jupyter-widgets" not in html
-        )
+        for asked in ("THEBE_JS_URL", "jupyter.widget", "jupyter-widgets"):
+            assert asked not in html, f"{path.name} has {asked}"
 
 
 def test_no_page_shows_an_error_or_a_raw_directive(book):
     for page in EVERY:
-        html = (book / f"{page}.html").read_text(encoding="utf-8")
-        assert (
-            "IPython.core.display" not in html
-            and "Traceback (most recent call last)" not in html
-            and ":::{" not in html
-            and "{cite" not in html
-        ), page
-        assert not re.search(
-            r"(?<![\w/])nan(?![\w/])", re.sub(r"<(script|pre).*?</\1>", "", html, flags=re.S)
-        ), f"{page} shows a nan"
+        html = html_of(book, page)
+        for wrong in ("IPython.core.display", "Traceback (most recent call last)", ":::{", "{cite"):
+            assert wrong not in html, f"{page} shows {wrong}"
+        text = re.sub(r"<(script|pre).*?</\1>", "", html, flags=re.S)
+        assert not re.search(r"(?<![\w/])nan(?![\w/])", text), f"{page} shows a nan"
 
 
 def test_every_picture_has_alternative_text(book):
     for page in PAGES:
-        for tag in re.findall(r"<img[^>]+>", (book / f"{page}.html").read_text(encoding="utf-8")):
+        for tag in re.findall(r"<img[^>]+>", html_of(book, page)):
             alt = re.search(r'alt="([^"]*)"', tag)
             assert alt and len(alt.group(1)) > 10 and "_images" not in alt.group(1), tag
 
@@ -70,7 +62,7 @@ def test_every_figure_is_a_drawing_fit_for_print(book):
 
     svg, seen = "{http://www.w3.org/2000/svg}", 0
     for page in PAGES:
-        html = (book / f"{page}.html").read_text(encoding="utf-8")
+        html = html_of(book, page)
         for alt, source in re.findall(r'<img alt="([^"]+)"[^>]* src="(_images/[^"]+)"', html):
             assert source.endswith(".svg"), f"{page}: {alt}"
             drawing = ElementTree.parse(book / source).getroot()
@@ -88,29 +80,15 @@ def test_every_figure_is_a_drawing_fit_for_print(book):
 def test_links_to_files_of_the_book_lead_to_files(book):
     for page in book.glob("*.html"):
         for url in re.findall(
-            r'<a [^>]*href="((?:assets|topics)/[^"#?]+)', page.read_text(encoding="utf-8")
+            r'<a [^>]*href="((?:assets|topics)/[^"#?]+)', page.read_text("utf-8")
         ):
             assert (book / url).is_file(), f"{page.name} links to {url}"
     assert (book / "assets/figure-2-emoji.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_runs_hold_all_that_a_figure_needs(book, checkout):
-    from m3l_book.records.run import load_model, load_run
-
-    for folder in sorted(path.parent for path in (checkout / "runs/smoke").glob("*/metrics.json")):
-        run = load_run(folder)
-        assert (
-            run.history and run.metrics["scores"] and set(run.theta) == set(run.params["encoders"])
-        )
-        assert run.history[-1]["epoch"] == run.params.get("epochs", run.params.get("sweeps"))
-        model = load_model(folder / "model.safetensors")
-        assert model.topics == run.params["topics"]
-        assert set(model.vocabularies) == {v for v in run.params["train_views"] if v != "image"}
-
-
 def test_rendered_scores_are_the_recorded_ones(book, checkout):
     recorded = json.loads((checkout / "runs/smoke/emoji-m3l-s0/metrics.json").read_text())["scores"]
-    html = (book / "04-training.html").read_text(encoding="utf-8")
+    html = html_of(book, "04-training")
     for score in recorded:
         assert (
             f"{score['score']:.3f}" in html and f"{score['low']:.3f} – {score['high']:.3f}" in html
@@ -138,7 +116,7 @@ def test_verdicts_are_the_recorded_ones_and_beside_them_stands_this_build(book, 
     data, runs = str(checkout / "data/smoke"), checkout / "runs/smoke"
     collection = Collection.load(data, runs, list(planning.make_plan(profile).runs))
     live = of_runs(collection).verdicts(str(checkout / "data/paper"))
-    page = (book / "verdicts.html").read_text(encoding="utf-8")
+    page = html_of(book, "verdicts")
     shown = unescape(" ".join(cells(page, "verdict-table")))
     tested = [v for v in verdicts.values() if v.claim.standing == "tested" and v.cases]
     assert len(tested) >= 16
@@ -152,14 +130,14 @@ def test_verdicts_are_the_recorded_ones_and_beside_them_stands_this_build(book, 
         assert v.words in row and all(f"{mean:.3f}" in row for mean in means.values()), v.claim.id
     same = [
         re.findall(r"means point the same way on \d+", text)
-        for text in (page, (book / "conclusion.html").read_text(encoding="utf-8"))
+        for text in (page, html_of(book, "conclusion"))
     ]
     assert same[0] == same[1] and len(same[0]) == 1, "both pages count the same claims"
-    front = unescape((book / "index.html").read_text(encoding="utf-8"))
+    front = unescape(html_of(book, "index"))
     words = {v.words for v in tested if v.claim.chapter < "10"}
     assert f"Of {len(tested)} claims" in front and all(f">{word}<" in front for word in words)
     assert "other corpora or settings than the recorded ones" in front
-    table = " ".join(cells((book / "07-retrieval.html").read_text(encoding="utf-8"), "paper-table"))
+    table = " ".join(cells(html_of(book, "07-retrieval"), "paper-table"))
     for (corpus, setting, metric, _, who), measured in recorded.measured.items():
         if setting == "multilingual" and metric == "MRR" and not who.changes and corpus == "vital":
             assert f"{measured.values.mean():.3f}" in table

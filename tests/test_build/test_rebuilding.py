@@ -1,7 +1,6 @@
 """What is built again, and what is not."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,12 @@ import yaml
 from building import ROOT, build, ends_with_the_tests
 
 pytestmark = pytest.mark.book
+
+
+def numbers(folder):
+    """The arrays of a run, as bytes."""
+    files = [*folder.glob("*.npy"), *folder.glob("*.safetensors")]
+    return {path.name: path.read_bytes() for path in files}
 
 
 def test_a_second_build_does_nothing(workshop):
@@ -42,22 +47,46 @@ def test_an_edited_sentence_is_shown_and_executes_nothing(workshop):
         assert sentence in (built / f"html/{chapter}.html").read_text(encoding="utf-8")
 
 
+TRAINED = {"01-data", "02-encoders", "emoji-m3l-s0", "vital-pltm-s0"}
+SHOWN = {"03-model", "07-retrieval", "verdicts", "browser-vital-m3l-s0", "html"}
+
+
+@pytest.mark.parametrize(
+    ("edited", "again", "not_again"),
+    [
+        ("m3l/train.py", {*TRAINED, *SHOWN, "speed"}, set()),
+        ("m3l_book/records/run.py", {*TRAINED, *SHOWN}, {"speed"}),
+        ("m3l_book/figures/style.py", SHOWN, {*TRAINED, "speed"}),
+        ("m3l_book/tables/cells.py", SHOWN, {*TRAINED, "speed"}),
+        ("book/07-retrieval.ipynb", {"07-retrieval", "html"}, {*TRAINED, "03-model", "verdicts"}),
+        ("data/paper/claims.csv", {"verdicts", "html"}, {*TRAINED, "03-model"}),
+    ],
+)
+def test_code_that_changed_makes_anew_what_it_makes_and_no_more(workshop, edited, again, not_again):
+    path = workshop / edited
+    before = path.read_bytes()
+    change = before.replace(b"from m3l_book import chapter", b"from m3l_book import  chapter")
+    path.write_bytes(change if path.suffix == ".ipynb" else before + b"\n")
+    try:
+        said = build(workshop, "smoke", "--dry-run").stderr
+    finally:
+        path.write_bytes(before)
+    steps = {line.partition(": ")[0] for line in said.splitlines()}
+    assert again <= steps and not not_again & steps, said
+
+
 def test_the_same_seed_gives_the_same_numbers(workshop):
     folder = workshop / "runs/smoke/emoji-m3l-s0"
-    before = {
-        p.name: p.read_bytes() for p in folder.glob("*") if p.suffix in (".npy", ".safetensors")
-    }
+    before = numbers(folder)
     shutil.rmtree(folder)
     assert build(workshop, "smoke", "runs/smoke/emoji-m3l-s0/metrics.json").returncode == 0
-    assert {
-        p.name: p.read_bytes() for p in folder.glob("*") if p.suffix in (".npy", ".safetensors")
-    } == before
+    assert numbers(folder) == before
 
 
 @pytest.mark.thorough
 def test_through_an_executor_the_same_runs_give_the_same_bytes(workshop, tmp_path):
-    """Jobs submitted to a scheduler, here one that just starts them, have no warm process to fork:
-    a joint model, and a student, whose teacher is inferred from.
+    """Jobs submitted to a scheduler, here one that just starts them: a joint model, and a student,
+    whose teacher is inferred from.
     """
     profile = tmp_path / "profile"
     profile.mkdir()
@@ -81,47 +110,15 @@ def test_through_an_executor_the_same_runs_give_the_same_bytes(workshop, tmp_pat
     }
     (profile / "config.yaml").write_text(yaml.safe_dump(real | own))
     names = ["emoji-m3l-s0", "vital-kd-en-fr-s0"]
-    before = {}
-    for name in names:
-        folder = workshop / "runs/smoke" / name
-        before |= {
-            p: p.read_bytes() for p in folder.glob("*") if p.suffix in (".npy", ".safetensors")
-        }
+    folders = [workshop / "runs/smoke" / name for name in names]
+    before = [numbers(folder) for folder in folders]
+    for folder in folders:
         shutil.rmtree(folder)
-    result = build(
-        workshop, "smoke", "--runs", *names, "--", "--workflow-profile", str(profile), "--jobs", "2"
-    )
+    passed = ["--", "--workflow-profile", str(profile), "--jobs", "2"]
+    result = build(workshop, "smoke", "--runs", *names, *passed)
     assert result.returncode == 0, result.stderr[-3000:]
-    assert len(list(tmp_path.glob("*.rc"))) == 2 and {p: p.read_bytes() for p in before} == before
-
-
-@pytest.mark.thorough
-def test_one_chapter_reruns_with_one_parameter_changed(workshop):
-    command = [
-        sys.executable,
-        "-m",
-        "m3l_book.execute",
-        "book/04-training.ipynb",
-        "build/mine.ipynb",
-    ]
-    for name, value in (
-        ("profile", "smoke"),
-        ("data", "data/smoke"),
-        ("runs", "build/my-runs"),
-        ("run", "mine"),
-        ("topics", "7"),
-        ("epochs", "2"),
-    ):
-        command += ["-p", name, value]
-    result = subprocess.run(
-        command,
-        cwd=workshop,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(workshop)},
-    )
-    assert result.returncode == 0, result.stderr
-    assert json.loads((workshop / "build/my-runs/mine/params.json").read_text())["topics"] == 7
+    assert len(list(tmp_path.glob("*.rc"))) == 2
+    assert [numbers(folder) for folder in folders] == before
 
 
 def test_a_failing_chapter_fails_the_build_and_is_named(workshop, tmp_path):
@@ -158,24 +155,6 @@ def test_a_build_that_is_told_to_end_does_not_wait_and_leaves_no_process(worksho
     assert build.returncode == 130
     left = [p for p in started if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
     assert not left
-
-
-def test_unknown_profile_lists_the_valid_ones(workshop):
-    result = build(workshop, "laptpo")
-    assert (
-        result.returncode == 2
-        and "laptpo" in result.stderr
-        and "laptop" in result.stderr
-        and "smoke" in result.stderr
-    )
-
-
-def test_a_profile_that_calls_itself_another_is_refused(workshop):
-    profile = workshop / "workflow/profiles/mini.yaml"
-    profile.write_text((workshop / "workflow/profiles/smoke.yaml").read_text())
-    result = build(workshop, "mini")
-    profile.unlink()
-    assert result.returncode == 2 and "profile: smoke" in result.stderr
 
 
 @pytest.mark.thorough

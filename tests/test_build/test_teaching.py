@@ -111,51 +111,38 @@ def test_slides_show_figures_as_vectors_and_are_walked_by_keys(book, running):
 
 @pytest.mark.thorough
 def test_slides_and_report_are_printed(workshop):
-    run = [sys.executable, "workflow/printing.py", "smoke"]
-    pages = {}
+    run, pages = [sys.executable, "workflow/printing.py"], {}
     for what in ("slides", "report"):
-        result = subprocess.run([*run, what], cwd=workshop, capture_output=True, text=True)
-        assert result.returncode == 0, result.stderr
+        subprocess.run([*run, "smoke", what], cwd=workshop, check=True)
         printed = (workshop / f"build/smoke/{what}.pdf").read_bytes()
         assert printed.startswith(b"%PDF")
         pages[what] = len(PDF_PAGE.findall(printed))
     assert pages["slides"] >= 12 and pages["report"] == 4
-    result = subprocess.run([*run[:-1], "none", "report"], cwd=workshop, capture_output=True)
+    result = subprocess.run([*run, "none", "report"], cwd=workshop, capture_output=True)
     assert result.returncode == 2 and b"make book PROFILE=none" in result.stderr
 
 
-def test_a_page_says_how_long_it_took_and_where_its_exercises_are(book):
+def test_pages_say_how_long_they_took_and_lead_to_exercises_terms_and_numbered_figures(book):
+    def html_of(page):
+        return (book / f"{page}.html").read_text(encoding="utf-8")
+
     for page in ("03-model", "07-retrieval"):
-        html = (book / f"{page}.html").read_text(encoding="utf-8")
+        html = html_of(page)
         assert re.search(r"This build took [\d,]+ s\.", html) and "in profile" in html
         assert f'href="exercises/{page}.html"' in html
-    html = (book / "status.html").read_text(encoding="utf-8")
-    assert "07-retrieval.html" in html and "runs were executed" in html
-
-
-def test_chapters_are_downloaded_as_they_were_executed(book):
-    for page in ("03-model", "07-retrieval"):
-        html = (book / f"{page}.html").read_text(encoding="utf-8")
         link = re.search(r'href="([^"]+\.ipynb)"', html)[1]
         notebook = nbformat.read((book / page).parent / link, as_version=4)
         nbformat.validate(notebook)
-        assert any(cell.get("outputs") for cell in notebook.cells)
-
-
-def test_terms_lead_to_the_glossary(book):
-    html = (book / "03-model.html").read_text(encoding="utf-8")
-    assert 'href="glossary.html#term-InfoNCE"' in html
-    assert html.count('href="glossary.html#term-InfoNCE"') == 1, "at its first mention alone"
-
-
-def test_a_figure_or_table_named_by_its_number_is_led_to(book):
-    html = (book / "10-topic-numbers.html").read_text(encoding="utf-8")
+        assert any(cell.get("outputs") for cell in notebook.cells), "as it was executed"
+    html = html_of("status")
+    assert "07-retrieval.html" in html and "runs were executed" in html
+    term = 'href="glossary.html#term-InfoNCE"'
+    assert html_of("03-model").count(term) == 1, "at its first mention alone"
+    html = html_of("10-topic-numbers")
     assert 'href="#figure-10-1"' in html and 'id="figure-10-1"' in html
-    html = (book / "conclusion.html").read_text(encoding="utf-8")
-    assert 'href="12-encoder-combinations.html#table-12-1"' in html
-    assert 'id="table-12-1"' in (book / "12-encoder-combinations.html").read_text(encoding="utf-8")
-    html = (book / "teaching/plan.html").read_text(encoding="utf-8")
-    assert 'href="../01-data.html#table-1-1"' in html
+    assert 'href="12-encoder-combinations.html#table-12-1"' in html_of("conclusion")
+    assert 'id="table-12-1"' in html_of("12-encoder-combinations")
+    assert 'href="../01-data.html#table-1-1"' in html_of("teaching/plan")
 
 
 @pytest.mark.thorough
@@ -199,51 +186,47 @@ def test_exercises_are_executed_and_their_outputs_shown(workshop):
     assert (workshop / "build/smoke/html/exercises/03-model.html").is_file()
 
 
-def commands():
-    text = (ROOT / "book" / "cookbook.md").read_text(encoding="utf-8")
-    return re.findall(r"^```sh\n(.+?)\n```", text, re.M | re.S)
-
-
 @pytest.mark.thorough
 def test_the_commands_of_the_cookbook_do_what_they_say(workshop):
-    assert len(commands()) == 11
-    table = "en_title,de_title,en_text,de_text\n" + "".join(
-        f"A{i},B{i},a bridge over river number {i},eine Brücke über Fluss Nummer {i}\n"
-        for i in range(30)
-    )
+    text = (ROOT / "book" / "cookbook.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^```sh\n(.+?)\n```", text, re.M | re.S)
+    assert len(commands) == 11
+    rows = [f"A{i},B{i},a bridge over river number {i},eine Brücke {i}" for i in range(30)]
+    table = "\n".join(["en_title,de_title,en_text,de_text", *rows])
     (workshop / "my.csv").write_text(table, encoding="utf-8")
     who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
     for git in (["init", "-q"], [*who, "commit", "-q", "--allow-empty", "-m", "a copy"]):
         subprocess.run(["git", *git], cwd=workshop, check=True)
-    folder = os.path.dirname(sys.executable)
-    environment = os.environ | {
-        "PYTHONPATH": str(workshop),
-        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
-    }
+    path = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PYTHONPATH": str(workshop), "PATH": path}
     said = []
-    for command in commands():
+    for command in commands:
         command = command.replace("laptop", "smoke")
         if "m3l_book.execute" in command:
             command += " -p profile smoke -p data data/smoke -p runs runs/smoke"
         if "my-run" in command:
             command += " -p epochs 2"
-        result = subprocess.run(
-            ["bash", "-c", command],
-            cwd=workshop,
-            capture_output=True,
-            text=True,
-            env=environment,
-        )
+        quiet = {"capture_output": True, "text": True, "env": environment}
+        result = subprocess.run(["bash", "-c", command], cwd=workshop, **quiet)
         assert result.returncode == 0, f"{command}\n{result.stdout[-1500:]}{result.stderr[-1500:]}"
         said.append(result.stdout + result.stderr)
     assert "topics: int" in said[0]
     record = json.loads((workshop / "runs/smoke/my-run/params.json").read_text())
     assert record["topics"] == 25
-    assert (workshop / "build/my-tables.ipynb").is_file()
-    assert (workshop / "build/my-topics/index.html").is_file()
-    assert (workshop / "build/exercises/lab-infonce.ipynb").is_file()
+    for made in ("my-tables.ipynb", "my-topics/index.html", "exercises/lab-infonce.ipynb"):
+        assert (workshop / "build" / made).is_file()
     assert "the page: build/smoke/html/primer.html" in said[5]
     assert "runs" in said[9] and said[10].count("[") == 11
+
+
+CELL_BY_CELL = """
+import nbformat, sys
+from nbclient import NotebookClient
+for name in sys.argv[1:]:
+    book = nbformat.read(name, as_version=4)
+    client = NotebookClient(book, kernel_name="python3", startup_timeout=10**9)
+    client.execute(cwd=name.rpartition("/")[0])
+"""
 
 
 @pytest.mark.thorough
@@ -251,34 +234,18 @@ def test_jupyterlab_takes_this_environments_kernel_and_chapters_run_cell_by_cell
     workshop, tmp_path
 ):
     """As `make lab` starts it, with another kernel of that name in the user's folder."""
-    line = next(
-        line for line in (ROOT / "Makefile").read_text().splitlines() if "-m jupyterlab" in line
-    )
-    assert "env -u JUPYTER_PATH JUPYTER_PREFER_ENV_PATH=1 $(RUN)" in line
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    setting = r"env -u JUPYTER_PATH JUPYTER_PREFER_ENV_PATH=1 \$\(RUN\) -m jupyterlab"
+    assert re.search(setting, makefile)
     other = tmp_path / ".local/share/jupyter/kernels/python3"
     other.mkdir(parents=True)
     kernel = {"argv": ["/nowhere/python"], "display_name": "Another", "language": "python"}
     (other / "kernel.json").write_text(json.dumps(kernel))
     for folder in ("data", "runs", "build"):
         (workshop / folder / "laptop").symlink_to(workshop / folder / "smoke")
-    code = (
-        "import nbformat, sys; from nbclient import NotebookClient\n"
-        "for name in sys.argv[1:]:\n"
-        "    book = nbformat.read(name, as_version=4)\n"
-        "    client = NotebookClient(book, kernel_name='python3', startup_timeout=10**9)\n"
-        "    client.execute(cwd=name.rpartition('/')[0])\n"
-        "    print(name, len(book.cells))\n"
-    )
     environment = {k: v for k, v in os.environ.items() if k != "JUPYTER_PATH"}
     environment |= {"JUPYTER_PREFER_ENV_PATH": "1", "HOME": str(tmp_path)}
     environment |= {"PYTHONPATH": str(workshop)}
     names = ["03-model", "07-retrieval", "primer", "play", "exercises/03-model"]
-    result = subprocess.run(
-        [sys.executable, "-c", code, *(f"book/{name}.ipynb" for name in names)],
-        cwd=workshop,
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert result.stdout.count("\n") == len(names)
+    command = [sys.executable, "-c", CELL_BY_CELL, *(f"book/{name}.ipynb" for name in names)]
+    subprocess.run(command, cwd=workshop, env=environment, check=True)

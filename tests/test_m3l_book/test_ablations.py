@@ -11,10 +11,10 @@ from support import make_corpus
 
 from m3l import M3L, DataError, ParameterError, model_for
 from m3l_book.figures import charts, style
+from m3l_book.measured import contender_of
 from m3l_book.recorded import alignment, of_runs
 from m3l_book.records import protocol, results, selection
 from m3l_book.records.collection import Collection
-from m3l_book.variants import contender_of
 
 
 @pytest.fixture(scope="module")

@@ -10,17 +10,29 @@ import pytest
 import yaml
 
 from m3l import DataError
-from m3l_book.claims import sensitivity
 from m3l_book.claims.answer import answer, proposed
-from m3l_book.claims.judging import LEVEL, judge
-from m3l_book.claims.paper import numbers_within, paper_lookup
-from m3l_book.claims.reading import RELATIONS, Claim, read_claims, read_numbers
-from m3l_book.measured import Measured, load_measurements, save_measurements
+from m3l_book.claims.judging import LEVEL, Change, changes, judge
+from m3l_book.claims.reading import (
+    RELATIONS,
+    Claim,
+    numbers_within,
+    paper_lookup,
+    read_claims,
+    read_numbers,
+)
+from m3l_book.measured import (
+    Contender,
+    Measured,
+    contender,
+    contender_of,
+    load_measurements,
+    read_contender,
+    save_measurements,
+)
 from m3l_book.recorded import load_recorded
 from m3l_book.records import planning
 from m3l_book.records.results import CHANCE, RAW
 from m3l_book.topic_space import RANDOM_LABELS
-from m3l_book.variants import Contender, contender, contender_of, read_contender
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = ROOT / "data" / "paper"
@@ -276,10 +288,10 @@ def test_a_choice_that_would_change_a_verdict_is_named():
     found |= measured({contender("A", {"epochs": "40"}): 0.6})  # says the same
     found |= measured({contender("A", {"objective": "paper"}): 0.1}, seeds=2)  # decides nothing
     found |= measured({contender("A", {"topics": "25"}): 0.1})  # another question
-    (change,) = sensitivity.changes(decide(found), found, lambda *_: None)
-    assert change == sensitivity.Change("floor -4", {"vital": "differs"})
+    (change,) = changes(decide(found), found, lambda *_: None)
+    assert change == Change("floor -4", {"vital": "differs"})
     other = decide(found, claim(subject="C"))
-    assert sensitivity.changes(other, found, lambda *_: None) == []
+    assert changes(other, found, lambda *_: None) == []
 
 
 def test_measurements_are_kept_and_read_back(tmp_path):

@@ -310,8 +310,10 @@ def test_vocabulary_is_learnt_on_training_documents_alone_each_article_once(tmp_
 
 
 def test_a_word_whose_last_document_is_dropped_leaves_the_vocabulary(tmp_path):
-    prepared(tmp_path, changed(en_text={0: "solitary"}))
+    table = changed(en_text={0: "solitary", 11: "solitary river"})
+    _, frame = prepared(tmp_path, table, vocabulary_size=None)
     assert sorted(vocabulary(tmp_path / "out", "en")) == sorted(WORDS["en"])
+    assert frame["tuple_id"].tolist() == [f"r{i}" for i in range(1, 11)], "r11 is short without it"
 
 
 def test_stopwords_of_the_caller_replace_the_list(tmp_path):
@@ -328,9 +330,11 @@ def test_training_tokens_are_those_of_the_training_documents_in_order(tmp_path):
     assert training_tokens(tmp_path / "out", "en") == texts
 
 
-def test_identical_text_in_training_and_test_is_an_error_naming_both_tuples(tmp_path):
-    table = changed(de_text={3: rows()[11]["de_text"]})
-    message = r"de_text of training tuple 'r3' is that of test tuple 'r11'.*leakage='drop'"
+@pytest.mark.parametrize("part", ["training", "validation"])
+def test_identical_text_in_training_and_test_is_an_error_naming_both_tuples(tmp_path, part):
+    splits = {} if part == "training" else {3: "validation"}
+    table = changed(de_text={3: rows()[11]["de_text"]}, split=splits)
+    message = rf"de_text of {part} tuple 'r3' is that of test tuple 'r11'.*leakage='drop'"
     with pytest.raises(DataError, match=message):
         prepared(tmp_path, table)
     assert not (tmp_path / "out").exists()

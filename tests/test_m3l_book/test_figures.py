@@ -18,14 +18,13 @@ from matplotlib.text import Text
 from PIL import Image
 
 from m3l import ParameterError
-from m3l_book.claims import judging, paper, reading
+from m3l_book.claims import judging, reading
 from m3l_book.figures import charts, diagrams, style, topic_map
 from m3l_book.figures import corpora as corpus_figures
 from m3l_book.figures import training as training_figures
 from m3l_book.figures import verdicts as verdict_figures
-from m3l_book.measured import Measured
+from m3l_book.measured import Contender, Measured
 from m3l_book.topic_space import Space, TopicMap
-from m3l_book.variants import Contender
 
 SVG = "{http://www.w3.org/2000/svg}"
 MODELS = ["PLTM", "ZeroshotTM", "ZeroshotTM-KD", "M3L-Contrast"]
@@ -108,7 +107,7 @@ def verdicts():
         )
         for model, mean in (("M3L-Contrast", 0.4), ("PLTM", 0.5))
     }
-    find = paper.paper_lookup(reading.read_numbers("data/paper/numbers.csv"))
+    find = reading.paper_lookup(reading.read_numbers("data/paper/numbers.csv"))
     claims = reading.read_claims("data/paper/claims.csv")
     judged = [judging.judge(claim, found, find) for claim in claims]
     return verdict_figures.margins(judged, {"vital": {"en": "en", "fr": "de"}})

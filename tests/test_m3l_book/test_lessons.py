@@ -96,7 +96,7 @@ def test_a_students_notebook_holds_no_answer_and_is_one_that_nbgrader_knows(tmp_
     ],
 )
 def test_marks_without_their_other_half_are_refused(source):
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match="expected ### BEGIN SOLUTION and then"):
         lessons.without_solution(source)
 
 

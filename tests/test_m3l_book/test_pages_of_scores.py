@@ -17,13 +17,12 @@ from support import make_corpus
 from m3l import DataError, model_for
 from m3l.files import write_json
 from m3l.metrics.assessment import evaluate
-from m3l_book.measured import Measured
+from m3l_book.measured import Contender, Measured
 from m3l_book.record_check import Cell
 from m3l_book.recorded import Recorded
 from m3l_book.records import results, selection
 from m3l_book.records.collection import Collection
 from m3l_book.tables.shared import topic_faults
-from m3l_book.variants import Contender
 
 N = 60
 TEXTS = ["en", "fr"]

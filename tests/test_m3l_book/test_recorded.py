@@ -13,11 +13,10 @@ from m3l.files import read_json
 from m3l_book import record_check
 from m3l_book.claims.judging import OUTCOMES, judge
 from m3l_book.claims.reading import read_claims
-from m3l_book.measured import Measured, save_measurements
+from m3l_book.measured import Contender, Measured, contender, save_measurements
 from m3l_book.recorded import Recorded, load_recorded
 from m3l_book.recording import outcomes
 from m3l_book.tables import verdicts as tables
-from m3l_book.variants import Contender, contender
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = ROOT / "data" / "paper"

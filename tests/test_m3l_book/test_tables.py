@@ -10,11 +10,11 @@ from support import make_corpus
 
 from m3l.metrics.assessment import aligned_pairs
 from m3l_book.claims import judging, reading
-from m3l_book.claims.paper import paper_lookup
-from m3l_book.claims.sensitivity import Change
+from m3l_book.claims.judging import Change
+from m3l_book.claims.reading import paper_lookup
+from m3l_book.measured import Contender
 from m3l_book.records import results, selection
 from m3l_book.tables import verdicts as verdict_tables
-from m3l_book.variants import Contender
 
 
 @pytest.fixture(scope="module")

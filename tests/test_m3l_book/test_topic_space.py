@@ -14,7 +14,7 @@ from support import make_corpus
 
 from m3l import DataError, ParameterError
 from m3l_book import topic_space
-from m3l_book.variants import Contender
+from m3l_book.measured import Contender
 
 VIEWS = ("en", "de", "image")
 KIND = "small", "multimodal", "neighbours of another kind"
