@@ -28,17 +28,9 @@ from .saving import CURE, load_checkpoint, read_tensors, save_checkpoint, write_
 class PLTM:
     """Topic–word counts by language, and the hyperparameters.
 
-    Parameters
-    ----------
-    vocabulary_sizes : mapping of language to V
-    topics : int
-        K.
-    alpha : float
-        Of the symmetric Dirichlet prior of θ, a topic.
-    beta : float
-        Of the symmetric Dirichlet prior of φ, a word.
-    vocabularies : mapping of language to V words, optional
-        Without them `top_words` has nothing to say.
+    ``vocabulary_sizes`` gives V of each language; ``topics`` is K; ``alpha`` and ``beta`` belong to
+    symmetric Dirichlet priors, of θ a topic and of φ a word; only with ``vocabularies``, V words of
+    each language, are there `top_words`. A parameter out of range is a `ParameterError`.
 
     Attributes
     ----------
@@ -46,11 +38,6 @@ class PLTM:
         Tokens of each word assigned to each topic.
     alpha : float64 (K,)
     beta : language -> float
-
-    Raises
-    ------
-    ParameterError
-        A parameter is out of range.
     """
 
     def __init__(
@@ -104,14 +91,9 @@ class PLTM:
         Each document's tokens are sampled by themselves, from random numbers of its own: see
         `gibbs.topics_of_document`.
 
-        Parameters
-        ----------
-        bow : sparse (M, V)
-        view : str
-            The language.
-        one_state : bool
-            Read θ off the topics that the tokens have after the last sweep, and take no mean: the
-            simplest way to read a sampler off, and the noisiest.
+        bow: sparse word counts (M, V) of the language ``view``. With ``one_state`` θ is read off
+        the topics that the tokens have after the last sweep, and no mean is taken: the simplest way
+        to read a sampler off, and the noisiest.
 
         Returns
         -------
@@ -208,24 +190,10 @@ def documents(corpus: Corpus) -> dict[str, sp.csr_matrix]:
 class GibbsConfig:
     """How long to sample.
 
-    Attributes
-    ----------
-    sweeps : int
-        Visits to every token.
-    seed : int
-    optimize_every : int
-        Sweeps between updates of the asymmetric α and of each language's symmetric β (Minka's fixed
-        point; Wallach et al. 2009); 0 leaves both as they are.
-    burn_in : int
-        Sweeps before the first such update.
-    checkpoint_every : int
-        Sweeps between checkpoints, if `fit` is given a place for them, and between rows of the
-        history.
-
-    Raises
-    ------
-    ParameterError
-        A value is out of range.
+    ``sweeps`` visit every token. The asymmetric α and each language's symmetric β are updated every
+    ``optimize_every`` sweeps after ``burn_in`` (Minka's fixed point; Wallach et al. 2009), with 0
+    never. ``checkpoint_every`` sweeps lie between checkpoints and between rows of the history. A
+    value out of range is a `ParameterError`.
     """
 
     sweeps: int = 1000
@@ -249,16 +217,9 @@ def fit(
     """Sample topics for the tuples of ``corpus`` (the training part alone) and leave the counts in
     ``model``.
 
-    Parameters
-    ----------
-    model : PLTM
-    corpus : Corpus
-        Its text views are the model's languages; other views are not read.
-    config : GibbsConfig
-    checkpoint : path, optional
-        Where the chain is saved every ``config.checkpoint_every`` sweeps, and resumed from if the
-        file is there; a resumed chain is the one that was not interrupted. The file stays.
-    progress : bool
+    The text views of the corpus are the model's languages; other views are not read. At
+    ``checkpoint`` the chain is saved every ``config.checkpoint_every`` sweeps, and resumed from if
+    the file is there; a resumed chain is the one that was not interrupted. The file stays.
 
     Returns
     -------

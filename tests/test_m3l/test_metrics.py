@@ -57,7 +57,8 @@ def test_jensen_shannon_is_that_of_scipy_squared_in_nats(dtype):
     np.testing.assert_allclose(jensen_shannon(p[:, None], q[None]), expected, atol=atol)
     one = whole(jensen_shannon_matrix(np.eye(5), np.eye(5)))
     np.testing.assert_allclose(one, math.log(2) * (1 - np.eye(5)), atol=1e-15)
-    assert whole(jensen_shannon_matrix(p, p)).min() >= 0
+    near = p + 1e-9 * simplex(len(p), 6, seed=3)
+    assert whole(jensen_shannon_matrix(p, near / near.sum(axis=1, keepdims=True))).min() >= 0
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 1000, 1 << 30])
@@ -167,15 +168,11 @@ def test_random_topics_with_several_relevant_items_score_chance():
     rng, n, r = np.random.default_rng(0), 60, 4
     relevant = [set(rng.choice(n, r, replace=False).tolist()) for _ in range(3000)]
     actual = retrieval(simplex(3000, 8), simplex(n, 8, 1), relevant)
-    for name, expected in (
-        ("reciprocal_rank", actual["chance_rr"]),
-        ("average_precision", actual["chance_ap"]),
-    ):
+    for name, expected in zip(("reciprocal_rank", "average_precision"), chance(r, n), strict=True):
         assert actual[name].mean() == pytest.approx(expected, rel=0.05)
     assert (actual["chance_rr"], actual["chance_ap"]) == pytest.approx(chance(r, n))
     # P(no relevant item before rank i) = C(n-i+1, r) / C(n, r)
     first_at = [math.comb(n - i, r - 1) / math.comb(n, r) for i in range(1, n - r + 2)]
-    assert sum(first_at) == pytest.approx(1)
     assert actual["chance_rr"] == pytest.approx(sum(p / i for i, p in enumerate(first_at, 1)))
     # AP of a random order: each rank i holds a relevant item with r/n, and then (r-1)/(n-1) of
     # those before it
@@ -196,7 +193,7 @@ def test_several_relevant_items_by_hand():
 
 def test_queries_without_relevant_items_are_left_out_of_chance_too():
     theta = simplex(4, 3)
-    scores = retrieval(theta, theta, [{0, 1, 2}, set(), {2}, set()])
+    scores = retrieval(theta, theta, [{0}, set(), {2, 1, 0}, set()])
     assert scores["query"].tolist() == [0, 2] and len(scores["reciprocal_rank"]) == 2
     expected = (np.array(chance(3, 4)) + chance(1, 4)) / 2
     assert (scores["chance_rr"], scores["chance_ap"]) == pytest.approx(tuple(expected))
@@ -493,23 +490,11 @@ def test_coherence_that_cannot_be_measured_is_refused(topics, options, error, me
         npmi(topics, [["a", "b"]], **options)
 
 
-def test_npmi_of_one_word_is_undefined():
-    scores = npmi([["a"], ["a", "b"]], [["a", "b"], ["a", "b"], ["c"]])
-    assert np.isnan(scores[0]) and scores[1] == pytest.approx(1)
-
-
-def test_npmi_is_1_for_words_always_together_and_near_minus_1_for_words_never():
+def test_npmi_is_1_for_words_always_together_near_minus_1_for_words_never_and_none_of_one_word():
     documents = [["a", "b"], ["a", "b"], ["c", "d"], ["c", "e"]]
-    scores = npmi([["a", "b"], ["a", "c"]], documents)
-    assert scores[0] == pytest.approx(1, abs=1e-6)
-    assert -1 <= scores[1] < -0.9
-
-
-def test_words_beyond_the_first_do_not_count():
-    documents = [["a", "b"], ["a", "b"], ["c"]]
-    assert npmi([["a", "b", "ghost"]], documents, top_n=2) == pytest.approx(
-        npmi([["a", "b"]], documents)
-    )
+    scores = npmi([["a", "b"], ["a", "c"], ["a"]], documents)
+    assert scores[0] == pytest.approx(1, abs=1e-6) and -1 <= scores[1] < -0.9
+    assert np.isnan(scores[2])
 
 
 def test_diversity_is_the_share_of_distinct_words():
@@ -520,24 +505,16 @@ def test_diversity_is_the_share_of_distinct_words():
         topic_diversity([[], []])
 
 
-def test_recovery_of_permuted_truth_is_1():
-    truth = simplex(100, 6)
-    order = np.random.default_rng(0).permutation(6)
+def test_recovery_matches_each_known_topic_once():
+    truth, order = simplex(100, 6), np.random.default_rng(0).permutation(6)
     actual = topic_recovery(truth[:, order], truth)
     np.testing.assert_allclose(actual["correlation"], 1)
     assert order[actual["match"]].tolist() == list(range(6))
-
-
-def test_recovery_with_fewer_or_more_topics_than_known():
-    truth = simplex(100, 6)
     fewer = topic_recovery(truth[:, [4, 1]], truth)
     assert fewer["match"].tolist() == [-1, 1, -1, -1, 0, -1]
     np.testing.assert_allclose(fewer["correlation"], [0, 1, 0, 0, 1, 0], atol=1e-12)
     more = topic_recovery(np.hstack([simplex(100, 3, seed=1), truth]), truth)
     assert more["match"].tolist() == list(range(3, 9))
-    assert (
-        np.abs(topic_recovery(simplex(500, 6, seed=2), simplex(500, 6))["correlation"]).max() < 0.3
-    )
     assert np.isfinite(topic_recovery(np.full((100, 6), 1 / 6), truth)["correlation"]).all()
     with pytest.raises(DataError, match="99 inferred and 100 known"):
         topic_recovery(truth[1:], truth)
@@ -554,17 +531,6 @@ def test_modality_gap_is_the_distance_of_centres_of_unit_vectors():
         modality_gap(a, np.zeros((2, 3)))
 
 
-def test_neighbour_overlap_is_one_for_one_geometry_and_chance_for_none():
-    rng = np.random.default_rng(0)
-    x, rotation = rng.standard_normal((300, 6)), np.linalg.qr(rng.standard_normal((6, 6)))[0]
-    assert neighbour_overlap(x, 3 * x @ rotation, 10) == pytest.approx(1.0, abs=0.01)
-    assert neighbour_overlap(x, rng.standard_normal((300, 9)), 10) == pytest.approx(
-        10 / 299, abs=0.02
-    )
-    with pytest.raises(DataError, match="more than k"):
-        neighbour_overlap(x[:10], x[:10], 10)
-
-
 def test_neighbour_overlap_is_what_scikit_learn_finds():
     from sklearn.neighbors import NearestNeighbors
 
@@ -578,3 +544,7 @@ def test_neighbour_overlap_is_what_scikit_learn_finds():
     assert neighbour_overlap(a, b, 4) == pytest.approx(
         np.mean([len(set(p) & set(q)) / 4 for p, q in zip(*actual, strict=True)])
     )
+    rotation = np.linalg.qr(rng.standard_normal((5, 5)))[0]
+    assert neighbour_overlap(a, 3 * a @ rotation, 10) == pytest.approx(1.0, abs=0.01)
+    with pytest.raises(DataError, match="more than k"):
+        neighbour_overlap(a[:10], a[:10], 10)
