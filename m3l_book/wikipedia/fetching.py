@@ -81,7 +81,8 @@ def _ask(url: str, headers: dict | None = None) -> requests.Response:
 
 
 def _failed(url: str, error: Exception) -> str:
-    what = f"{type(error).__name__}: {str(error)[:200]}, {ATTEMPTS} times"
+    reason = getattr(error.args[0], "reason", error) if error.args else error
+    what = f"{type(error).__name__}: {str(reason)[:200]}, {ATTEMPTS} times"
     return f"{url}: {what}; the next command goes on from what has come"
 
 

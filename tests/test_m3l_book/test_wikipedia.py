@@ -87,6 +87,13 @@ def test_server_that_fails_now_and_then_is_asked_again(server, tmp_path, fault):
     assert any(ranges) == (fault == "reset"), "what had come was not asked for again"
 
 
+def test_server_that_stays_busy_is_named(server):
+    server.faults["b.bin"] = [503] * fetching.ATTEMPTS
+    with pytest.raises(Unreachable, match=r"b\.bin: .*too many 503 error responses, 7 times"):
+        get(put(server, "b.bin", b"x"))
+    assert get(f"{HOST}b.bin") == b"x" and len(server.asked) == fetching.ATTEMPTS + 1
+
+
 def test_interrupted_download_goes_on_from_where_it_was(server, tmp_path, monkeypatch):
     address = put(server, "b.bin", noise(300_000))
     server.faults["b.bin"] = ["reset"] * fetching.ATTEMPTS
@@ -151,8 +158,9 @@ def test_mirror_states_the_checksums_of_its_copies(server, tmp_path):
 
 def test_server_that_is_away_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(fetching, "WAIT", 0.001)
+    fetching._session.cache_clear()
     monkeypatch.setenv(fetching.MIRROR, "http://127.0.0.1:9")
-    with pytest.raises(Unreachable, match=r"b\.bin: ConnectionError.*7 times"):
+    with pytest.raises(Unreachable, match=r"b\.bin: ConnectionError: .*refused, 7 times; the next"):
         get(f"{HOST}b.bin")
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9/SHA256SUMS: ConnectionError"):
         fetch(f"{HOST}b.bin", tmp_path / "d")
