@@ -9,12 +9,9 @@ B tuples in a batch, D dimensions of an embedding, H hidden units, K topics, V w
 gradient of the loss with respect to ``x``.
 """
 
-import ast
-import inspect
-import textwrap
 from collections.abc import Callable
 from itertools import combinations
-from types import FunctionType, SimpleNamespace
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -24,10 +21,9 @@ from numba import njit, types
 from numba.extending import intrinsic
 from torch import Tensor
 
-from .files import digest
+from .code import code_of_a_step
 from .loss import Objective
 from .model import M3L
-from .networks import BatchNorm, Decoder, InferenceNetwork, InputScaling
 
 WRITTEN_FOR = "9ae30571f791f7a335d4de076af6a169606ade14ef8c491291be130b10cbd106"
 """The digest of the code that this file computes, see `code_of_a_step`."""
@@ -40,38 +36,6 @@ compiled = njit(
 ZERO, HALF, ONE, TWO = f32(0), f32(0.5), f32(1), f32(2)
 
 
-def code_of_a_step(step: Callable, objective: Objective, model: M3L) -> str:
-    """Return a digest of the code that says what a step computes, comments and docstrings aside.
-
-    It follows the functions that the step, the objective and the model call, wherever they are
-    defined. Code whose text is not at hand gives "".
-    """
-    parts = {type(part) for part in model.modules()} - {type(model)}
-    parts |= {BatchNorm, Decoder, InferenceNetwork, InputScaling}
-    waiting = [step, type(objective).__call__]
-    waiting += [getattr(type(model), name) for name in ("forward", "encode", "decode")]
-    waiting += [type(model).network_of]
-    for part in parts:
-        if not part.__module__.startswith("torch."):
-            waiting += [code for code in vars(part).values() if isinstance(code, FunctionType)]
-    seen: dict[FunctionType, str] = {}
-    while waiting:
-        code = waiting.pop()
-        if code in seen:
-            continue
-        try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(code)))
-        except (AttributeError, OSError, TypeError, SyntaxError):
-            return ""
-        if ast.get_docstring(tree.body[0]):
-            tree.body[0].body = tree.body[0].body[1:]
-        seen[code] = ast.dump(tree)
-        around = getattr(code, "__globals__", {})
-        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        waiting += [around[n] for n in names if isinstance(around.get(n), FunctionType)]
-    return digest(*sorted(set(seen.values())))
-
-
 def obstacle(device: torch.device, step: Callable, objective: Objective, model: M3L) -> str:
     """Return why the compiled step cannot stand for ``step`` here; "" if it can."""
     if device.type != "cpu":
@@ -82,22 +46,17 @@ def obstacle(device: torch.device, step: Callable, objective: Objective, model: 
 
 
 LOG2E, LN2_HIGH, LN2_LOW = f32(1.44269504), f32(0.693359375), f32(-2.12194440e-4)
-E2, E3, E4, E5, E6, E7 = (
-    f32(5.0000001201e-1),
-    f32(1.6666665459e-1),
-    f32(4.1665795894e-2),
-    f32(8.3334519073e-3),
-    f32(1.3981999507e-3),
-    f32(1.9875691500e-4),
-)
+E2, E3, E4 = f32(5.0000001201e-1), f32(1.6666665459e-1), f32(4.1665795894e-2)
+E5, E6, E7 = f32(8.3334519073e-3), f32(1.3981999507e-3), f32(1.9875691500e-4)
 A3, A5, A7, A9, A11, A13 = (f32(1 / n) for n in (3, 5, 7, 9, 11, 13))
 
 
 @intrinsic
 def _float_of_bits(typing_context, bits):
-    return types.float32(
-        types.int32
-    ), lambda context, builder, signature, arguments: builder.bitcast(arguments[0], ir.FloatType())
+    def bitcast(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], ir.FloatType())
+
+    return types.float32(types.int32), bitcast
 
 
 @compiled
@@ -109,10 +68,8 @@ def exp(x):
     k = np.floor(clipped * LOG2E + HALF)
     r = clipped - k * LN2_HIGH - k * LN2_LOW
     p = ((((E7 * r + E6) * r + E5) * r + E4) * r + E3) * r + E2
-    value = (p * r * r + r + ONE) * _float_of_bits(
-        np.int32((np.int32(k) + np.int32(127)) << np.int32(23))
-    )
-    return value if x == x else x
+    power = _float_of_bits(np.int32((np.int32(k) + np.int32(127)) << np.int32(23)))
+    return (p * r * r + r + ONE) * power if x == x else x
 
 
 @compiled
@@ -131,18 +88,14 @@ def softplus(x, slope):
             e = exp(-abs(x[i, j]))
             s = e / (TWO + e)  # log(1 + e) = 2 artanh(e / (2 + e))
             q = s * s
-            log1p = (
-                TWO * s * (ONE + q * (A3 + q * (A5 + q * (A7 + q * (A9 + q * (A11 + q * A13))))))
-            )
+            log1p = ONE + q * (A3 + q * (A5 + q * (A7 + q * (A9 + q * (A11 + q * A13)))))
             slope[i, j] = (ONE if x[i, j] >= ZERO else e) / (ONE + e)
-            x[i, j] = max(x[i, j], ZERO) + log1p
+            x[i, j] = max(x[i, j], ZERO) + TWO * s * log1p
 
 
 @compiled
 def normalise(x, inverse, running_mean, running_variance, momentum, eps):
-    """x (B, N) becomes its batch normalisation, ``inverse`` (N,) is 1 / σ; a batch of one takes the
-    running statistics.
-    """
+    """x (B, N) becomes its batch normalisation, ``inverse`` (N,) is 1 / σ: `networks.BatchNorm`."""
     b, n = x.shape
     if b < 2:
         for j in range(n):
@@ -153,8 +106,7 @@ def normalise(x, inverse, running_mean, running_variance, momentum, eps):
     for i in range(b):
         for j in range(n):
             mean[j] += x[i, j]
-    for j in range(n):
-        mean[j] *= share
+    mean *= share
     for i in range(b):
         for j in range(n):
             x[i, j] -= mean[j]
@@ -170,9 +122,7 @@ def normalise(x, inverse, running_mean, running_variance, momentum, eps):
 
 @compiled
 def normalise_back(d, y, inverse):
-    """The gradient ``d`` with respect to the normalised y (B, N) becomes that with respect to what
-    was normalised.
-    """
+    """The gradient ``d`` of the normalised y (B, N) becomes that of what was normalised."""
     b, n = d.shape
     mean, along, share = np.zeros(n, f32), np.zeros(n, f32), ONE / f32(b)
     if b > 1:
@@ -180,9 +130,8 @@ def normalise_back(d, y, inverse):
             for j in range(n):
                 mean[j] += d[i, j]
                 along[j] += d[i, j] * y[i, j]
-    for j in range(n):
-        mean[j] *= share
-        along[j] *= share
+    mean *= share
+    along *= share
     for i in range(b):
         for j in range(n):
             d[i, j] = (d[i, j] - mean[j] - y[i, j] * along[j]) * inverse[j]
@@ -320,9 +269,7 @@ def reconstruct(documents, bow, theta, keep, dropped, beta, statistics, room, d_
 
 @compiled
 def categorical(log_p, p, log_q, weight, d_p, d_q):
-    """Weighted `loss.categorical_kl` of p from q, summed; adds the gradients with respect to log p
-    and log q.
-    """
+    """Weighted `loss.categorical_kl` of p from q, summed; adds the gradients of both logarithms."""
     total = 0.0
     for i in range(p.shape[0]):
         for j in range(p.shape[1]):
@@ -335,9 +282,7 @@ def categorical(log_p, p, log_q, weight, d_p, d_q):
 
 @compiled
 def gaussian(p, q, weight, d_p, d_q):
-    """Weighted `loss.gaussian_kl` of p from q, (B, 2K) each, summed; adds the gradients with
-    respect to both.
-    """
+    """Weighted `loss.gaussian_kl` of p from q, (B, 2K) each, summed; adds the gradients of both."""
     total, k = 0.0, p.shape[1] // 2
     for i in range(p.shape[0]):
         for j in range(k):
@@ -450,9 +395,7 @@ class FusedStep:
         return terms
 
     def gradients(self, tuples: Tensor) -> dict[str, float]:
-        """Return the terms of the loss of a batch, int64 (B,), as `Objective` gives them; their
-        gradients are left in ``gradient``.
-        """
+        """Return the terms of the loss of a batch, int64 (B,); leave its gradients in ``grad``."""
         batch, views = tuples.numpy(), list(self.index)
         present = {v: has[batch] for v, has in self.present.items()}
         rows = {v: batch[present[v]] if v in present else batch for v in views}
@@ -519,11 +462,8 @@ class FusedStep:
         return reconstruct(*before, statistics, _first(room.logits, n), d_beta, side.d_theta)
 
     def _kl_to_prior(self, rows: dict, sides: dict[str, Side]) -> float:
-        weight, total, (parameters, gradients) = (
-            f32(self.objective.kl_weight),
-            0.0,
-            self.model_prior,
-        )
+        weight, total = f32(self.objective.kl_weight), 0.0
+        parameters, gradients = self.model_prior
         for gradient in gradients:
             gradient.fill(0)
         for v, side in sides.items():

@@ -187,7 +187,7 @@ def test_the_method_imports_nothing_but_its_five_packages_at_module_level():
 # a room may import from those to its left; see ARCHITECTURE.md
 ROOMS = {
     "m3l": """errors progress files saving view text corpus noise networks trained model loss
-        checks fused train distillation gibbs pltm metrics inspection estimator""",
+        checks code fused train distillation gibbs pltm metrics inspection estimator""",
     "m3l_book": """shown values measured pictures summaries wikipedia encoders data
         records claims topic_space recorded recording record_check tables figures pages
         chapter execute left_out apparatus own __main__""",
@@ -249,7 +249,7 @@ def test_no_module_is_too_long_to_be_read():
         for path in (ROOT / package).rglob("*.py"):
             lines = len(path.read_text(encoding="utf-8").splitlines())
             name = str(path.relative_to(ROOT / package))
-            most = 300 if name in method else 600 if name == "fused.py" else 400
+            most = 300 if name in method else 540 if name == "fused.py" else 400
             assert lines <= most, path
 
 

@@ -8,9 +8,9 @@ import torch
 from support import CASES, incomplete, make_corpus
 
 from m3l import M3L, PRESETS, Objective, TrainConfig, fit, model_for
-from m3l import fused as compiled
+from m3l.code import code_of_a_step
 from m3l.errors import DataError, ParameterError
-from m3l.fused import FusedStep, exp
+from m3l.fused import WRITTEN_FOR, FusedStep, exp
 from m3l.loss import Batch, categorical_kl, loss_terms
 from m3l.train import Batches, kernel_of, train_step
 
@@ -210,7 +210,7 @@ def test_the_fused_step_was_written_for_the_loss_as_it_is(corpus):
     """Whoever changes the loss or the model changes the fused step too, or gives it up."""
     for name in PRESETS:
         model, objective = model_for(corpus, 6), Objective.preset(name)
-        assert compiled.code_of_a_step(train_step, objective, model) == compiled.WRITTEN_FOR
+        assert code_of_a_step(train_step, objective, model) == WRITTEN_FOR
         assert kernel_of("auto", CPU, objective, model) == "fused"
 
 
