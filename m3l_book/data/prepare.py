@@ -50,8 +50,6 @@ def prepare(
 
     Parameters
     ----------
-    tuples : Tuples
-    folder : path
     vocabulary_size : int
         Words a language, learnt on the training split alone; by default 2,000, as in the paper, or
         all that a small corpus has.

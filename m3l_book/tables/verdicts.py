@@ -68,7 +68,7 @@ def verdict_table(
     roles : corpus -> view -> part in the paper
         Of the corpora of ``verdicts`` and of ``live``.
     changes : claim's id -> what would change its verdict, optional
-        Of `m3l_book.claims.sensitivity.changes`; they fill a last column, unless all are empty.
+        Of `m3l_book.claims.judging.changes`; they fill a last column, unless all are empty.
     live : claim's id -> verdict of this build's runs, optional
         A column shows their means, and whether these point the same way.
     """

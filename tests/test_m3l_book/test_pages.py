@@ -151,16 +151,17 @@ NASTY = "</table><script>alert(1)</script> *x*"
 
 
 def test_a_page_counts_what_became_of_a_table_and_shows_its_texts_as_they_are(tmp_path):
-    words = ["river", "lake", "bridge", "boat", "bread", "cheese", "kitchen", "soup", "train"]
+    words = [f"word{x}" for x in "abcdefghijkl"]
     rng, rows = np.random.default_rng(0), []
     for i in range(60):
-        text = " ".join(rng.choice(words, 12))
+        theme = 3 * (i % 4)
+        text = " ".join(rng.choice(words[theme : theme + 3], 12))
         row = {"en_title": f"{NASTY} {i}", "en_text": f"{text} {i}", "es_text": text.upper()}
         name = f"{i}.png" if i % 2 else ""
         if name:
             Image.new("RGB", (40, 40), (4 * i, 0, 9)).save(tmp_path / name)
         rows.append({**row, "picture": name})
-    rows[7]["en_text"] = "river"  # one word, and es stays
+    rows[7]["en_text"] = "worda"  # one word, and es stays
     with open(tmp_path / "table.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
@@ -188,6 +189,20 @@ def test_a_page_counts_what_became_of_a_table_and_shows_its_texts_as_they_are(tm
     assert "<script>" not in said and "&#60;script&#62;" in said
     pairs = len(card["near_duplicates"])
     assert f"**table**: {pairs or 'no'} pairs of items" in page.said
+
+    encoders = {"en": ["corpus-lsi-en"], "es": ["corpus-lsi-es"]}
+    page = run_page(
+        "02-encoders",
+        data=str(tmp_path / "data"),
+        cache=str(tmp_path / "cache"),
+        encoders={"table": encoders},
+    )
+    encoded = page.table("What was encoded")
+    for row in encoded.itertuples():
+        path = tmp_path / f"data/embeddings/table/{row.encoder}/{row.view}.npy"
+        assert (row.items, row.dimensions) == np.load(path).shape
+    assert encoded["view"].tolist() == ["en", "es"]
+    assert "No two views share a space here" in page.said, "each is trained on one language"
 
 
 # a corpus whose runs were trained on fewer articles too
@@ -325,19 +340,61 @@ def test_encoders_are_listed_by_the_languages_that_they_know(own):
     assert set(table["here"]) == {"x"}
 
 
-@pytest.fixture(scope="module")
-def verdicts_page(runs, part):
-    """The page of verdicts, of what is recorded beside made-up records."""
-    collection = Collection(runs, "data")
+def page_of_claims(name, runs, part):
+    """A page about all claims, of what is recorded beside made-up records."""
+    collection, glued = Collection(runs, "data"), {}
     collection.tests = {corpus_of(run): part.select(list(run.theta)) for run in runs}
     collection.cards = {"small": {"hashes": {"tuples": "x"}}}
     with (
         patch.object(Collection, "load", lambda *_: collection),
         patch("myst_nb.glue", lambda name, shown, display: glued.update({name: shown})),
     ):
-        glued = {}
-        page = run_page("verdicts")
-    return page, glued
+        return run_page(name), glued
+
+
+@pytest.fixture(scope="module")
+def verdicts_page(runs, part):
+    return page_of_claims("verdicts", runs, part)
+
+
+def test_the_report_shows_the_means_behind_the_main_claims_and_what_they_cost(runs, part):
+    page, _ = page_of_claims("report", runs, part)
+    means = page.table("Means over seeds behind the main claims")
+    where = ["trained", "measure", "direction", "model"]
+    assert not means.duplicated(["corpus", *where]).any()
+    shown = means.set_index(where)
+    main = page["best"]["zeroshot-jsd-text"], page["best"]["m3l-languages-farther"]
+    for verdict in main:  # the same measure of models that were trained on other views
+        for (corpus, pair, who), mean in verdict.means.items():
+            key = verdict.claim.setting, "JSD", pair.replace("-", " → "), who.model
+            if corpus == "vital":
+                line = shown.loc[key]
+                assert line["measured"] == mean
+                assert line["paper"] == verdict.paper_means[pair, who]
+    assert len(page.table("Every claim that was tested")) == len(page["tested"])
+    corpora = page.table("Corpora, and the encoders")
+    assert corpora.to_dict("records") == [
+        {
+            "corpus": "small",
+            "training tuples, at most": 615,
+            "encoders": "en: x; fr: x; image: x",
+        }
+    ]
+    seconds = sum(run.metrics["seconds"] for run in runs) / 60
+    assert f"trained {len(runs)} models in {seconds:.1f} min" in page.said
+    assert "the recorded verdicts rest on 399 models" in page.said
+
+
+def test_the_conclusion_lists_each_claim_once_as_it_came_out_or_with_its_reason(runs, part):
+    page, _ = page_of_claims("conclusion", runs, part)
+    said, table = unescape(page.said), page.table("Claims that these corpora")
+    reasons = dict(zip(table["claim"], table["why"], strict=True))
+    for verdict in page["judged"].values():
+        if verdict.claim.standing == "tested":
+            assert f"<li>{verdict.claim.claim} " in said
+        else:
+            assert reasons.pop(verdict.claim.claim)
+    assert not reasons and "future work" in set(table["standing"])
 
 
 def test_the_front_page_counts_the_verdicts_and_lists_the_main_ones(verdicts_page):

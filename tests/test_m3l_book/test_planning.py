@@ -40,6 +40,10 @@ def test_a_grid_is_a_run_for_each_model_point_and_seed():
     assert plan.runs["student-s1"]["teacher"] == "teacher-s1"
     # and from its own where the grid does not vary the teacher
     assert make_plan(profile(**SIZES)).runs["student-b64-s0"]["teacher"] == "teacher-s0"
+    # and where the point is the teacher itself, though not the student
+    given = profile(of=["teacher", "student"], points=[{"batch_size": 16}], name="b16")
+    given["runs"][0]["batch_size"] = 16
+    assert make_plan(given).runs["student-b16-s0"]["teacher"] == "teacher-s0"
 
 
 def test_a_point_that_is_the_run_itself_names_it_and_trains_nothing():

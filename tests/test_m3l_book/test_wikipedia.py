@@ -429,9 +429,8 @@ def test_drawn_tuples_follow_the_recipe_and_the_seed():
 
 
 def test_articles_that_are_not_found_are_counted_by_their_reason(tmp_path):
-    path = corpora(
-        tmp_path, (EN, DE), (("Cow", "x" * 30), ("Kuh", "y")), (("Owl", "o"), ("Uhu", "u"))
-    )
+    others = ((("Cow", "x" * 30), ("Kuh", "y")), (("Owl", "o"), ("Uhu", "u")))
+    path = corpora(tmp_path, ((EN[0], "short"), DE), (EN, DE), *others)
     asked = {("horse & cart", "pferd"), ("cow", "kuh"), ("owl", "eule"), ("ant", "ameise")}
     found = joining.find_articles(path, asked, ("en", "de"), 20)
     assert set(found.articles) == {("horse & cart", "pferd")}

@@ -311,8 +311,6 @@ def load(
         Divides the names of several pictures in a cell.
     delimiter, encoding : str
         Of a text file: by default found in it, and UTF-8.
-    licence : str
-        For the data card.
 
     Raises
     ------

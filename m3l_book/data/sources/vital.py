@@ -15,16 +15,7 @@ import numpy as np
 
 from m3l.errors import choose, require
 
-from ...pictures.named import (
-    COLLECTIONS,
-    NamedPicture,
-    draw_picture,
-    illustrate,
-    licences,
-    named_pictures,
-    plain_name,
-    read_denied,
-)
+from ...pictures import named
 from ...pictures.pictograms import names_in_languages
 from ...summaries import LOCALES, PACKAGE, articles
 from ..mining import ENCODER, LISTS, THRESHOLD, find_pairs, unique_titles
@@ -51,7 +42,7 @@ def load(
     threshold: float = THRESHOLD,
     encoder: str = ENCODER,
     lists: str | Path = LISTS,
-    pictures: str = ",".join(COLLECTIONS),
+    pictures: str = ",".join(named.COLLECTIONS),
     denied: str | Path = "data/vital/denied.csv",
     image_side: int = 160,
     seed: int = 0,
@@ -64,10 +55,9 @@ def load(
     languages : str
         Comma-separated, of en, fr, es; the first is paired with each of the others. With three, a
         tuple has the first language and whichever others were found.
-    test : int
-        Articles in the test split, drawn at random from those that have every language.
-    illustrated_test : float
-        Share of the illustrated ones among these that the test split gets.
+    test, illustrated_test
+        Articles in the test split, drawn at random from those that have every language, and the
+        share of the illustrated ones among these that it gets.
     validation, illustrated_validation : float
         Shares of the training articles, without and with a picture, that are set aside for choices.
     limit : int
@@ -87,9 +77,6 @@ def load(
         List of pictures whose name means something else than the article of that title.
     image_side : int
         Pixels.
-    seed : int
-    cache : path
-        Of the encoder.
     """
     import pandas as pd
 
@@ -112,10 +99,10 @@ def load(
     partner, reports = find_pairs(entries, limit, threshold, encoder, lists, cache)
     entries = {language: several[: limit or None] for language, several in entries.items()}
     _pair_by_emoji(entries, partner, reports)
-    illustrations, counts = illustrate(
+    illustrations, counts = named.illustrate(
         [entry["title"] for entry in entries[chosen[0]]],
-        named_pictures(collections),
-        read_denied(denied) if collections else {},
+        named.named_pictures(collections),
+        named.read_denied(denied) if collections else {},
     )
     columns = ["tuple_id", "article_id", "split", "category"]
     columns += [f"{language}_{part}" for language in chosen for part in ("title", "text")]
@@ -128,7 +115,7 @@ def load(
     options |= {"limit": limit, "threshold": threshold, "pictures": pictures}
     card = {
         "source": f"Wikipedia's vital articles, from the package {PACKAGE} {version(PACKAGE)}",
-        "licence": "; ".join(["texts: Wikipedia, CC BY-SA", *licences(collections)]),
+        "licence": "; ".join(["texts: Wikipedia, CC BY-SA", *named.licences(collections)]),
         "sha256": hashes,
         "options": {**options, "encoder": encoder, "image_side": image_side, "seed": seed},
         "mining": reports,
@@ -140,7 +127,7 @@ def load(
         names = {}
         for picture in (one for several in illustrations.values() for one in several):
             names[picture.picture_id] = f"{picture.picture_id}.png"
-            draw_picture(picture, image_side).save(folder / names[picture.picture_id])
+            named.draw_picture(picture, image_side).save(folder / names[picture.picture_id])
         return names
 
     return Tuples("vital", frame, chosen, write_images if collections else None, card)
@@ -160,7 +147,7 @@ def _pair_by_emoji(
     for other in others:
         taken, added = set(partner[other].values()), 0
         for names in names_in_languages((pivot, other)):
-            i, j = (rows[language].get(plain_name(name)) for language, name in names.items())
+            i, j = (rows[language].get(named.plain_name(name)) for language, name in names.items())
             if i is not None and j is not None and i not in partner[other] and j not in taken:
                 partner[other][i] = j
                 taken.add(j)
@@ -171,7 +158,7 @@ def _pair_by_emoji(
 def _rows(
     entries: dict[str, list[dict]],
     partner: dict[str, dict[int, int]],
-    pictures: dict[str, list[NamedPicture]],
+    pictures: dict[str, list[named.NamedPicture]],
 ) -> list[dict]:
     """Make a row for each article of the first language that has a partner or a picture; one for
     each picture, where it has several.

@@ -61,7 +61,6 @@ def load(
         Letters that a text needs; the authors' program asks for 200.
     folder : path
         Where files are fetched to, and stay.
-    seed : int
 
     Raises
     ------
