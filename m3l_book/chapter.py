@@ -1,11 +1,10 @@
 """What every chapter needs: its parameters, where it runs, and a page's provenance."""
 
-import inspect
 import json
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 STARTED = time.perf_counter()
@@ -83,10 +82,3 @@ def _code(text: str) -> str:
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence, blank = "`" * (longest + 1), " " if longest else ""
     return f"{fence}{blank}{text}{blank}{fence}"
-
-
-def source(function: Callable) -> None:
-    """Show a function's code, for chapters that set it beside its equation."""
-    from IPython.display import Code, display
-
-    display(Code(inspect.getsource(function), language="python"))

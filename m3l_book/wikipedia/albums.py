@@ -20,7 +20,6 @@ from m3l.progress import progress_bar
 from ..pictures.reading import load_image
 from . import formats
 from .fetching import NotThere, fetch, get
-from .joining import picture_key
 
 CHALLENGE = (
     "https://analytics.wikimedia.org/published/datasets/one-off/caption_competition/training/"
@@ -44,7 +43,7 @@ def pictures_of_challenge(
     wanted, folder, found = frozenset(wanted), Path(folder), {}
 
     def take(file: Path, counted: Counter) -> dict[str, str]:
-        pictures = formats.pixels(file, counted, _key_if_in(wanted))
+        pictures = formats.pixels(file, counted, wanted)
         names = {key: _write(data, key, folder / "pictures", counted) for key, data in pictures}
         return {key: name for key, name in names.items() if name}
 
@@ -63,7 +62,7 @@ def features_of_challenge(
     wanted, folder, vectors = frozenset(wanted), Path(folder), {}
 
     def take(file: Path, counted: Counter) -> dict[str, str]:
-        rows = dict(formats.features(file, counted, _key_if_in(wanted)))
+        rows = dict(formats.features(file, counted, wanted))
         if not rows:
             return {}
         name = f"{digest(*sorted(rows))[:24]}.npz"
@@ -82,14 +81,6 @@ def features_of_challenge(
     keys = sorted(vectors.keys() & wanted)
     empty = np.empty((0, formats.FEATURES), np.float32)
     return keys, np.stack([vectors[key] for key in keys]) if keys else empty
-
-
-def _key_if_in(wanted: frozenset[str]) -> Callable[[str], str | None]:
-    def key_of(address: str) -> str | None:
-        key = picture_key(address)
-        return key if key in wanted else None
-
-    return key_of
 
 
 def _looked_through(

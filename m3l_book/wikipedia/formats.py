@@ -18,6 +18,7 @@ import csv
 import gzip
 import html
 import re
+import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -25,6 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 import numpy as np
@@ -235,14 +237,17 @@ def _decoded(path: str | Path, counts: Counter) -> Iterator[str]:
         yield text + "\n"
 
 
-def pixels(
-    path: str | Path, counts: Counter, key_of: Callable[[str], str | None]
-) -> Iterator[tuple[str, bytes]]:
-    """Read pictures of the challenge: the key of each, and the bytes of its file.
+def picture_key(address: str) -> str:
+    """Reduce an address of a picture to what all share: no scheme, percent signs, Unicode form."""
+    parts = urlsplit(address.strip())
+    return unicodedata.normalize("NFC", f"{parts.netloc.lower()}{unquote(parts.path)}")
 
-    ``key_of`` makes the key of an address, or None of one that is not wanted.
-    """
-    for key, rest in _wanted_lines(path, counts, key_of):
+
+def pixels(
+    path: str | Path, counts: Counter, wanted: Collection[str]
+) -> Iterator[tuple[str, bytes]]:
+    """Read pictures of the challenge whose keys are wanted: the key, and the bytes of the file."""
+    for key, rest in _wanted_lines(path, counts, wanted):
         try:
             data = base64.b64decode(rest.split(b"\t")[0].strip(), validate=True)
         except (binascii.Error, ValueError):
@@ -254,10 +259,10 @@ def pixels(
 
 
 def features(
-    path: str | Path, counts: Counter, key_of: Callable[[str], str | None]
+    path: str | Path, counts: Counter, wanted: Collection[str]
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Read features of the challenge, as `pixels` reads pictures: float32 (2048,)."""
-    for key, rest in _wanted_lines(path, counts, key_of):
+    for key, rest in _wanted_lines(path, counts, wanted):
         try:
             vector = np.array(rest.strip().strip(b'"').split(b","), np.float64).astype(np.float32)
         except ValueError:
@@ -269,11 +274,11 @@ def features(
 
 
 def _wanted_lines(
-    path: str | Path, counts: Counter, key_of: Callable[[str], str | None]
+    path: str | Path, counts: Counter, wanted: Collection[str]
 ) -> Iterator[tuple[str, bytes]]:
     """Read the lines of wanted pictures, without their address: nothing else is decoded."""
     for line in lines(path, counts):
         address, tab, rest = line.partition(b"\t")
-        key = key_of(address.decode("utf-8", "replace")) if tab else None
-        if key is not None:
+        key = picture_key(address.decode("utf-8", "replace"))
+        if tab and key in wanted:
             yield key, rest

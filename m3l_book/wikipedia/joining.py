@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from m3l.errors import DataError, require
 from m3l.progress import progress_bar
 
-from .formats import Article, page_pictures, pairs, titles
+from .formats import Article, page_pictures, pairs, picture_key, titles
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -42,12 +42,6 @@ def title_key(title: str) -> str:
     Small letters, and not folded ones: the German titles "Masse" and "Maße" are two articles.
     """
     return " ".join(unicodedata.normalize("NFC", title).replace("_", " ").lower().split())
-
-
-def picture_key(address: str) -> str:
-    """Reduce an address of a picture to what all share: no scheme, percent signs, Unicode form."""
-    parts = urlsplit(address.strip())
-    return unicodedata.normalize("NFC", f"{parts.netloc.lower()}{unquote(parts.path)}")
 
 
 def is_drawing(address: str) -> bool:

@@ -358,22 +358,18 @@ def test_quote_without_end_costs_no_more_than_the_rows_behind_it(tmp_path, monke
     assert len(read) > 100 and counts[formats.BROKEN_ROW] >= 1
 
 
-def wanted(*keys):
-    return lambda address: address if address in keys else None
-
-
 def test_pixels_and_features_of_wanted_pictures_are_read_and_broken_ones_counted(tmp_path):
     data, vector = miniature.picture("red"), np.linspace(0, 1, 2048, dtype=np.float32)
     lines = [miniature.pixel_line("a", data), "b\t!!!\tx\n", "c\t\tx\n", "no tab\n"]
     (tmp_path / "p").write_text("".join(lines))
     counts = Counter()
-    assert dict(formats.pixels(tmp_path / "p", counts, wanted("a", "b", "c"))) == {"a": data}
+    assert dict(formats.pixels(tmp_path / "p", counts, set("abc"))) == {"a": data}
     assert counts == {formats.BROKEN_PIXELS: 2}
     lines = [miniature.feature_line("a", vector), "b\t1,2\n", "c\t1,x\n"]
     lines += [miniature.feature_line("d", np.full(2048, np.nan)), "e\t1\n"]
     (tmp_path / "f").write_text("".join(lines))
     counts = Counter()
-    read = dict(formats.features(tmp_path / "f", counts, wanted("a", "b", "c", "d")))
+    read = dict(formats.features(tmp_path / "f", counts, set("abcd")))
     assert list(read) == ["a"] and np.allclose(read["a"], vector, atol=1e-5)
     assert counts == {formats.BROKEN_FEATURES: 3}
 
@@ -386,7 +382,7 @@ def test_spellings_of_a_title_and_of_an_address_share_their_key():
     assert joining.title_key("Cafe\u0301") == joining.title_key("Café")
     assert joining.title_key("Maße") != joining.title_key("Masse")
     same = "https://upload.wikimedia.org/a/%C3%A9_1.jpg", "http://Upload.wikimedia.org/a/é_1.jpg"
-    assert joining.picture_key(same[0]) == joining.picture_key(same[1])
+    assert formats.picture_key(same[0]) == formats.picture_key(same[1])
     assert joining.is_drawing("https://a/x.SVG") and not joining.is_drawing("https://a/x.svg.png")
 
 
