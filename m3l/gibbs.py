@@ -102,9 +102,8 @@ def sweep(words, starts, z, n_word, listed, length, n_topic, alpha, beta, beta_s
     n_tuple = np.zeros(topics, np.int32)
     present, place = np.empty(topics, np.int32), np.empty(topics, np.int32)
     inverse = 1.0 / (beta_sum.reshape(-1, 1) + n_topic)
-    weight = (
-        alpha * inverse
-    )  # (α + n_dk) / (Vβ + n_k): between two tuples, as of one without tokens
+    # (α + n_dk) / (Vβ + n_k), between two tuples as of one without tokens
+    weight = alpha * inverse
     s = np.zeros(languages)
     for lang in range(languages):
         for k in range(topics):

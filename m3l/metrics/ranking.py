@@ -41,16 +41,18 @@ def jensen_shannon_matrix(p: np.ndarray, q: np.ndarray, chunk_bytes: int = 1 << 
     """
     _require_one_width(p, q)
     p, q = (np.asarray(x, dtype=np.float64) for x in (p, q))
-    of_p, of_q = xlogy(p, p).sum(axis=1), xlogy(q, q).sum(axis=1)
+    # with s = p + q and rows that sum to 1 it is (Σ p log p + Σ q log q − Σ s log s) / 2 + log 2
+    of_p, of_q = (xlogy(x, x).sum(axis=1) + np.log(2.0) * x.sum(axis=1) for x in (p, q))
+    q = q + 1e-300  # where both are 0 the logarithm is finite
+    s, log = np.empty_like(q), np.empty_like(q)
     step = max(1, chunk_bytes // (8 * len(q) + 1))
     for start in range(0, len(p), step):
-        of_m = np.empty((len(p[start : start + step]), len(q)))
-        for row, out in zip(p[start:], of_m, strict=False):
-            m = 0.5 * (row + q)  # (M, K)
-            m *= np.log(np.maximum(m, 1e-300))  # several times as fast as xlogy
-            m.sum(axis=1, out=out)
-        mean = 0.5 * (of_p[start : start + step, None] + of_q)
-        yield start, np.maximum(mean - of_m, 0.0)
+        part = p[start : start + step]
+        of_s = np.empty((len(part), len(q)))
+        for row, out in zip(part, of_s, strict=True):
+            np.log(np.add(row, q, out=s), out=log)  # several times as fast as xlogy
+            np.einsum("ij,ij->i", s, log, out=out)
+        yield start, np.maximum(0.5 * (of_p[start : start + step, None] + of_q - of_s), 0.0)
 
 
 def cosine_matrix(p: np.ndarray, q: np.ndarray) -> Blocks:
@@ -245,14 +247,26 @@ def nearest_both_ways(blocks: Blocks, n: int) -> tuple[np.ndarray, np.ndarray]:
     """
     of_queries, values, queries = [], None, None
     for start, block in blocks:
-        of_queries.append(np.argsort(block, axis=1, kind="stable")[:, :n])
-        rows = np.broadcast_to(np.arange(start, start + len(block))[:, None], block.shape)
+        of_queries.append(_nearest(block, n))
+        near, rows = (
+            block.T,
+            np.arange(start, start + len(block)) + np.zeros((block.shape[1], 1), int),
+        )
         if values is not None:  # the nearest so far stand first, since theirs are smaller numbers
-            block, rows = np.concatenate([values, block]), np.concatenate([queries, rows])
-        order = np.argsort(block, axis=0, kind="stable")[:n]
-        values, queries = (np.take_along_axis(x, order, axis=0) for x in (block, rows))
+            near, rows = np.hstack([values, near]), np.hstack([queries, rows])
+        columns = _nearest(near, n)
+        values, queries = (np.take_along_axis(x, columns, axis=1) for x in (near, rows))
     require(values is not None, "no block of distances", DataError)
-    return np.concatenate(of_queries), queries.T
+    return np.concatenate(of_queries), queries
+
+
+def _nearest(distance: np.ndarray, n: int) -> np.ndarray:
+    """Return the columns of each row's n smallest values, in order; of equal ones the first."""
+    left, rows, columns = np.array(distance, order="C"), np.arange(len(distance)), []
+    for _ in range(min(n, distance.shape[1])):
+        columns.append(left.argmin(axis=1))
+        left[rows, columns[-1]] = np.inf
+    return np.stack(columns, axis=1)
 
 
 def _require_one_width(a: np.ndarray, b: np.ndarray) -> None:
