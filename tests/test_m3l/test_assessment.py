@@ -10,6 +10,7 @@ from m3l.errors import DataError, ParameterError
 from m3l.metrics.assessment import aligned_cosines, aligned_pairs, assess, evaluate, readers
 from m3l.metrics.coherence import npmi, topic_diversity, topic_recovery
 from m3l.metrics.ranking import jensen_shannon
+from m3l.metrics.uncertainty import interval_of_mean
 from m3l.pltm import GibbsConfig, pltm_for
 from m3l.pltm import fit as sample
 from m3l_book.records import results
@@ -73,8 +74,8 @@ def assert_same_rows(actual, expected):
 
 
 def shared_corpus():
-    """Three texts and six pictures in eight tuples, one pair of which stands there twice; one tuple
-    has no picture, one no text.
+    """Three texts and six pictures in eight tuples, one pair of which stands there twice, in two
+    articles; one tuple has no picture, one no text.
     """
     corpus = make_corpus(n=8, views=("en", "de", "image"))
     views, index = {}, np.array([2, 0, 1, 1, 0, 1, 2, -1])
@@ -84,7 +85,7 @@ def shared_corpus():
         views[name] = View(name, *rows)
     image, index = corpus.views["image"], np.array([0, 3, 1, 2, 4, 1, -1, 5])
     views["image"] = View("image", image.embeddings[:6], index, image.item_ids[:6])
-    return Corpus("shared", views, corpus.tuple_ids, list("cabbabcd"), ["test"] * 8)
+    return Corpus("shared", views, corpus.tuple_ids, list("cabbaecd"), ["test"] * 8)
 
 
 def test_aligned_pairs_are_distinct_and_in_one_order_in_both_directions():
@@ -122,6 +123,7 @@ def test_every_row_holds_the_values_behind_its_means():
     corpus, rng = shared_corpus(), np.random.default_rng(0)
     theta = {v: rng.dirichlet(np.ones(4), len(view)) for v, view in corpus.views.items()}
     rows = {(r["query"], r["item"]): r for r in evaluate(theta, corpus)}
+    names = np.unique(corpus.article_ids)
     assert list(rows) == list(permutations(theta, 2))
     for (a, b), row in rows.items():
         first, second = aligned_pairs(corpus, a, b)
@@ -130,7 +132,11 @@ def test_every_row_holds_the_values_behind_its_means():
         np.testing.assert_array_equal(row["divergences"], rows[b, a]["divergences"])
         assert row["jsd"] == pytest.approx(row["divergences"].mean())
         assert row["score"] == pytest.approx(row["values"].mean())
-        assert row["low"] <= row["score"] <= row["high"] and row["queries"] == len(row["values"])
+        assert row["queries"] == len(row["values"])
+        within = interval_of_mean(row["values"], row["articles"])
+        assert (row["low"], row["high"]) == within and within[0] <= row["score"] <= within[1]
+        found = {names[number] for number in row["articles"]}
+        assert found == {"a", "b", "c"}, "of an item in several articles the first"
         assert row["metric"] == ("UAP" if "image" in (a, b) else "MRR")
         # each direction alone says the same: the second of a pair reuses the first's distances
         alone = evaluate({a: theta[a], b: theta[b]}, corpus)[0]
