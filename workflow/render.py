@@ -20,7 +20,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from m3l.files import atomic, read_json
-from m3l_book.apparatus import generated, slides, times
+from m3l_book.apparatus import generated, times
 from m3l_book.chapter import provenance_text
 from m3l_book.pages.explorer import bokeh_scripts
 from m3l_book.records.run import environment
@@ -170,7 +170,7 @@ def stage(profile: str, pages: Path, source: Path) -> None:
             shutil.copytree(pages.parent / folder, extra / folder)
     if not is_a_users(corpora):
         plan = yaml.safe_load((BOOK / "slides.yml").read_text(encoding="utf-8"))
-        text = slides.deck(plan, notebooks, "_static/mathjax/tex-svg.js")
+        text = generated.deck(plan, notebooks, "_static/mathjax/tex-svg.js")
         (extra / "slides.html").write_text(text, encoding="utf-8")
     for page in sorted(source.rglob("*.md")):
         text = page.read_text(encoding="utf-8")

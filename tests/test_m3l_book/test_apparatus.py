@@ -15,7 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 import m3l
 from m3l.errors import DataError
 from m3l_book import execute
-from m3l_book.apparatus import generated, slides, times
+from m3l_book.apparatus import generated, times
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
@@ -271,15 +271,15 @@ def page_with(caption, figure=True):
 
 def test_a_slide_shows_the_pages_own_figure_or_table():
     page = page_with("The model &amp; more.")
-    assert slides.shown(page, ["The model & more"]) == "<svg>drawn</svg>"
-    assert "<table>" in slides.shown(page_with("Scores.", figure=False), ["Scores"])
-    assert slides.shown(page, ["Another"]) is None
+    assert generated.figure_or_table(page, ["The model & more"]) == "<svg>drawn</svg>"
+    assert "<table>" in generated.figure_or_table(page_with("Scores.", figure=False), ["Scores"])
+    assert generated.figure_or_table(page, ["Another"]) is None
     listed = [
         {"title": "First & best", "points": ["*one* < two", "$a < b$"]},
         {"title": "Drawn", "show": ["p", "The model"]},
         {"title": "Elsewhere", "show": ["q", "The model"]},
     ]
-    text = slides.deck(listed, {"p": page}, "x.js")
+    text = generated.deck(listed, {"p": page}, "x.js")
     assert text.count("<section>") == 2, "a slide whose page is not there is left out"
     assert "<em>one</em> &lt; two" in text and "First &amp; best" in text and "drawn" in text
 
