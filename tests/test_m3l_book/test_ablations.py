@@ -26,11 +26,7 @@ def curve():
     panels = {"en → fr, MRR": 0.5, "en → image, UAP": 0.2, "fr → image, UAP": 0.1}
     return pd.DataFrame(
         {"panel": panel, "model": model, "topics": topics, "score": score, "chance": 0.02}
-        for panel, base in (
-            ("en → fr, MRR", 0.5),
-            ("en → image, UAP", 0.2),
-            ("fr → image, UAP", 0.1),
-        )
+        for panel, base in panels.items()
         for model, more in (("ZeroshotTM", 0.1), ("M3L-Contrast", 0.0))
         for topics in (25, 50, 100)
         for score in (base + more + topics / 1000, base + more + topics / 990)
