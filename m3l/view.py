@@ -145,6 +145,6 @@ def first_row(mask: np.ndarray) -> int:
 
 
 def repeated_value(ids: np.ndarray) -> str | None:
-    """Return the first of N values that stands there twice; None if there is none."""
+    """Return the first of values (N,) that stands there twice; None if there is none."""
     values, counts = np.unique(ids, return_counts=True)
     return str(values[counts > 1][0]) if (counts > 1).any() else None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from .claims.judging import Verdict
 from .measured import Key
@@ -74,7 +74,7 @@ def held_against(recorded: Recorded, live: Recorded) -> dict[Key, Cell]:
     for key in keys:
         seeds = recorded.measured[key].values.mean(axis=1)
         values = live.measured[key].values.mean(axis=1)
-        factor = stats.t.ppf(1 - LEVEL / (2 * len(keys)), len(seeds) - 1)
+        factor = stdtrit(len(seeds) - 1, 1 - LEVEL / (2 * len(keys)))
         half = factor * seeds.std(ddof=1) * np.sqrt(1 / len(values) + 1 / len(seeds))
         mean = float(seeds.mean())
         cells[key] = Cell(float(values.mean()), mean - half, mean + half)

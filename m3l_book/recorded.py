@@ -23,7 +23,7 @@ from m3l.metrics.assessment import aligned_pairs, evaluate
 
 from .claims.judging import Verdict, verdicts
 from .data.prepared import embedding_card
-from .measured import Contender, Measurements, load_measurements
+from .measured import Measurements, load_measurements
 from .records.collection import Collection
 from .records.results import scores, tidy
 from .records.selection import has_pictures
@@ -115,13 +115,6 @@ class Recorded:
     def with_pictures(self) -> list[str]:
         """Return the corpora that have pictures."""
         return [corpus for corpus, role in self.roles.items() if "image" in role.values()]
-
-    def mean(
-        self, corpus: str, setting: str, measure: str, pair: str, who: Contender
-    ) -> float | None:
-        """Return the mean of one measure over seeds and queries; None if it was not recorded."""
-        found = self.measured.get((corpus, setting, measure, pair, who))
-        return None if found is None else float(found.values.mean())
 
     def verdicts(self, paper: str, chapter: str | None = None) -> dict[str, Verdict]:
         """Decide each claim, or those of a chapter, by id; empty without any measurement."""

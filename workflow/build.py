@@ -162,7 +162,7 @@ def say_what_was_done(options: argparse.Namespace, done: dict) -> None:
     if slow := slow_steps(taken, recorded_seconds(path), options.profile):
         named = ", ".join(f"{step} {ratio:.0f} times" for step, ratio in slow.items())
         print(f"longer than what is recorded, at this machine's speed: {named}")
-    if options.times:
+    if options.times and done:
         record_seconds(path, options.profile, done)
     if not done:
         print("nothing had to be made")
@@ -180,9 +180,9 @@ def make(options: argparse.Namespace, passed: list[str]) -> int:
     with locked() as lock:
         if not options.dry_run:
             sweep(name)
+            report.unlink(missing_ok=True)
         # as JSON, since in the YAML that Snakemake reads the language ``no`` is false
         write_json(folder / "profile.json", profile)
-        report.unlink(missing_ok=True)
         if (code := run(snakemake(options, passed, targets), lock)) or options.dry_run:
             return code
         if options.page:

@@ -20,7 +20,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from m3l.files import atomic, read_json
-from m3l_book.apparatus import generated, slides, times
+from m3l_book.apparatus import generated, times
 from m3l_book.chapter import provenance_text
 from m3l_book.pages.explorer import bokeh_scripts
 from m3l_book.records.run import environment
@@ -134,18 +134,24 @@ def stage_generated(
         (source / f"{name}.md").write_text(text, encoding="utf-8")
 
 
-def stage_contents(source: Path) -> None:
-    """Write the sidebar's list without pages that are not there."""
+def stage_contents(source: Path, part_of_it: bool) -> None:
+    """Write the sidebar's list without lessons that are not there; of a part of the book, without
+    any page that is not there.
+    """
     path = source / "_toc.yml"
     contents = yaml.safe_load(path.read_text(encoding="utf-8"))
     for part in contents["parts"]:
-        there = [entry for entry in part["chapters"] if any(source.glob(f"{entry['file']}.*"))]
-        part["chapters"] = there
+        part["chapters"] = [
+            entry
+            for entry in part["chapters"]
+            if any(source.glob(f"{entry['file']}.*"))
+            or not (part_of_it or entry["file"].startswith(("exercises/", "teaching/")))
+        ]
     contents["parts"] = [part for part in contents["parts"] if part["chapters"]]
     path.write_text(yaml.safe_dump(contents, sort_keys=False), encoding="utf-8")
 
 
-def stage(profile: str, pages: Path, source: Path) -> None:
+def stage(profile: str, pages: Path, source: Path, part_of_it: bool) -> None:
     """Copy prose, static files and executed chapters into ``source``; prose says of which profile
     and with which versions it was built.
     """
@@ -161,7 +167,7 @@ def stage(profile: str, pages: Path, source: Path) -> None:
             notebooks.setdefault(f"exercises/{path.stem}", nbformat.read(path, as_version=4))
     stage_notebooks(notebooks, corpora, source)
     stage_generated(profile, notebooks, pages.parent / "runs", source)
-    stage_contents(source)
+    stage_contents(source, part_of_it)
     (extra / "bokeh").mkdir(parents=True)
     for script in bokeh_scripts():
         shutil.copyfile(script, extra / "bokeh" / script.name)
@@ -170,7 +176,7 @@ def stage(profile: str, pages: Path, source: Path) -> None:
             shutil.copytree(pages.parent / folder, extra / folder)
     if not is_a_users(corpora):
         plan = yaml.safe_load((BOOK / "slides.yml").read_text(encoding="utf-8"))
-        text = slides.deck(plan, notebooks, "_static/mathjax/tex-svg.js")
+        text = generated.deck(plan, notebooks, "_static/mathjax/tex-svg.js")
         (extra / "slides.html").write_text(text, encoding="utf-8")
     for page in sorted(source.rglob("*.md")):
         text = page.read_text(encoding="utf-8")
@@ -244,7 +250,7 @@ def main() -> int:
     work = html.parent / ("jupyter-book" if options.builder == "html" else "jupyter-book-one")
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work) as folder:
-        stage(options.profile, pages, Path(folder, "source"))
+        stage(options.profile, pages, Path(folder, "source"), options.page)
         replace_changed(Path(folder, "source"), work / "source")
     repository = os.environ.get("M3L_BOOK_REPOSITORY", "").removesuffix("/").removesuffix(".git")
     (work / "_config.yml").write_text(configuration(repository), encoding="utf-8")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student_t
+from scipy.special import stdtr, stdtrit  # Student's t; all of scipy.stats takes long to import
 
 from ..errors import DataError, require
 
@@ -38,7 +38,7 @@ class Estimate:
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the bounds of the values that a t test at ``1 - level`` does not refuse."""
         require(0 < level < 1, f"level={level}: expected a number between 0 and 1")
-        half = float(student_t.isf((1 - level) / 2, self.freedom)) * self.error
+        half = -float(stdtrit(self.freedom, (1 - level) / 2)) * self.error
         return self.value - half, self.value + half
 
     @property
@@ -46,7 +46,7 @@ class Estimate:
         """Return the p value of the two-sided t test that the sum is zero."""
         if self.error == 0:
             return 1.0 if self.value == 0 else 0.0
-        return float(2 * student_t.sf(abs(self.value) / self.error, self.freedom))
+        return float(2 * stdtr(self.freedom, -abs(self.value) / self.error))
 
 
 def estimate(

@@ -1,4 +1,4 @@
-"""How long the steps of a build take: what was recorded of them, and what a build measured.
+"""Seconds of a build's steps: what was recorded of them, and what a build measured.
 
 ``book/seconds.csv`` has a row per step: the page or run, the rule of the build that makes it, and a
 column of seconds per profile, measured on two cores without a GPU. No build fails by them.
@@ -18,7 +18,7 @@ SLOW = 3  # times what is recorded, at this machine's speed
 
 
 def recorded_seconds(path: str | Path) -> dict[str, dict]:
-    """Of each step its ``rule`` and its seconds by profile, None where there are none.
+    """Read the ``rule`` of each step and its seconds by profile, None where there are none.
 
     Raises
     ------
@@ -60,13 +60,13 @@ def record_seconds(path: str | Path, profile: str, taken: Mapping[str, tuple[str
 
 
 def seconds_taken(notebook: nbformat.NotebookNode) -> float | None:
-    """Seconds that papermill took to execute a notebook; None for one that it did not."""
+    """Return the seconds that papermill took for a notebook; None for one that it did not run."""
     duration = notebook.metadata.get("papermill", {}).get("duration")
     return None if duration is None else float(duration)
 
 
 def opening(recorded: Mapping, seconds: float | None) -> str:
-    """The line about time under a page's title, in Markdown."""
+    """Write the line about time under a page's title, in Markdown."""
     said = ", ".join(
         f"{_in_words(value)} in profile `{profile}`"
         for profile, value in recorded.items()

@@ -1,4 +1,4 @@
-"""Figures of a corpus: its documents, its pictures and their embeddings."""
+"""Figures of a corpus: its documents and its pictures."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -7,57 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from m3l.metrics import unit_rows
-
-from .style import FAINT, PALETTE, SMALL, WIDTH, described, panels, view_looks
-
-
-def cosine_histograms(
-    aligned: Mapping[tuple[str, str], np.ndarray], random: Mapping[tuple[str, str], np.ndarray]
-) -> Figure:
-    """Draw, for each pair of views, cosines of aligned items and of items paired at random."""
-    figure, grid = panels(len(aligned), min(3, len(aligned)), 2.0, 0.5, sharex=True)
-    bins, means = np.linspace(-0.4, 1.0, 43), []
-    for axes, pair in zip(grid, aligned, strict=True):
-        look = {"bins": bins, "density": True}
-        axes.hist(random[pair], color=PALETTE[6], alpha=0.7, label="random pairs", **look)
-        axes.hist(aligned[pair], color=PALETTE[1], alpha=0.6, label="aligned pairs", **look)
-        name = " – ".join(pair)
-        axes.set(title=name, xlabel="cosine", yticks=[])
-        means.append(f"{name} {aligned[pair].mean():.2f} against {random[pair].mean():.2f}")
-    handles = grid[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=2, frameon=False)
-    return described(
-        figure,
-        "Histograms of cosines, a panel a pair of views. Means of aligned against random pairs:"
-        f" {'; '.join(means)}.",
-    )
-
-
-def view_scatter(embeddings: Mapping[str, np.ndarray], items: int = 600) -> Figure:
-    """Draw unit vectors of each view on the two main axes of them all: a modality gap is a cloud
-    apart.
-
-    Of the first ``items`` of each view.
-    """
-    vectors = {view: unit_rows(x[:items]) for view, x in embeddings.items()}
-    everything = np.vstack(list(vectors.values()))
-    centre = everything.mean(axis=0)
-    main_axes = np.linalg.svd(everything - centre, full_matrices=False)[2][:2]
-    figure, axes = plt.subplots(figsize=(WIDTH, 4.0))
-    middles = []
-    for view, look in view_looks(list(vectors)).items():
-        flat = (vectors[view] - centre) @ main_axes.T
-        axes.scatter(*flat.T, s=12, alpha=0.5, label=view, linewidths=0, **look)
-        x, y = flat.mean(axis=0)
-        middles.append(f"{view} ({x:.2f}, {y:.2f})")
-    axes.set(xlabel="first principal axis", ylabel="second principal axis")
-    axes.legend(title="view", frameon=True)
-    return described(
-        figure,
-        "Scatter of the items of each view on the two principal axes of all. The middles of the"
-        f" clouds: {', '.join(middles)}.",
-    )
+from .style import FAINT, SMALL, WIDTH, described, view_looks
 
 
 def document_lengths(lengths: Mapping[str, np.ndarray], min_words: int) -> Figure:

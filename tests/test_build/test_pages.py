@@ -2,6 +2,7 @@
 
 import json
 
+import browsing
 import pytest
 from building import all_pages
 
@@ -10,8 +11,6 @@ pytestmark = pytest.mark.book
 
 def faults_of(tab, thorough, scheme="light", sideways=False):
     """What is wrong with an open page as it stands now."""
-    import browsing
-
     browsing.settle(tab.page)
     facts = tab.page.evaluate(browsing.FACTS)
     faults = [*tab.faults, *(f"broken image {name}" for name in facts["broken"])]
@@ -29,8 +28,6 @@ def test_pages_open_without_a_network_and_without_complaint(book, running, reque
     """Each page is opened once: light, then dark, then as narrow as a phone; with ``--thorough`` as
     those find it who cannot see it.
     """
-    import browsing
-
     thorough, wrong, formulas = request.config.getoption("thorough"), {}, 0
     chapters = set(all_pages(book, every=False))
     for path in all_pages(book):
@@ -51,8 +48,6 @@ def test_pages_open_without_a_network_and_without_complaint(book, running, reque
 
 @pytest.mark.thorough
 def test_topic_browsers_are_accessible_in_every_state(book, running):
-    import browsing
-
     wrong = {}
     visits = [(path, "") for path in sorted((book / "topics").glob("*/index.html"))]
     states = ["#/topic/1", "#/item/image/0", "#/find/a", "#/nowhere/1"]
@@ -67,8 +62,6 @@ def test_topic_browsers_are_accessible_in_every_state(book, running):
 
 
 def test_figures_follow_the_colours_that_the_reader_chose_and_not_the_systems(book, running):
-    import browsing
-
     for scheme in ("light", "dark"):
         with browsing.opened(running, book / "07-retrieval.html", scheme=scheme) as tab:
             figure, luminance = ".cell_output img.dark-light", {}
@@ -81,8 +74,6 @@ def test_figures_follow_the_colours_that_the_reader_chose_and_not_the_systems(bo
 
 
 def test_the_search_finds_words_of_chapters(book, running):
-    import browsing
-
     with browsing.opened(running, book / "search.html", fragment="?q=divergence") as tab:
         tab.page.wait_for_selector("#search-results li")
         assert (
@@ -97,8 +88,6 @@ def test_the_search_finds_words_of_chapters(book, running):
 
 
 def test_a_page_prints_light_from_a_dark_screen(book, running):
-    import browsing
-
     with browsing.opened(running, book / "09-topic-space.html", scheme="dark") as tab:
         tab.page.evaluate(
             "addEventListener('beforeprint', () => { window.printed ="

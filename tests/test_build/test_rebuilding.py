@@ -57,7 +57,7 @@ SHOWN = {"03-model", "07-retrieval", "verdicts", "browser-vital-m3l-s0", "html"}
         ("m3l/train.py", {*TRAINED, *SHOWN, "speed"}, set()),
         ("m3l_book/records/run.py", {*TRAINED, *SHOWN}, {"speed"}),
         ("m3l_book/figures/style.py", SHOWN, {*TRAINED, "speed"}),
-        ("m3l_book/tables/cells.py", SHOWN, {*TRAINED, "speed"}),
+        ("m3l_book/tables/shared.py", SHOWN, {*TRAINED, "speed"}),
         ("book/07-retrieval.ipynb", {"07-retrieval", "html"}, {*TRAINED, "03-model", "verdicts"}),
         ("data/paper/claims.csv", {"verdicts", "html"}, {*TRAINED, "03-model"}),
     ],

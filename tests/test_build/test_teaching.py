@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import browsing
 import nbformat
 import pytest
 import torch
@@ -42,8 +43,6 @@ def loss_by_the_library(temperature, weight, kl, move):
 
 
 def test_the_loss_under_the_knobs_is_that_of_the_library(book, running):
-    import browsing
-
     with browsing.opened(running, book / "play.html") as tab:
         for log10, weight, kl, move in [(-1.15, 50, 1, 0), (-1.7, 3, 20, 1), (0, 100, 0.5, 0.45)]:
             for knob, value in zip(
@@ -64,8 +63,6 @@ def test_the_loss_under_the_knobs_is_that_of_the_library(book, running):
 
 
 def test_a_point_of_the_simplex_is_dragged_and_moved_by_keys(book, running):
-    import browsing
-
     def state():
         root = tab.page.locator("#simplex-lab")
         return [json.loads(root.get_attribute(f"data-{name}")) for name in ("theta", "words")]
@@ -90,8 +87,6 @@ def test_a_point_of_the_simplex_is_dragged_and_moved_by_keys(book, running):
 
 
 def test_slides_show_figures_as_vectors_and_are_walked_by_keys(book, running):
-    import browsing
-
     with browsing.opened(running, book / "slides.html") as tab:
         tab.page.wait_for_function("() => document.querySelectorAll('mjx-container').length > 0")
         slides = tab.page.locator("section")

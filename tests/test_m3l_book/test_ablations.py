@@ -1,10 +1,10 @@
 """Runs that vary one parameter, and what encoders agree on."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from book_support import VIEWS, record
 from support import make_corpus
@@ -12,9 +12,8 @@ from support import make_corpus
 from m3l import M3L, DataError, ParameterError, model_for
 from m3l_book.figures import charts, style
 from m3l_book.measured import contender_of
-from m3l_book.recorded import alignment, of_runs
-from m3l_book.records import protocol, results, selection
-from m3l_book.records.collection import Collection
+from m3l_book.recorded import alignment
+from m3l_book.records import protocol, selection
 
 
 @pytest.fixture(scope="module")
@@ -22,77 +21,20 @@ def test_part():
     return make_corpus(n=60, views=VIEWS, split=["test"] * 60)
 
 
-def point(run, variant, folder, **params):
-    run.params |= {"variant": variant, "epochs": 10, "batch_size": 32, **params}
-    run.metrics |= {"training_tuples": 615, "seconds": 61.5, "memory_mb": 500.0}
-    return replace(run, folder=SimpleNamespace(name=folder))
-
-
-@pytest.fixture(scope="module")
-def runs(test_part):
-    actual = []
-    for topics, quality in ((25, 1.0), (50, 2.0), (100, 4.0)):
-        for seed in (0, 1):
-            for model, trained, q in (
-                ("ZeroshotTM", ["en"], quality),
-                ("M3L-Contrast", list(VIEWS), quality / 2),
-                ("M3L-Contrast", ["en", "fr"], quality / 3),
-            ):
-                run = record(
-                    test_part,
-                    model,
-                    trained,
-                    trained if len(trained) == 2 else None,
-                    seed,
-                    quality=q,
-                )
-                actual.append(
-                    point(
-                        run,
-                        {"topics": topics},
-                        f"{model}{len(trained)}-k{topics}-s{seed}",
-                        topics=topics,
-                    )
-                )
-    return actual
-
-
-@pytest.fixture(scope="module")
-def found(runs, test_part):
-    collection = Collection(runs, "data")
-    collection.tests = {selection.corpus_of(run): test_part.select(list(run.theta)) for run in runs}
-    collection.cards = {"small": {"hashes": {"tuples": "x"}}}
-    return of_runs(collection)
-
-
-@pytest.fixture(scope="module")
-def along(found):
-    """The rows that a chapter on topic numbers draws."""
-    test = found.scores[(found.scores["part"] == "test") & found.scores["forward"]]
-    rows = results.as_in_the_paper(test)
-    return rows.assign(panel=rows["direction"] + ", " + rows["metric"])
-
-
-def test_scores_have_what_is_varied_as_columns_and_values_of_their_type(found, along, runs):
-    assert set(along["direction"]) == {"en → fr", "en → image", "fr → image"}
-    assert list(dict.fromkeys(along["model"])) == ["ZeroshotTM", "M3L-Contrast"]
-    between = along[(along["model"] == "M3L-Contrast") & (along["item"] == "fr")]
-    assert set(between["setting"]) == {"multilingual"} and len(between) == 6, (
-        "between texts the model without pictures"
+def curve():
+    """Scores of two models in three directions, by topics and seed."""
+    panels = {"en → fr, MRR": 0.5, "en → image, UAP": 0.2, "fr → image, UAP": 0.1}
+    return pd.DataFrame(
+        {"panel": panel, "model": model, "topics": topics, "score": score, "chance": 0.02}
+        for panel, base in panels.items()
+        for model, more in (("ZeroshotTM", 0.1), ("M3L-Contrast", 0.0))
+        for topics in (25, 50, 100)
+        for score in (base + more + topics / 1000, base + more + topics / 990)
     )
-    for _, row in along.iterrows():
-        run = next(r for r in runs if r.folder.name == row["run"])
-        assert row["changes"] == {"topics": run.params["topics"]} and row["topics"] in (25, 50, 100)
-        assert row["score"] == next(
-            s["score"]
-            for s in run.metrics["scores"]
-            if (s["query"], s["item"]) == (row["query"], row["item"])
-        )
-    assert set(found.scores["updates"]) == {-(-615 // 32) * 10}
 
 
-def test_curves_draw_each_model_once_a_panel_with_the_stars(along):
-    table = along
+def test_curves_draw_each_model_once_a_panel_with_the_stars():
+    table = curve()
     stars = [{"panel": table["panel"].iloc[0], "model": "ZeroshotTM", "x": 100, "score": 0.997}]
     figure = charts.curves(table, "topics", "topics", stars)
     assert len(figure.axes) == 3
@@ -117,7 +59,11 @@ def test_curves_draw_each_model_once_a_panel_with_the_stars(along):
     plt.close("all")
 
 
-def test_a_run_may_stand_for_further_variants(runs):
+def test_a_run_may_stand_for_further_variants(test_part):
+    runs = [
+        record(test_part, "ZeroshotTM", ["en"], seed=seed, variant={"topics": 25})
+        for seed in (0, 1)
+    ]
     name = runs[0].folder.name
     more = selection.with_variants(runs, {name: [{"batch": 32}, {"x": "y"}]})
     assert more[0] is runs[0] and more[3:] == runs[1:]

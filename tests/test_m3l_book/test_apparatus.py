@@ -8,14 +8,16 @@ import re
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+import torch
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import m3l
 from m3l.errors import DataError
 from m3l_book import execute
-from m3l_book.apparatus import generated, slides, times
+from m3l_book.apparatus import generated, times
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
@@ -159,22 +161,25 @@ def test_an_equation_that_a_build_lacks_is_not_referred_to():
 
 
 def test_the_library_page_has_all_that_is_public_and_says_what_it_is():
-    modules = re.findall(r"automodule:: ([\w.]+)$", (BOOK / "api.md").read_text("utf-8"), re.M)
-    modules = [importlib.import_module(name) for name in modules]
-    shown = {
-        (module.__name__, name): value
-        for module in modules
-        for name, value in vars(module).items()
-        if getattr(value, "__module__", "") == module.__name__ and name[0] != "_"
-    }
+    listed = r"automodule:: ([\w.]+)\n +:members: ?(\w*)$"
+    shown = {}
+    for module, only in re.findall(listed, (BOOK / "api.md").read_text("utf-8"), re.M):
+        for name, value in vars(importlib.import_module(module)).items():
+            own = getattr(value, "__module__", "") == module and name[0] != "_"
+            if own and only in ("", name):
+                shown[module, name] = value
     assert {name for _, name in shown} >= set(m3l.__all__) - {"PRESETS"}
     for (module, name), value in shown.items():
         about = inspect.getdoc(value)
         assert about and len(about) > 20, f"{module}.{name}"
-        any_shape = module.split(".")[1] in ("checkpoint", "saving", "files")
-        takes = str(inspect.signature(value)) if inspect.isfunction(value) else ""
-        if re.search(r"ndarray|Tensor", takes) and not any_shape:
-            assert re.search(r"\((?:[A-Z0-9]\w*|\.\.\.)[,)]", about), f"{module}.{name}: a shape"
+        if inspect.isfunction(value) and module.split(".")[1] not in ("saving", "files"):
+            signature = inspect.signature(value)
+            kinds = [signature.return_annotation]
+            kinds += [parameter.annotation for parameter in signature.parameters.values()]
+            if np.ndarray in kinds or torch.Tensor in kinds:
+                assert re.search(r"\((?:[A-Z0-9]\w*|\.\.\.)[,)]", about), (
+                    f"{module}.{name}: a shape"
+                )
 
 
 # addresses
@@ -271,15 +276,15 @@ def page_with(caption, figure=True):
 
 def test_a_slide_shows_the_pages_own_figure_or_table():
     page = page_with("The model &amp; more.")
-    assert slides.shown(page, ["The model & more"]) == "<svg>drawn</svg>"
-    assert "<table>" in slides.shown(page_with("Scores.", figure=False), ["Scores"])
-    assert slides.shown(page, ["Another"]) is None
+    assert generated.figure_or_table(page, ["The model & more"]) == "<svg>drawn</svg>"
+    assert "<table>" in generated.figure_or_table(page_with("Scores.", figure=False), ["Scores"])
+    assert generated.figure_or_table(page, ["Another"]) is None
     listed = [
         {"title": "First & best", "points": ["*one* < two", "$a < b$"]},
         {"title": "Drawn", "show": ["p", "The model"]},
         {"title": "Elsewhere", "show": ["q", "The model"]},
     ]
-    text = slides.deck(listed, {"p": page}, "x.js")
+    text = generated.deck(listed, {"p": page}, "x.js")
     assert text.count("<section>") == 2, "a slide whose page is not there is left out"
     assert "<em>one</em> &lt; two" in text and "First &amp; best" in text and "drawn" in text
 

@@ -22,7 +22,6 @@ from m3l_book.claims import judging, reading
 from m3l_book.figures import charts, diagrams, style, topic_map
 from m3l_book.figures import corpora as corpus_figures
 from m3l_book.figures import training as training_figures
-from m3l_book.figures import verdicts as verdict_figures
 from m3l_book.measured import Contender, Measured
 from m3l_book.topic_space import Space, TopicMap
 
@@ -110,7 +109,7 @@ def verdicts():
     find = reading.paper_lookup(reading.read_numbers("data/paper/numbers.csv"))
     claims = reading.read_claims("data/paper/claims.csv")
     judged = [judging.judge(claim, found, find) for claim in claims]
-    return verdict_figures.margins(judged, {"vital": {"en": "en", "fr": "de"}})
+    return charts.margins(judged, {"vital": {"en": "en", "fr": "de"}})
 
 
 def looks():
@@ -135,13 +134,6 @@ def collages(folder):
     )
 
 
-def cosines(mean):
-    return {
-        pair: np.random.default_rng(1).normal(mean, 0.1, 50)
-        for pair in ("en – de", "en – image", "de – image")
-    }
-
-
 FIGURES = {
     "architecture": lambda _: diagrams.architecture(),
     "info_nce_matrix": lambda _: diagrams.info_nce_matrix(
@@ -159,13 +151,6 @@ FIGURES = {
     "coherence_against_diversity": lambda _: charts.coherence_against_diversity(quality()),
     "curves": lambda _: grid(),
     "topic_space": lambda _: maps(),
-    "cosine_histograms": lambda _: corpus_figures.cosine_histograms(cosines(0.5), cosines(0.2)),
-    "view_scatter": lambda _: corpus_figures.view_scatter(
-        {
-            v: np.random.default_rng(i).normal(i, 1, (40, 5))
-            for i, v in enumerate(("en", "de", "image"))
-        }
-    ),
     "document_lengths": lambda _: corpus_figures.document_lengths(
         {"vital en": np.array([5, 9, 20]), "vital fr": np.array([4, 8, 30])}, 3
     ),
@@ -185,8 +170,6 @@ TOLD = {
     "topic_space": "themes written in: cat, bird; ship, sea.",
     "autoencoder": "charged for leaving the prior",
     "simplex": "σ = 1, 0.50",
-    "cosine_histograms": "against",
-    "view_scatter": "image (",
     "document_lengths": "vital en 9 and 5",
     "pictures": "for “ships”: its own; first",
 }
@@ -202,7 +185,7 @@ def figure(request, tmp_path):
 
 
 def test_every_figure_of_the_module_is_tested_here():
-    modules = charts, corpus_figures, diagrams, style, topic_map, training_figures, verdict_figures
+    modules = charts, corpus_figures, diagrams, style, topic_map, training_figures
     public = {
         name
         for module in modules

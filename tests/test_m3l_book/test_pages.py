@@ -128,6 +128,9 @@ def test_table_4_has_a_column_for_each_combination_with_the_papers_numbers(combi
     for who, cell in zip(rows["contender"], table.loc["UAP en → image"], strict=True):
         mean = found.measured["vital", "multimodal", "UAP", "en-image", who].values.mean()
         assert cell.startswith(f"<b>{mean:.3f}</b> ± ")
+    for who, cell in zip(rows["contender"], table.loc["MRR en → fr"], strict=True):
+        mean = found.measured["vital", "multimodal", "MRR", "en-de", who].values.mean()
+        assert cell.startswith(f"<b>{mean:.3f}</b>"), "of models that were trained with pictures"
     clip = table.loc[:, table.loc["paper's row"] == "CLIP<br>CLIP"]
     assert clip.loc["MRR en → fr"].str.endswith("<i>paper 0.613</i>").all()
     named = {
@@ -275,6 +278,20 @@ def test_what_a_doubling_gave_is_estimated_with_an_interval(own, runs):
         for articles, variant in ((100, {"articles": 100}), (400, {}))
     }  # fmt: skip
     assert first["a doubling gave"] == pytest.approx((means[400] - means[100]) / 2)
+
+
+def test_a_doubling_that_gave_next_to_nothing_is_not_decided(runs, part):
+    whole = [run for run in runs if run.params["model"] == "PLTM"]
+    fewer = []
+    for run in whole:
+        params = run.params | {"variant": {"articles": 100}}
+        fewer.append(
+            replace(run, params=params, folder=SimpleNamespace(name=f"{run.folder.name}-x"))
+        )
+    joint = [run for run in runs if not run.params["variant"]]
+    page = own_corpus([*joint, *fewer], part)
+    (then,) = page.table("What a doubling of the training articles gave")["then"]
+    assert then == "not decided"
 
 
 def test_a_corpus_without_such_runs_says_so_and_shows_the_rest(runs, part):

@@ -75,7 +75,6 @@ def test_nothing_recorded_is_no_results_and_a_folder_without_any_is_named(tmp_pa
     nothing = load_recorded("")
     assert nothing == Recorded() and nothing.verdicts(str(PAPER)) == {}
     assert not any(map(len, (nothing.scores, nothing.curves, nothing.alignment)))
-    assert nothing.mean("vital", "multilingual", "MRR", "en-de", Contender("PLTM")) is None
     with pytest.raises(DataError, match="no recorded results there"):
         load_recorded(tmp_path)
 
