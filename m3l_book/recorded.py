@@ -39,13 +39,21 @@ class Recorded:
 
     ``about`` has ``roles``, ``generated`` (both of `Collection`) and ``prepared`` (checksums of
     corpora); of what is recorded also when, where and from which commit it was, ``seconds``,
-    ``runs`` and ``missing``.
+    ``runs`` and ``missing``. ``known`` are its measurements; those of a build are made when asked.
     """
 
     folder: Path | None = None
     about: dict = field(default_factory=dict)
-    measured: Measurements = field(default_factory=dict, repr=False)
+    known: Measurements | None = field(default=None, repr=False)
     collection: Collection | None = field(default=None, repr=False)
+
+    @cached_property
+    def measured(self) -> Measurements:
+        """Everything that claims are about."""
+        if self.known is not None or self.collection is None:
+            return self.known or {}
+        space = mixing_measurements(self.collection.runs, self.collection.tests)
+        return self.collection.measurements | space
 
     @property
     def roles(self) -> dict[str, dict[str, str]]:
@@ -144,8 +152,7 @@ def of_runs(collection: Collection) -> Recorded:
         "generated": collection.generated,
         "prepared": {c: card["hashes"]["tuples"] for c, card in collection.cards.items()},
     }
-    space = mixing_measurements(collection.runs, collection.tests)
-    return Recorded(None, about, collection.measurements | space, collection)
+    return Recorded(None, about, None, collection)
 
 
 def results_of(
