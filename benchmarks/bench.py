@@ -1,8 +1,8 @@
 """Speed on this machine, each row as a ratio to the first of its model or table. ``make bench``
 
 Training step by step of what makes it fast, beside a loop put together as the released code is;
-training of each model, tuples a second; the Gibbs sampler, tokens a second; and ZeroshotTM against
-contextualized-topic-models' on the same data, where a build has prepared it, in that package's own
+training of each model, tuples per second; the Gibbs sampler, tokens per second; and ZeroshotTM
+against contextualized-topic-models' on the same data, where a build has prepared it, in that package's own
 environment. ``--steps FILE`` measures the first alone and writes it, for the book.
 """
 
@@ -113,7 +113,7 @@ def speed(
     topics: int = 100,
     repeats: int = 3,
 ) -> float:
-    """Median tuples a second over ``repeats`` epochs, after one to warm up."""
+    """Median tuples per second over ``repeats`` epochs, after one to warm up."""
     config = TrainConfig(
         epochs=repeats + 1, batch_size=batch_size, device=device, threads=threads, kernel=kernel
     )

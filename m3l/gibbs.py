@@ -303,7 +303,7 @@ class Sampler:
         return float(total)
 
     def optimize(self, iterations: int = 5) -> None:
-        """Move α (a value a topic) and each language's β towards the maximum of `log_likelihood`,
+        """Move α (a value per topic) and each language's β towards the maximum of `log_likelihood`,
         by Minka's fixed point.
         """
         lengths = np.diff(self.starts[:: len(self.languages)])

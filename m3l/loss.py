@@ -4,7 +4,7 @@ B tuples in a batch, K topics, V words. Every function is pure; logarithms are n
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from itertools import combinations
 from typing import NamedTuple
 
@@ -265,7 +265,7 @@ class Objective:
         choose("objective", name, PRESETS)
         for field in changes:
             choose("objective field", field, [f.name for f in fields(cls)])
-        return replace(PRESETS[name], **changes)
+        return cls(**{**asdict(PRESETS[name]), **changes})
 
 
 PRESETS = {

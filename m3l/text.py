@@ -267,8 +267,8 @@ def _common_length(texts: Mapping, embeddings: Mapping) -> int:
     lengths = {f"texts of {name}": len(values) for name, values in texts.items()}
     lengths |= {f"embeddings of {name}": len(values) for name, values in embeddings.items()}
     numbers = ", ".join(f"{what} {length}" for what, length in lengths.items())
-    same = len(set(lengths.values())) == 1
-    require(same, f"every view needs a value a tuple, None for a missing one: {numbers}", DataError)
+    needed = "every view needs a value per tuple, None for a missing one"
+    require(len(set(lengths.values())) == 1, f"{needed}: {numbers}", DataError)
     return next(iter(lengths.values()))
 
 

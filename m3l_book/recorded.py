@@ -1,9 +1,9 @@
 """What was measured at the paper's settings and is kept with the project, in ``data/results/``: it
 is shown beside what a build measures itself.
 
-A folder holds ``about.json`` (machine, versions, commit, seconds), ``runs.csv`` (a row a run),
-``scores.csv`` (a row a run, part and direction), ``alignment.csv`` (encoders before any training),
-``curves.csv`` (scores on the validation part against updates), ``measurements/`` (each query's
+A folder holds ``about.json`` (machine, versions, commit, seconds), ``runs.csv`` (a row per run),
+``scores.csv`` (a row per run, part and direction), ``alignment.csv`` (encoders before any
+training), ``curves.csv`` (scores on the validation part against updates), ``measurements/`` (each query's
 value of every model) and ``verdicts.json`` (what became of each claim).
 """
 
@@ -169,7 +169,7 @@ def results_of(
 
 
 def alignment(test: Corpus, spaces: Mapping[str, str], neighbours: int = 10) -> list[dict]:
-    """Measure how aligned a test corpus's encoders are before any training, a row a pair of views.
+    """Measure how aligned a test corpus's encoders are before any training: a row per two views.
 
     Raw retrieval in both directions with chance, the modality gap and the overlap of
     neighbourhoods. Retrieval and gap need one width; in two spaces of one width they are what

@@ -2,7 +2,7 @@
 Markdown as jupyter-book reads it, and slides.
 
 The list of slides is ``book/slides.yml``. They are made of the book's own figures and tables; the
-deck is one HTML file beside the pages, moved through by arrow keys, printed one slide a page, and
+deck is one HTML file beside the pages, moved through by arrow keys, printed one slide per page, and
 read without a network, as the slides of nbconvert are not.
 """
 

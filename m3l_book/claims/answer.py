@@ -113,6 +113,6 @@ def proposed(judged: Mapping[str, Verdict], corpus: str) -> str:
     )
     return (
         "The hybrid that the paper proposes and does not claim, M3L-Contrast with one network for"
-        f" all texts, reaches {shared:.3f} between languages, with a network a language"
+        f" all texts, reaches {shared:.3f} between languages, with a network per language"
         f" {separate:.3f}."
     )

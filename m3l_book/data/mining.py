@@ -104,7 +104,7 @@ def read_pairs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read the pairs in a list as `mine` gives them: int (P, 2) rows of the articles, margins (P,).
 
-    The list has a column a language, with the names under which the package has the articles, and
+    The list has a column per language, with the names under which the package has the articles, and
     ``margin``. ``entries`` are all articles of both languages.
 
     Raises

@@ -24,7 +24,7 @@ MEANING = {"yes": "as the claim says", "no": "the other way", "undecided": "cann
 
 
 def retrieval_scores(table: "DataFrame", corpus: str, order: Sequence[str] = ()) -> Figure:
-    """Draw scores by direction and model, a panel a metric: a point a seed, the mean as a bar,
+    """Draw scores by direction and model, a panel per metric: a point per seed, the mean as a bar,
     chance dotted.
 
     ``table`` has columns name, direction, metric, score, chance; ``order`` lists names that keep
@@ -71,8 +71,8 @@ def retrieval_scores(table: "DataFrame", corpus: str, order: Sequence[str] = ())
 
 
 def coherence_against_diversity(table: "DataFrame", order: Sequence[str] = ()) -> Figure:
-    """Draw topic diversity against NPMI, a panel a corpus: colour and shape tell the model, filled
-    or open the language.
+    """Draw topic diversity against NPMI, a panel per corpus: colour and shape tell the model,
+    filled or open the language.
 
     ``table`` has columns corpus, model, language, NPMI, diversity; ``order`` lists names that keep
     their colours.
@@ -97,7 +97,7 @@ def coherence_against_diversity(table: "DataFrame", order: Sequence[str] = ()) -
     legend_below(figure, looks, linestyle="")
     return described(
         figure,
-        "Topic diversity against NPMI, a panel a corpus, on scales of their own, a marker a seed."
+        "Topic diversity against NPMI, a panel per corpus, on scales of their own, a marker a seed."
         f" Means over seeds: {'; '.join(sentences)}.",
     )
 
@@ -111,8 +111,8 @@ def curves(
     note: str = "",
     order: Sequence[str] = (),
 ) -> Figure:
-    """Draw scores against a parameter, a panel a direction, a line a model: the mean over seeds, ±
-    their standard deviation, a dot a seed.
+    """Draw scores against a parameter, a panel per direction, a line per model: the mean over seeds,
+    ± their standard deviation, a dot per seed.
 
     ``rows`` has columns panel, ``line``, ``x``, score, chance. ``paper`` has ``panel``, ``line``,
     ``x`` and ``score`` of points that the paper prints, which are of other data: stars on a scale
@@ -136,8 +136,8 @@ def curves(
     starred = f" Stars, on scales of their own: {note}." if paper else ""
     return described(
         figure,
-        f"Score against {label}, a panel a direction, a line a model, with standard deviations over"
-        f" seeds. {'. '.join(sentences)}.{starred}",
+        f"Score against {label}, a panel per direction, a line per model, with standard deviations"
+        f" over seeds. {'. '.join(sentences)}.{starred}",
     )
 
 

@@ -32,7 +32,7 @@ def document_lengths(lengths: Mapping[str, np.ndarray], min_words: int) -> Figur
     axes.legend(frameon=False)
     return described(
         figure,
-        "Histogram of document lengths in words of the vocabulary, a line a language. Median and"
+        "Histogram of document lengths in words of the vocabulary, a line per language. Median and"
         f" least: {', '.join(said)}.",
     )
 

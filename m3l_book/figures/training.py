@@ -49,7 +49,7 @@ def log_likelihood(history: Sequence[Mapping]) -> Figure:
 
 
 def convergence(table: "DataFrame", corpus: str) -> Figure:
-    """Draw scores on the validation part against updates, a panel a direction, a line a model.
+    """Draw scores on the validation part against updates, a panel per direction, a line per model.
 
     ``table`` is `m3l_book.records.results.curves`'; lines are means over seeds.
     """

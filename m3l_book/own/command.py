@@ -104,7 +104,7 @@ def _add_model_options(add: Callable) -> None:
     add("--models", nargs="+", default=list(MODELS), choices=MODELS)
     pairs = {"nargs": "+", "default": [], "type": _pair}
     add("--encoders", **pairs, metavar="VIEW=NAME", help="as en=minilm-en")
-    add("--vocabulary", type=zero, default=0, help="words a language; 0: 2,000 or what there is")
+    add("--vocabulary", type=zero, default=0, help="words per language; 0: 2,000 or what there is")
     add("--min-words", type=zero, default=0, help="of a document; 0: by the texts' length")
     add("--stopwords", **pairs, metavar="LANGUAGE=FILE", help="a word a line")
     blanks = "whose words have blanks between them"

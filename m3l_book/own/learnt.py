@@ -135,7 +135,7 @@ class Learnt:
         return table
 
     def export(self, folder: str | Path, kind: str = "csv") -> list[Path]:
-        """Write what the run says as tables: ``topics``, a row a topic and word, and
+        """Write what the run says as tables: ``topics``, a row per topic and word, and
         ``theta_<view>``, a row a test item, its id, name and share of each topic.
 
         ``kind`` is ``csv`` or ``parquet``. Returns the files.

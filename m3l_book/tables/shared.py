@@ -79,7 +79,7 @@ def own_direction(pair: str, role: Mapping[str, str]) -> str:
 
 
 def spread(values: Sequence[float], digits: int = 3) -> str:
-    """Write mean ± standard deviation of one value a seed; "–" if there is none."""
+    """Write mean ± standard deviation of one value per seed; "–" if there is none."""
     values = np.asarray(values, dtype=np.float64)
     values = values[np.isfinite(values)]
     if not len(values):
@@ -163,7 +163,7 @@ def topic_table(
 
 
 def topic_faults(run: Run) -> list[dict]:
-    """Find what is wrong with each topic of a run: a row a topic, with its share and coherence.
+    """Find what is wrong with each topic of a run: a row per topic, with its share and coherence.
 
     A topic is junk for one of three reasons. ``incoherent``: NPMI at or below 0 in every language
     that it has. ``unused``: the most probable topic of no test item of any view. ``repeated``: in

@@ -53,8 +53,8 @@ def is_drawing(address: str) -> bool:
 class Listed:
     """Holds the tuples that a list asks for.
 
-    ``rows`` has a row a tuple: ``split`` (``train`` or ``test``), ``article`` (the same for tuples
-    of one pair of titles and split), a column of keys of titles for each language, ``picture`` (its
+    ``rows`` has a row per tuple: ``split`` (``train`` or ``test``), ``article`` (the same for
+    tuples of one pair of titles and split), a column of keys of titles for each language, ``picture`` (its
     key) and ``address``. ``notes`` are what was counted as the list was read.
     """
 

@@ -245,6 +245,7 @@ def test_a_loss_or_a_step_that_somebody_changed_is_the_one_that_trains(corpus, m
     assert kernel_of("auto", CPU, Doubled(), model) == "plain"
     own = losses(corpus, Doubled(), model_for(corpus, 6))
     assert own["contrastive"] > 1.5 * before["contrastive"]
+    assert isinstance(Doubled.preset("book"), Doubled), "a preset is of the class that is asked"
     own = losses(corpus, book, model_for(corpus, 6), step=own_step)
     assert own["kl"] > 1.5 * before["kl"]
     monkeypatch.setattr("m3l.loss.categorical_kl", doubled)

@@ -74,7 +74,7 @@ def test_rows_of_one_article_share_their_texts():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"texts": {"en": ["a"] * 4}}, "every view needs a value a tuple"),
+        ({"texts": {"en": ["a"] * 4}}, "every view needs a value per tuple"),
         ({"texts": {"fr": ["a"] * 5}}, "embeddings: none for the texts of fr"),
         ({"texts": {"en": [1] * 5}}, "texts of en: row 0 is of type int"),
         ({"texts": {"en": [None] * 5}}, "texts of en: every one is missing"),

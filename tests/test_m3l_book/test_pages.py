@@ -483,7 +483,7 @@ JOBS = [
     job("a", 25.0, 600),
     job("b", 15.0, 700),
 ]
-# what was measured: cores, views, tuples a second, and what else
+# what was measured: cores, views, tuples per second, and what else
 SPEED = [
     (2, 3, 100.0, {}),
     (1, 3, 500.0, {"kernel": "fused"}),
@@ -556,7 +556,7 @@ def test_the_bill_has_a_line_a_step_and_says_nothing_of_a_gpu_that_was_not_measu
 
 
 def test_speed_of_an_encoder_goes_with_weights_and_tokens(scale):
-    rates = scale["paper_encoders"]["items a second"]
+    rates = scale["paper_encoders"]["items per second"]
     text = rates["paraphrase-multilingual-mpnet-base-v2"]
     assert text == pytest.approx(46.2 * 10.6e6 / (12 * 12 * 768**2))
     assert rates["clip-ViT-B-32"] == pytest.approx(text * 128 / 50)
@@ -570,7 +570,7 @@ def test_speed_of_an_encoder_goes_with_weights_and_tokens(scale):
 
 def test_what_lies_beyond_is_reckoned_from_what_was_measured(scale):
     assert scale["days"] == pytest.approx(
-        2e7 / scale["paper_encoders"].loc["all-mpnet-base-v2", "items a second"] / 86400
+        2e7 / scale["paper_encoders"].loc["all-mpnet-base-v2", "items per second"] / 86400
     )
     assert scale["all_pairs"] == pytest.approx(86.0 / 4e8 * 4e12 / 86400)
     assert (scale["vectors"], scale["dense"], scale["sparse"]) == (61.44, 160.0, 16.0)
