@@ -3,8 +3,8 @@ is shown beside what a build measures itself.
 
 A folder holds ``about.json`` (machine, versions, commit, seconds), ``runs.csv`` (a row per run),
 ``scores.csv`` (a row per run, part and direction), ``alignment.csv`` (encoders before any
-training), ``curves.csv`` (scores on the validation part against updates), ``measurements/`` (each query's
-value of every model) and ``verdicts.json`` (what became of each claim).
+training), ``curves.csv`` (scores on the validation part against updates), ``measurements/`` (each
+query's value of every model) and ``verdicts.json`` (what became of each claim).
 """
 
 from collections.abc import Mapping, Sequence

@@ -111,8 +111,8 @@ def curves(
     note: str = "",
     order: Sequence[str] = (),
 ) -> Figure:
-    """Draw scores against a parameter, a panel per direction, a line per model: the mean over seeds,
-    ± their standard deviation, a dot per seed.
+    """Draw scores against a parameter, a panel per direction, a line per model: the mean over
+    seeds, ± their standard deviation, a dot per seed.
 
     ``rows`` has columns panel, ``line``, ``x``, score, chance. ``paper`` has ``panel``, ``line``,
     ``x`` and ``score`` of points that the paper prints, which are of other data: stars on a scale

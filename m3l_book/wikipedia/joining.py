@@ -54,8 +54,8 @@ class Listed:
     """Holds the tuples that a list asks for.
 
     ``rows`` has a row per tuple: ``split`` (``train`` or ``test``), ``article`` (the same for
-    tuples of one pair of titles and split), a column of keys of titles for each language, ``picture`` (its
-    key) and ``address``. ``notes`` are what was counted as the list was read.
+    tuples of one pair of titles and split), a column of keys of titles for each language,
+    ``picture`` (its key) and ``address``. ``notes`` are what was counted as the list was read.
     """
 
     rows: "DataFrame"
