@@ -3,7 +3,8 @@
 Training step by step of what makes it fast, beside a loop put together as the released code is;
 training of each model, tuples per second; the Gibbs sampler, tokens per second; and ZeroshotTM
 against contextualized-topic-models' on the same data, where a build has prepared it,
-in that package's own environment. ``--steps FILE`` measures the first alone and writes it, for the book.
+in that package's own environment. ``--steps FILE`` measures the first alone and writes it, for
+the book.
 """
 
 import argparse

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from .distillation import teacher_prior
     from .errors import DataError, M3LError, ParameterError, TrainingDiverged
     from .estimator import M3LTopicModel
-    from .inspection import ldavis_arrays, top_documents, word_distributions
     from .loss import PRESETS, Objective
-    from .model import M3L, model_for, top_topics
+    from .model import M3L, model_for
     from .networks import ViewSpec
     from .train import TrainConfig, fit
+    from .trained import ldavis_arrays, top_documents, top_topics, word_distributions
 
 __version__ = "0.1.0"
 __all__ = [
@@ -48,11 +48,11 @@ _HOME = {
     "distillation": ("teacher_prior",),
     "errors": ("DataError", "M3LError", "ParameterError", "TrainingDiverged"),
     "estimator": ("M3LTopicModel",),
-    "inspection": ("ldavis_arrays", "top_documents", "word_distributions"),
     "loss": ("PRESETS", "Objective"),
-    "model": ("M3L", "model_for", "top_topics"),
+    "model": ("M3L", "model_for"),
     "networks": ("ViewSpec",),
     "train": ("TrainConfig", "fit"),
+    "trained": ("ldavis_arrays", "top_documents", "top_topics", "word_distributions"),
 }
 
 

@@ -8,10 +8,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from .corpus import Corpus
 from .errors import ParameterError, choose, require
-from .inspection import top_documents
 from .loss import Objective
 from .model import M3L, model_for
 from .train import TrainConfig, fit
+from .trained import top_documents
 
 
 class M3LTopicModel(TransformerMixin, BaseEstimator):

@@ -5,7 +5,6 @@ B tuples in a batch, D dimensions of an embedding, K topics, V words.
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -138,12 +137,3 @@ def model_for(
         if view.is_text:
             model.vocabularies[name] = list(view.vocabulary)
     return model
-
-
-def top_topics(theta: np.ndarray, n: int = 3) -> np.ndarray:
-    """The ``n`` most probable topics of each item: theta (M, K) -> int (M, n), best first.
-
-    >>> top_topics(np.array([[0.2, 0.5, 0.3]]), 2).tolist()
-    [[1, 2]]
-    """
-    return np.argsort(-theta, axis=1, kind="stable")[:, :n]

@@ -10,10 +10,10 @@ import numpy as np
 
 from m3l.errors import DataError, ParameterError, choose, require
 from m3l.files import atomic
-from m3l.inspection import top_documents
 from m3l.model import M3L
 from m3l.pltm import PLTM
 from m3l.text import bag_of_words
+from m3l.trained import top_documents
 
 from ..data.prepared import embedding_card, entry_of, items, read_tuples, tokens_of, training_texts
 from ..data.schema import PICTURES
