@@ -13,7 +13,7 @@ import torch
 from building import ROOT, build
 
 from m3l import Objective
-from m3l.loss import reconstruction
+from m3l.loss import agreement, contrast, reconstruction
 from m3l.networks import Posterior
 from m3l_book.pages import lab
 
@@ -38,8 +38,8 @@ def loss_by_the_library(temperature, weight, kl, move):
     beta = torch.tensor(lab.BETA, dtype=torch.float64)
     counts = torch.tensor(lab.COUNTS, dtype=torch.float64)
     words = sum(reconstruction(theta @ beta, counts) for theta in (english, german))
-    contrast = weight * objective.contrastive(a, b)
-    return torch.stack([words, kl * objective.pairwise_kl(a, b), contrast], dim=1)
+    terms = words, kl * agreement(objective, a, b), weight * contrast(objective, a, b)
+    return torch.stack(terms, dim=1)
 
 
 def test_the_loss_under_the_knobs_is_that_of_the_library(book, running):
