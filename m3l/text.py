@@ -17,8 +17,8 @@ from .view import View
 
 JOINERS = "\u200c\u200d"  # inside a word they say how its letters join, as in Persian and Malayalam
 LETTER = rf"\p{{L}}[\p{{M}}{JOINERS}]*"
+# a run of letters of any script, with the marks and joiners that belong to them
 WORD = regex.compile(rf"(?:{LETTER})+")
-"""A run of letters of any script, with the marks and joiners that belong to them."""
 
 # soft hyphen, zero-width blanks, marks of direction, and the stroke that lengthens Arabic words
 INVISIBLE = regex.compile("[\u00ad\u200b\u200e\u200f\u2060\ufeff\u061c\u202a-\u202e\u2066-\u2069ـ]")
@@ -29,8 +29,8 @@ MARKED_END = regex.compile(f"(?<=[{WITHOUT_BLANKS}\\p{{M}}])\u200b")  # here it 
 LONG_ENOUGH = regex.compile(r"\p{Han}|\p{L}\P{L}*\p{L}")
 LAST_JOINERS = regex.compile(f"{JOINERS[0]}+$|(?<=\\p{{L}})[{JOINERS}]+$")  # after a mark one stays
 
+# languages in which i and ı are two letters, whose capitals are İ and I
 DOTLESS = ("tr", "az", "crh", "gag")
-"""Languages in which i and ı are two letters, whose capitals are İ and I."""
 
 FOLDED = ("<compat>", "<wide>", "<narrow>", "<font>", "<initial>", "<medial>", "<final>")
 FOLDED += ("<isolated>",)
