@@ -62,7 +62,7 @@ bench: $(VENV)/ready .venv.ctm/ready .venv.lda/ready
 
 lint: $(VENV)/ready
 	$(RUN) -m ruff check .
-	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff format --check m3l m3l_book workflow tests benchmarks
 
 serve: book
 	$(RUN) -m http.server --bind 127.0.0.1 --directory build/$(PROFILE)/html 8000

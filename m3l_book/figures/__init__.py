@@ -1,1 +1,1 @@
-"""Every figure of the book."""
+"""Figures, their style and their captions."""

@@ -1,1 +1,1 @@
-"""Every table of the book, made from run records."""
+"""What several chapters share of their tables."""
