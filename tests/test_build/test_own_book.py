@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from m3l.errors import ParameterError
+from m3l_book.data.prepared import items, read_tuples
 
 pytestmark = [pytest.mark.book, pytest.mark.thorough]
 
@@ -128,7 +129,8 @@ def test_what_was_learnt_is_used_as_the_readme_says(own_book, monkeypatch, capsy
         *(f"theta_{view}.csv" for view in ("en", "ar", "image")),
     }
     run = names["run"]
-    known = run._items("en")["en_text"].tolist()
+    tuples = read_tuples(run.prepared)
+    known = items(tuples[tuples["split"] == "test"], "en")["en_text"].tolist()
     np.testing.assert_allclose(run.place(known, "en"), run.run.theta["en"], atol=1e-5)
     with pytest.raises(ParameterError, match="view='fr' is unknown; valid: ar, en, image"):
         run.place(["texte"], "fr")
@@ -157,10 +159,10 @@ def test_the_same_command_again_makes_nothing_and_a_changed_table_is_seen(own_bo
 def test_a_profile_that_was_changed_is_kept(own_book):
     checkout, table = own_book
     profile = checkout / "workflow/profiles/nasty.yaml"
-    changed = profile.read_text(encoding="utf-8").replace('"topics": 4', '"topics": 5')
+    changed = profile.read_text(encoding="utf-8").replace("topics: 4", "topics: 5")
     profile.write_text(changed, encoding="utf-8")
     result = mine(checkout, table, "--profile-only")
     assert "as you changed it; --anew writes it again" in result.stdout
     assert profile.read_text(encoding="utf-8") == changed
     assert mine(checkout, table, "--profile-only", "--anew").returncode == 0
-    assert '"topics": 4' in profile.read_text(encoding="utf-8")
+    assert "topics: 4" in profile.read_text(encoding="utf-8")
