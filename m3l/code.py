@@ -6,10 +6,15 @@ import textwrap
 from collections.abc import Callable
 from types import FunctionType
 
+import torch
+
 from .files import digest
 from .loss import Objective
 from .model import M3L
 from .networks import BatchNorm, Decoder, InferenceNetwork, InputScaling
+
+# the digest of the code that m3l/fused.py computes; whoever changes the one changes the other
+WRITTEN_FOR = "9ae30571f791f7a335d4de076af6a169606ade14ef8c491291be130b10cbd106"
 
 
 def code_of_a_step(step: Callable, objective: Objective, model: M3L) -> str:
@@ -42,3 +47,12 @@ def code_of_a_step(step: Callable, objective: Objective, model: M3L) -> str:
         names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         waiting += [around[n] for n in names if isinstance(around.get(n), FunctionType)]
     return digest(*sorted(set(seen.values())))
+
+
+def obstacle(device: torch.device, step: Callable, objective: Objective, model: M3L) -> str:
+    """Return why the compiled step cannot stand for ``step`` here; "" if it can."""
+    if device.type != "cpu":
+        return f"it runs on a CPU, not on {device.type}"
+    if code_of_a_step(step, objective, model) != WRITTEN_FOR:
+        return "the step, the loss or the model is not the one that it was written for"
+    return ""

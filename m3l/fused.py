@@ -3,13 +3,12 @@
 A small model spends much of a step of autograd on calling hundreds of small operations. Here a step
 is a dozen compiled loops, from the same random draws in the same order, so that a run differs from
 the plain one by rounding alone. `m3l.train.fit` takes it where it can, and only for the loss and
-the model that it was written for: see `obstacle`.
+the model that it was written for: see `m3l.code`.
 
 B tuples in a batch, D dimensions of an embedding, H hidden units, K topics, V words. ``d_x`` is the
 gradient of the loss with respect to ``x``.
 """
 
-from collections.abc import Callable
 from itertools import combinations
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -21,28 +20,11 @@ from numba import njit, types
 from numba.extending import intrinsic
 from torch import Tensor
 
-from .code import code_of_a_step
-from .loss import Objective
-from .model import M3L
-
-WRITTEN_FOR = "9ae30571f791f7a335d4de076af6a169606ade14ef8c491291be130b10cbd106"
-"""The digest of the code that this file computes, see `code_of_a_step`."""
-
 f32 = np.float32
 # reassociated sums vectorise; NaN and infinity keep their meaning, since `fit` looks for them
-compiled = njit(
-    cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"}
-)
+math = {"reassoc", "contract", "arcp", "nsz"}
+compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=math)
 ZERO, HALF, ONE, TWO = f32(0), f32(0.5), f32(1), f32(2)
-
-
-def obstacle(device: torch.device, step: Callable, objective: Objective, model: M3L) -> str:
-    """Return why the compiled step cannot stand for ``step`` here; "" if it can."""
-    if device.type != "cpu":
-        return f"it runs on a CPU, not on {device.type}"
-    if code_of_a_step(step, objective, model) != WRITTEN_FOR:
-        return "the step, the loss or the model is not the one that it was written for"
-    return ""
 
 
 LOG2E, LN2_HIGH, LN2_LOW = f32(1.44269504), f32(0.693359375), f32(-2.12194440e-4)
@@ -61,9 +43,7 @@ def _float_of_bits(typing_context, bits):
 
 @compiled
 def exp(x):
-    """exp of a float32 to 4e-7 of it, without a call, so that loops over it become vector
-    instructions (Cephes, expf).
-    """
+    """exp of a float32 to 4e-7, without a call, so that loops use vector instructions (Cephes)."""
     clipped = min(max(x, f32(-87.0)), f32(88.0))
     k = np.floor(clipped * LOG2E + HALF)
     r = clipped - k * LN2_HIGH - k * LN2_LOW
@@ -76,8 +56,7 @@ def exp(x):
 def affine(x, weight, bias, out):
     np.dot(x, weight.T, out)
     for i in range(len(out)):
-        for j in range(len(bias)):
-            out[i, j] += bias[j]
+        out[i] += bias
 
 
 @compiled
@@ -98,31 +77,27 @@ def normalise(x, inverse, running_mean, running_variance, momentum, eps):
     """x (B, N) becomes its batch normalisation, ``inverse`` (N,) is 1 / σ: `networks.BatchNorm`."""
     b, n = x.shape
     if b < 2:
-        for j in range(n):
-            inverse[j] = ONE / np.sqrt(running_variance[j] + eps)
-            x[0, j] = (x[0, j] - running_mean[j]) * inverse[j]
+        inverse[:] = ONE / np.sqrt(running_variance + eps)
+        x[0] = (x[0] - running_mean) * inverse
         return
     mean, variance, share = np.zeros(n, f32), np.zeros(n, f32), ONE / f32(b)
     for i in range(b):
-        for j in range(n):
-            mean[j] += x[i, j]
+        mean += x[i]
     mean *= share
     for i in range(b):
         for j in range(n):
             x[i, j] -= mean[j]
             variance[j] += x[i, j] * x[i, j]
-    for j in range(n):
-        running_mean[j] += momentum * (mean[j] - running_mean[j])
-        running_variance[j] += momentum * (variance[j] / f32(b - 1) - running_variance[j])
-        inverse[j] = ONE / np.sqrt(variance[j] * share + eps)
+    running_mean += momentum * (mean - running_mean)
+    running_variance += momentum * (variance / f32(b - 1) - running_variance)
+    inverse[:] = ONE / np.sqrt(variance * share + eps)
     for i in range(b):
-        for j in range(n):
-            x[i, j] *= inverse[j]
+        x[i] *= inverse
 
 
 @compiled
 def normalise_back(d, y, inverse):
-    """The gradient ``d`` of the normalised y (B, N) becomes that of what was normalised."""
+    """The gradient d of the normalised y (B, N) becomes that of what was normalised."""
     b, n = d.shape
     mean, along, share = np.zeros(n, f32), np.zeros(n, f32), ONE / f32(b)
     if b > 1:
@@ -139,9 +114,7 @@ def normalise_back(d, y, inverse):
 
 @compiled
 def encode(rows, index, embeddings, weights, keep, dropped, statistics, room):
-    """`InferenceNetwork.forward`: the last array of ``room``, y (B, 2K), becomes mean and log σ²
-    side by side; ``dropped`` (B, H) is 0 where a unit is left out.
-    """
+    """`InferenceNetwork.forward` into ``room``; ``dropped`` (B, H) is 0 where a unit is out."""
     w1, b1, w2, b2, w3, b3 = weights
     x, h1, slope1, h2, slope2, inverse, y = room
     for i in range(len(rows)):
@@ -161,17 +134,14 @@ def encode(rows, index, embeddings, weights, keep, dropped, statistics, room):
 
 @compiled
 def add_outer(d, x, d_weight, d_bias, first):
-    """The gradients of a layer's weight and bias from d (B, out) and its input x (B, in), set or,
-    if not ``first``, added.
-    """
+    """Set, or if not ``first`` add, a layer's gradients from d (B, out) and its input x (B, in)."""
     if first:
         np.dot(d.T, x, d_weight)
         d_bias[:] = ZERO
     else:
         d_weight += np.dot(d.T, x)
-    for i in range(d.shape[0]):
-        for j in range(d.shape[1]):
-            d_bias[j] += d[i, j]
+    for i in range(len(d)):
+        d_bias += d[i]
 
 
 @compiled
@@ -231,9 +201,7 @@ def sample_back(d_theta, d_log_theta, theta, noise, y, d):
 
 @compiled
 def reconstruct(documents, bow, theta, keep, dropped, beta, statistics, room, d_beta, d_theta):
-    """The reconstruction term of one language, summed over the batch (nats); sets the gradient of
-    β, adds that of θ. ``bow`` holds the counts, words and starts of a sparse matrix.
-    """
+    """Reconstruction of one language, summed; sets the gradient of β, adds that of θ."""
     counts, words, starts = bow
     logits, d = room
     b, v = logits.shape
@@ -331,9 +299,7 @@ def info_nce(theta, temperature, cosine, both_views, weight):
 
 
 class Side(NamedTuple):
-    """What the terms that compare views read of one view, and where its gradients are added: rows
-    of log θ, θ (B, K) and of mean and log σ² (B, 2K).
-    """
+    """What is read of one view, log θ and θ (B, K), mean and log σ² (B, 2K), and the gradients."""
 
     log_theta: np.ndarray
     theta: np.ndarray
@@ -365,21 +331,19 @@ class FusedStep:
         self.present = {v: w.present for v, w in corpus.views.items() if not w.present.all()}
         self.x, self.bow = {}, {}
         for v, view in corpus.views.items():
-            scaled = model.scaling[v](torch.from_numpy(view.embeddings))
-            self.x[v] = scaled.numpy()
+            self.x[v] = model.scaling[v](torch.from_numpy(view.embeddings)).numpy()
             if view.is_text:
-                bow = view.bow
-                self.bow[v] = bow.data.astype(f32), bow.indices, bow.indptr
+                self.bow[v] = view.bow.data.astype(f32), view.bow.indices, view.bow.indptr
         self.prior = None if prior is None else np.concatenate(prior, axis=1)  # (N, 2K)
         self.rooms: dict[int, dict[str, SimpleNamespace]] = {}
-        self.weights = {
-            key: self._learn(*(t for n in ("layer1", "layer2", "posterior") for t in _of(net, n)))
-            for key, net in model.networks.items()
-        }
+        self.weights = {}
+        for key, network in model.networks.items():
+            layers = network.layer1, network.layer2, network.posterior
+            self.weights[key] = self._learn(*(t for n in layers for t in (n.weight, n.bias)))
         self.betas = {v: self._learn(model.beta[v]) for v in self.bow}
-        shared = objective.kl == "prior" and prior is None
-        own_prior = (model.prior_mean, model.prior_log_variance) if shared else ()
-        self.model_prior = self._learn(*own_prior)
+        shared = [model.prior_mean, model.prior_log_variance]
+        has_own = objective.kl == "prior" and prior is None
+        self.model_prior = self._learn(*(shared if has_own else []))
 
     def _learn(self, *parameters: Tensor) -> tuple[tuple, tuple]:
         """Return arrays of the parameters, sharing their memory, and of their gradients."""
@@ -418,10 +382,7 @@ class FusedStep:
         return {name: sum(values) for name, values in terms.items() if values}
 
     def _room(self, b: int) -> dict[str, SimpleNamespace]:
-        """Return the arrays that a batch of b tuples is computed in, made once, by view.
-
-        Those that hold random draws are tensors.
-        """
+        """Return the arrays of a batch of b tuples by view, made once; random draws are tensors."""
         if b not in self.rooms:
             model, k, self.rooms[b] = self.model, self.model.topics, {}
             for v, spec in model.views.items():
@@ -439,12 +400,9 @@ class FusedStep:
 
     def _encode(self, v: str, rows: np.ndarray, room: SimpleNamespace) -> Side:
         n, network = len(rows), self.model.networks[self.model.network_of(v)]
-        keep, dropped, noise = 1 - network.dropout.p, room.dropped[:n], room.noise[:n]
-        if keep < 1:
-            dropped.bernoulli_(keep)
+        kept, noise = _drawn(network.dropout, room.dropped[:n]), room.noise[:n]
         layers, (weights, _) = _first(room.layers, n), self.weights[self.model.network_of(v)]
-        statistics, drawn = _statistics(network.norm), dropped.numpy()
-        encode(rows, self.index[v], self.x[v], weights, f32(keep), drawn, statistics, layers)
+        encode(rows, self.index[v], self.x[v], weights, *kept, _statistics(network.norm), layers)
         side = Side(*_first(room.side, n))._replace(y=layers[-1])
         sample(side.y, noise.normal_().numpy(), side.log_theta, side.theta)
         for array in side[3:]:
@@ -453,13 +411,11 @@ class FusedStep:
 
     def _reconstruct(self, v: str, rows: np.ndarray, room: SimpleNamespace, side: Side) -> float:
         decoder, n = self.model.decoders[v], len(rows)
-        keep, dropped = 1 - decoder.dropout.p, room.dropped_theta[:n]
-        if keep < 1:
-            dropped.bernoulli_(keep)
+        kept = _drawn(decoder.dropout, room.dropped_theta[:n])
         (beta,), (d_beta,) = self.betas[v]
-        documents, statistics = self.index[v][rows], _statistics(decoder.norm)
-        before = documents, self.bow[v], side.theta, f32(keep), dropped.numpy(), beta
-        return reconstruct(*before, statistics, _first(room.logits, n), d_beta, side.d_theta)
+        before = self.index[v][rows], self.bow[v], side.theta, *kept, beta
+        after = _first(room.logits, n), d_beta, side.d_theta
+        return reconstruct(*before, _statistics(decoder.norm), *after)
 
     def _kl_to_prior(self, rows: dict, sides: dict[str, Side]) -> float:
         weight, total = f32(self.objective.kl_weight), 0.0
@@ -521,13 +477,16 @@ class FusedStep:
         return total
 
 
-def _of(network: torch.nn.Module, layer: str) -> tuple[Tensor, Tensor]:
-    return getattr(network, layer).weight, getattr(network, layer).bias
-
-
 def _first(arrays: tuple, n: int) -> tuple:
     """Return the first n rows of matrices; vectors are returned whole."""
     return tuple(array[:n] if array.ndim == 2 else array for array in arrays)
+
+
+def _drawn(dropout: torch.nn.Module, mask: Tensor) -> tuple:
+    """Draw which units stay; return their share, and the mask, which is 0 for the others."""
+    if dropout.p > 0:
+        mask.bernoulli_(1 - dropout.p)
+    return f32(1 - dropout.p), mask.numpy()
 
 
 def _statistics(norm: torch.nn.Module) -> tuple:

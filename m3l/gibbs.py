@@ -73,7 +73,7 @@ def topics_of_document(words, phi, alpha, numbers, burn_in, one_state=False):
 topics_of_document_compiled = njit(cache=True, fastmath=True)(topics_of_document)
 
 
-def numbers_of_document(words, view, seed, sweeps):
+def numbers_of_document(words: np.ndarray, view: str, seed: int, sweeps: int) -> np.ndarray:
     """Return random numbers (1 + sweeps, n) in [0, 1) that depend on the document's n words, its
     view and the seed alone (SplitMix64; Steele et al. 2014).
     """

@@ -23,6 +23,7 @@ from .files import digest
 from .gibbs import Sampler, numbers_of_document, tokens_of, topics_of_document_compiled
 from .progress import progress_bar
 from .saving import CURE, load_checkpoint, read_tensors, save_checkpoint, write_tensors
+from .trained import heaviest_words
 
 
 class PLTM:
@@ -136,10 +137,7 @@ class PLTM:
             The model was made without its vocabulary.
         """
         choose("view", view, self.counts)
-        unknown = f"view {view!r}: the model does not know its vocabulary"
-        require(view in self.vocabularies, unknown, DataError)
-        order = np.argsort(-self.counts[view], axis=1, kind="stable")
-        return [[self.vocabularies[view][column] for column in row] for row in order[:, :n]]
+        return heaviest_words(self.counts[view], self.vocabularies, view, n)
 
     def save(self, path: str | Path) -> None:
         """Write counts, priors and vocabularies as one safetensors file, atomically."""

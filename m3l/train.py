@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .checks import Prior, check_finite, check_training, sums_of_weights
+from .code import obstacle
 from .corpus import Corpus
 from .errors import ParameterError, check_integer, choose, require
 from .files import digest
@@ -269,8 +270,6 @@ def kernel_of(
         return name
     reason = "it needs the packages numba and threadpoolctl"
     if find_spec("numba") and find_spec("threadpoolctl"):
-        from .fused import obstacle
-
         reason = obstacle(device, step, objective, model)
     require(not reason or name == "auto", f"kernel='fused': {reason}; use 'auto' or 'plain'")
     return "plain" if reason else "fused"

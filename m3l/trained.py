@@ -3,6 +3,7 @@
 D dimensions of an embedding, K topics, M items, S samples, V words.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -126,11 +127,8 @@ class TrainedModel(nn.Module):
         languages = ", ".join(self.decoders)
         message = f"view {view!r} has no words; views with words: {languages}"
         require(view in self.decoders, message)
-        unknown = f"view {view!r}: the model does not know its vocabulary"
-        require(view in self.vocabularies, unknown, DataError)
         beta = self.beta[view].detach().cpu().numpy()
-        order = np.argsort(-beta, axis=1, kind="stable")  # (K, V)
-        return [[self.vocabularies[view][column] for column in row] for row in order[:, :n]]
+        return heaviest_words(beta, self.vocabularies, view, n)
 
     def description(self) -> dict:
         """Return what the model was made from, as JSON has it: ``views`` and ``config``."""
@@ -155,6 +153,19 @@ class TrainedModel(nn.Module):
             message = f"{path}: not a whole model ({error}); train it again"
             raise DataError(message) from error
         return model.eval()
+
+
+def heaviest_words(
+    weights: np.ndarray, vocabularies: Mapping[str, list[str]], view: str, n: int
+) -> list[list[str]]:
+    """Return the ``n`` words of largest weight of each topic, weights (K, V); ties go by column.
+
+    `DataError` if the vocabulary of the view is not known.
+    """
+    unknown = f"view {view!r}: the model does not know its vocabulary"
+    require(view in vocabularies, unknown, DataError)
+    order = np.argsort(-weights, axis=1, kind="stable")[:, :n]
+    return [[vocabularies[view][column] for column in row] for row in order]
 
 
 def top_documents(theta: np.ndarray, n: int = 5) -> np.ndarray:

@@ -4,8 +4,10 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
+
+from m3l.errors import check_values
 
 STARTED = time.perf_counter()
 # a value of more characters, and a list of more hashes, are folded
@@ -25,15 +27,31 @@ def project_root() -> Path:
     )
 
 
-def start(namespace: Mapping) -> dict:
-    """Move to the project's root and return a chapter's parameters by name.
+def start(namespace: dict) -> dict:
+    """Check a chapter's parameters, move to the project's root and return them by name.
 
     Call it right after the parameters cell, which annotates every parameter (``topics: int =
-    100``). `m3l_book.execute` has checked values that it was given.
+    100``). The cell that papermill injects does not: so a name that is set by then and was not
+    declared is an unknown parameter, also where papermill was called without `m3l_book.execute`.
+
+    Raises
+    ------
+    ParameterError
+        A parameter is unknown, or of another type than declared.
     """
     os.chdir(project_root())
-    declared = namespace.get("__annotations__", {})
-    return {name: namespace[name] for name in declared if not name.startswith("_")}
+    annotations = namespace.get("__annotations__", {})
+    declared = {name: kind for name, kind in annotations.items() if not name.startswith("_")}
+    shell = {"In", "Out", "exit", "quit", "open", "get_ipython"}
+    given = {
+        name: value
+        for name, value in namespace.items()
+        if not name.startswith("_") and name not in shell
+        if not isinstance(value, ModuleType) and not callable(value)
+    }
+    checked = check_values(declared, given)
+    namespace.update(checked)
+    return {name: checked[name] for name in declared}
 
 
 def provenance(params: dict, **data: str) -> None:

@@ -98,8 +98,7 @@ def test_figures_are_shown_with_alternative_text_and_code_fits_its_box(chapter):
     for cell in nbformat.read(chapter, as_version=4).cells:
         if cell.cell_type == "code":
             # captions.figure refuses a figure that says nothing
-            assert "plt." not in cell.source or "captions.figure(" in cell.source, cell.source
-            assert not re.search(r"plt\.show|display\(figure", cell.source), cell.source
+            assert not re.search(r"plt\.|display\(figure", cell.source), cell.source
             assert all(len(line) <= 88 for line in cell.source.splitlines()), cell.source
 
 
@@ -249,7 +248,7 @@ def test_no_module_is_too_long_to_be_read():
         for path in (ROOT / package).rglob("*.py"):
             lines = len(path.read_text(encoding="utf-8").splitlines())
             name = str(path.relative_to(ROOT / package))
-            most = 300 if name in method else 540 if name == "fused.py" else 400
+            most = 300 if name in method else 500 if name == "fused.py" else 400
             assert lines <= most, path
 
 
@@ -399,9 +398,12 @@ def test_public_functions_say_what_they_take_and_give(package):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
         for node in [*tree.body, *(member for cls in classes for member in cls.body)]:
-            # numba finds the types of its arguments itself
-            compiled = path.name in ("fused.py", "gibbs.py")
-            if not isinstance(node, ast.FunctionDef) or node.name.startswith("_") or compiled:
+            if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
+                continue
+            # numba finds types itself, also of the sampler's functions that a chapter defines
+            parts = [part for top in node.decorator_list for part in ast.walk(top)]
+            decorators = {part.id for part in parts if isinstance(part, ast.Name)}
+            if decorators & {"njit", "compiled", "intrinsic"} or node.name in TAUGHT["05-pltm"]:
                 continue
             arguments = [*node.args.args, *node.args.kwonlyargs]
             untyped = [

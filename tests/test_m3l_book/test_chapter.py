@@ -61,6 +61,25 @@ def test_execute_refuses_an_unknown_parameter_before_it_runs(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"topcis": 4}, "'topcis' is unknown; valid: rate, topics"),
+        ({"topics": "many"}, "topics='many' is of type str, expected int"),
+    ],
+)
+def test_plain_papermill_meets_the_check_inside_the_chapter(tmp_path, monkeypatch, given, message):
+    import papermill
+
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    ran = f"open({str(tmp_path / 'ran')!r}, 'w')"
+    path = written(tmp_path / "a.ipynb", TOPICS, START, ran)
+    options = {"progress_bar": False, "cwd": str(ROOT)}
+    with pytest.raises(papermill.PapermillExecutionError, match=message):
+        papermill.execute_notebook(str(path), str(tmp_path / "out.ipynb"), given, **options)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         (["-p", "topics", "many"], "topics='many' is of type str, expected int"),
