@@ -9,6 +9,8 @@ from types import ModuleType
 
 from m3l.errors import check_values
 
+from .shown import as_markdown
+
 STARTED = time.perf_counter()
 # a value of more characters, and a list of more hashes, are folded
 LONGEST, FEWEST = 120, 3
@@ -75,11 +77,11 @@ def provenance_text(params: dict, data: dict, versions: dict, seconds: float | N
             long[name] = _code(text)
         elif name != "profile":
             listed.append(_code(f"{name}={text}"))
-    hashes = ", ".join(f"{name} `{str(value)[:16]}`" for name, value in data.items())
+    hashes = ", ".join(f"{as_markdown(name)} `{str(value)[:16]}`" for name, value in data.items())
     if len(data) > FEWEST:
         long["data"], hashes = hashes, f"{len(data)} records, below"
     rows = {
-        "profile": f"`{params.get('profile', 'none')}`",
+        "profile": _code(params.get("profile", "none")),
         "parameters": ", ".join(listed) or "none",
         "data": hashes or "none",
         "versions": ", ".join(f"{name} {value}" for name, value in versions.items()),

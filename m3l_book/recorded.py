@@ -203,8 +203,12 @@ def alignment_of(collection: Collection) -> "DataFrame":
     for run in collection.runs:
         corpus, encoders = run.params["corpus"], run.params["encoders"]
         names = " + ".join(dict.fromkeys(encoders.values()))
-        if run.params["model"] == "M3L-Contrast" and has_pictures(run) and names not in seen:
-            seen.add(names)
+        if (
+            run.params["model"] == "M3L-Contrast"
+            and has_pictures(run)
+            and (corpus, names) not in seen
+        ):
+            seen.add((corpus, names))
             folder = f"{collection.data}/embeddings/{corpus}"
             spaces = {v: embedding_card(folder, v, name)["space"] for v, name in encoders.items()}
             for row in alignment(collection.test_of(run), spaces):

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from .style import FAINT, SMALL, WIDTH, described, view_looks
+from .style import FAINT, SMALL, WIDTH, described, legend_below, view_looks
 
 
 def document_lengths(lengths: Mapping[str, np.ndarray], min_words: int) -> Figure:
@@ -19,17 +19,19 @@ def document_lengths(lengths: Mapping[str, np.ndarray], min_words: int) -> Figur
     top = int(np.percentile(np.concatenate(list(lengths.values())), 99)) + 1
     corpora = list(dict.fromkeys(name.rpartition(" ")[0] for name in lengths))
     looks = view_looks(list(dict.fromkeys(name.rpartition(" ")[2] for name in lengths)))
-    said = []
+    said, lines = [], {}
     for name, values in lengths.items():
         corpus, _, language = name.rpartition(" ")
         look = {"color": looks[language]["color"], "linewidth": 2, "histtype": "step"}
         look["linestyle"] = ("-", "--", "-.", ":")[corpora.index(corpus) % 4]
-        axes.hist(values, bins=np.arange(top + 1) - 0.5, label=name, **look)
+        axes.hist(values, bins=np.arange(top + 1) - 0.5, **look)
+        lines[name] = {what: look[what] for what in ("color", "linestyle")}
         said.append(f"{name} {np.median(values):.0f} and {values.min():.0f}")
-    axes.axvline(min_words - 0.5, color=FAINT, linestyle=":", label=f"at least {min_words}")
+    lines[f"at least {min_words}"] = {"color": FAINT, "linestyle": ":"}
+    axes.axvline(min_words - 0.5, color=FAINT, linestyle=":")
     about = "words of the vocabulary in a document (longest 1 % not shown)"
     axes.set(xlabel=about, ylabel="documents", xlim=(0, top))
-    axes.legend(frameon=False)
+    legend_below(figure, lines)
     return described(
         figure,
         "Histogram of document lengths in words of the vocabulary, a line per language. Median and"

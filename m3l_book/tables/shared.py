@@ -13,7 +13,7 @@ from m3l.metrics.uncertainty import interval_of_mean
 
 from ..data.prepared import read_tuples
 from ..records.run import Run
-from ..shown import as_html
+from ..shown import as_html, as_markdown
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -132,12 +132,12 @@ def score_table(rows: Sequence[Mapping]) -> "Styler":
 
 
 def quality_line(measured: Mapping) -> str:
-    """Write coherence, diversity and recovery of one run's metrics as a sentence."""
+    """Write coherence, diversity and recovery of one run's metrics as a sentence of Markdown."""
     recovery = "mean correlation of the known topics with topics matched one to one"
     parts = [("NPMI", "npmi", 3), ("diversity", "diversity", 2), (recovery, "recovery", 2)]
     texts = []
     for what, key, digits in parts:
-        values = (f"{view} {value:.{digits}f}" for view, value in measured[key].items())
+        values = (f"{as_markdown(v)} {value:.{digits}f}" for v, value in measured[key].items())
         if measured[key]:
             texts.append(f"{what} {', '.join(values)}")
     if texts:

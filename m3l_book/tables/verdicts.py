@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..claims.judging import OUTCOMES, SEEDS, Change, Verdict
 from ..claims.reading import CONSTANT, STANDINGS, Claim
 from ..record_check import points
+from ..shown import as_html
 from .shared import own_direction, styled
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _claim_lines(verdict: Verdict, roles: Roles, marks: bool = True) -> str:
                 value = f"{who.short} {verdict.means[corpus, pair, who]:.3f}"
                 values.append(f"{value}\u00a0{mark}" if mark else value)
         where = f"{corpus} {own_direction(pair, roles[corpus])}"
-        lines.append(f"<b>{where}</b> {' · '.join(values)}")
+        lines.append(f"<b>{as_html(where)}</b> {' · '.join(values)}")
     return "<br>".join(lines)
 
 
@@ -150,10 +151,10 @@ def _this_build(verdict: Verdict, own: Verdict | None, roles: Roles) -> str:
 
 
 def _changes(changes: Sequence[Change]) -> str:
-    lines = [
-        f"{escape(change.choice)}: {', '.join(f'{o} on {c}' for c, o in change.by_corpus.items())}"
-        for change in changes
-    ]
+    lines = []
+    for change in changes:
+        outcomes = (f"{outcome} on {as_html(c)}" for c, outcome in change.by_corpus.items())
+        lines.append(f"{escape(change.choice)}: {', '.join(outcomes)}")
     return "<br>".join(lines) or "–"
 
 

@@ -23,6 +23,7 @@ from m3l.files import read_json, write_json
 from m3l.metrics.assessment import evaluate
 from m3l_book.records.collection import Collection
 from m3l_book.records.selection import corpus_of
+from m3l_book.tables.shared import own_direction
 
 ROOT = Path(__file__).resolve().parents[2]
 FULL = ROOT / "data" / "results" / "full"
@@ -383,7 +384,8 @@ def test_the_report_shows_the_means_behind_the_main_claims_and_what_they_cost(ru
     main = page["best"]["zeroshot-jsd-text"], page["best"]["m3l-languages-farther"]
     for verdict in main:  # the same measure of models that were trained on other views
         for (corpus, pair, who), mean in verdict.means.items():
-            key = verdict.claim.setting, "JSD", pair.replace("-", " → "), who.model
+            direction = own_direction(pair, page["found"].roles[corpus])
+            key = verdict.claim.setting, "JSD", direction, who.model
             if corpus == "vital":
                 line = shown.loc[key]
                 assert line["measured"] == mean
