@@ -63,6 +63,7 @@ bench: $(VENV)/ready .venv.ctm/ready .venv.lda/ready
 lint: $(VENV)/ready
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check m3l m3l_book workflow tests benchmarks
+	$(RUN) -m ruff format --check --line-length 88 book/*.ipynb book/exercises/*.ipynb
 
 serve: book
 	$(RUN) -m http.server --bind 127.0.0.1 --directory build/$(PROFILE)/html 8000

@@ -8,6 +8,7 @@ the next one goes on from there.
 
 import argparse
 import contextlib
+import ctypes
 import fcntl
 import fnmatch
 import os
@@ -69,11 +70,17 @@ def locked():
     """
     path = ROOT / "build" / "lock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
+    with open(path, "a+", encoding="utf-8") as file:
+        file.seek(0)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Busy(f"another build is running in {ROOT}; wait for it to end") from None
+            holder = file.read().strip() or "?"
+            message = f"another build ({holder}) is running in {ROOT}; wait for it to end"
+            raise Busy(message) from None
+        file.truncate()
+        file.write(f"process {os.getpid()} on {os.uname().nodename}")
+        file.flush()
         yield file
 
 
@@ -90,8 +97,11 @@ def sweep(profile: str) -> None:
 def run(command: list, lock: TextIO) -> int:
     """Run a command in the project's root and return its exit status.
 
-    On an interrupt, the process and all that it has started are killed.
+    However it ends, the process and all that it has started are ended, a notebook's kernel too
+    whose notebook is gone already.
     """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: orphans become this process's own
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'workflow'}",
@@ -100,14 +110,13 @@ def run(command: list, lock: TextIO) -> int:
     process = psutil.Popen(command, cwd=ROOT, env=environment, pass_fds=[lock.fileno()])
     try:
         return process.wait()
-    except KeyboardInterrupt:
+    finally:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.suspend()  # so that it starts no further step
-            for started in [*process.children(recursive=True), process]:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    started.kill()
+        for started in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                started.kill()
         process.wait()
-        raise
 
 
 def record(profile: str, plan: planning.Plan) -> None:
