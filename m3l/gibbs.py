@@ -74,8 +74,9 @@ topics_of_document_compiled = njit(cache=True, fastmath=True)(topics_of_document
 
 
 def numbers_of_document(words: np.ndarray, view: str, seed: int, sweeps: int) -> np.ndarray:
-    """Return random numbers (1 + sweeps, n) in [0, 1) that depend on the document's n words, its
-    view and the seed alone (SplitMix64; Steele et al. 2014).
+    """Return random numbers in [0, 1) that depend on a document's N words (N,), its view and the
+    seed alone: (R, N), a row for the first state and one for each sweep (SplitMix64; Steele et al.
+    2014).
     """
     key = item_keys([words.tobytes()], view, seed)[0, 0]
     steps = np.arange(1, (1 + sweeps) * len(words) + 1, dtype=np.uint64)

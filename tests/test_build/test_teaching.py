@@ -133,8 +133,9 @@ def test_pages_say_how_long_they_took_and_lead_to_exercises_terms_and_numbered_f
     assert "07-retrieval.html" in html and "runs were executed" in html
     term = 'href="glossary.html#term-InfoNCE"'
     assert html_of("03-model").count(term) == 1, "at its first mention alone"
-    html = html_of("10-topic-numbers")
-    assert 'href="#figure-10-1"' in html and 'id="figure-10-1"' in html
+    html = html_of("11-batch-sizes")
+    assert 'href="#table-11-2"' in html and 'id="table-11-2"' in html
+    assert 'id="figure-10-1"' in html_of("10-topic-numbers")
     assert 'href="12-encoder-combinations.html#table-12-1"' in html_of("conclusion")
     assert 'id="table-12-1"' in html_of("12-encoder-combinations")
     assert 'href="../01-data.html#table-1-1"' in html_of("teaching/plan")
