@@ -181,12 +181,12 @@ def main() -> None:
     if options.parse:
         print(json.dumps(parse(*options.parse)))
         return
-    from m3l_book.recording import machine
+    from m3l_book.records.run import processor
 
     parts = options.parts
     whole = len(parts) == len(PARTS) or not options.out or not Path(options.out).is_file()
     found = {} if whole else read_json(options.out)
-    found |= {"machine": machine(), "measured": datetime.date.today().isoformat()}
+    found |= {"machine": processor(), "measured": datetime.date.today().isoformat()}
     if "parsers" in parts:
         found["parsers"] = parsers(int(options.gigabytes * 1e9))
     for row in found.get("parsers", []):

@@ -5,8 +5,9 @@ the model as the main tables have it is the variant of no difference. Names are 
 readers, and no code reads them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,7 +80,7 @@ Key = tuple[str, str, str, str, Contender]
 @dataclass(frozen=True)
 class Measured:
     """One measure of one model: ``values`` (S, N) of each seed and query, aligned pair, item or
-    topic, and the articles that they are of, ``units`` (N,).
+    topic, and the articles that they are of, ``units`` (N,), by `article_keys`.
 
     ``units`` is None of what is no article's and not the same for two models, as topics are.
     ``trained`` is whether another seed would give another number.
@@ -98,6 +99,14 @@ class Measured:
 Measurements = dict[Key, Measured]
 
 
+def article_keys(ids: Iterable[str]) -> np.ndarray:
+    """Return a number for each article, int64 (N,), that depends on its id alone: by it the
+    articles of another test part are told from these.
+    """
+    digests = b"".join(blake2b(str(name).encode(), digest_size=8).digest() for name in ids)
+    return np.frombuffer(digests, dtype="<i8").astype(np.int64)
+
+
 def combine(
     measured: Mapping[Contender, Measured], weights: Mapping[Contender, float], constant: float
 ) -> Estimate:
@@ -107,8 +116,8 @@ def combine(
     chosen = [measured[who] for who in weights]
     values, factors = [m.values for m in chosen], list(weights.values())
     units = chosen[0].units
-    numbers = [np.unique(m.units, return_inverse=True)[1] for m in chosen if m.units is not None]
-    same = all(np.array_equal(numbers[0], other) for other in numbers[1:])
+    same = all((m.units is None) == (units is None) for m in chosen)
+    same = same and (units is None or all(np.array_equal(units, m.units) for m in chosen))
     require(same, f"{', '.join(map(str, weights))}: not measured on the same articles", DataError)
     return estimate(values, factors, units, paired=units is not None, constant=constant)
 
@@ -133,7 +142,7 @@ def save_measurements(folder: str | Path, measured: Mapping[Key, Measured]) -> N
     for (*where, who), m in measured.items():
         units = ""
         if m.units is not None:
-            units = kept(np.unique(m.units, return_inverse=True)[1].astype(np.int32))
+            units = kept(np.asarray(m.units, dtype=np.int64))
         values = kept(np.asarray(m.values, dtype=np.float32))
         about = {"where": where, "model": who.model, "changes": [list(c) for c in who.changes]}
         index.append({**about, "values": values, "units": units, "trained": m.trained})

@@ -1,8 +1,5 @@
 """Keep what runs measured with the project, in ``data/results/``: see `m3l_book.recorded`."""
 
-import os
-import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +13,7 @@ from .measured import Measurements, load_measurements, save_measurements
 from .recorded import Recorded, load_recorded, of_runs
 from .records.collection import Collection
 from .records.results import curves, longest, run_row, score_rows
+from .records.run import commit, processor
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -71,7 +69,7 @@ def _tables(before: Recorded, here: Recorded) -> dict[str, "DataFrame"]:
         if len(old) and len(new):
             known = set(new[own].itertuples(index=False, name=None))
             stays = [row not in known for row in old[own].itertuples(index=False, name=None)]
-            new = pd.concat([old[stays], new.astype(object)], ignore_index=True)
+            new = pd.concat([old[stays], new.astype(object)], ignore_index=True).fillna("")
         tables[name] = new if len(new) else old
     return tables
 
@@ -86,10 +84,12 @@ def _about(before: Recorded, here: Recorded, runs: "DataFrame", plan: Sequence[s
     articles = {c: card["counts"]["train"]["articles"] for c, card in collection.cards.items()}
     where = ("commit", "recorded", "machine", "versions", "runs")
     last = [{key: known[key] for key in where}] if known else []
+    made_from = commit()
+    require(bool(made_from), "git does not say which commit this is", DataError)
     return {
-        "commit": _commit(),
+        "commit": made_from,
         "recorded": datetime.now(UTC).date().isoformat(),
-        "machine": machine(),
+        "machine": processor(),
         "versions": collection.records[0].metrics["environment"],
         "runs": len(runs),
         "missing": [name for name in plan if name not in set(runs["run"])],
@@ -125,20 +125,3 @@ def outcomes(judged: Mapping[str, Verdict]) -> dict[str, dict]:
         }
         for name, verdict in judged.items()
     }
-
-
-def machine() -> str:
-    """Return the processor, as the system names it, and how many cores of it there are."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{(names or [platform.processor() or platform.machine()])[0]}, {os.cpu_count()} cores"
-
-
-def _commit() -> str:
-    """Return the commit of the checkout, with a + if files were changed since."""
-    try:
-        asked = ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
-        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise DataError(f"git does not say which commit this is ({error})") from error

@@ -14,7 +14,7 @@ from m3l.corpus import Corpus
 from m3l.errors import DataError, require
 from m3l.metrics import jensen_shannon_matrix
 
-from .measured import Contender, Key, Measured, Measurements
+from .measured import Contender, Key, Measured, Measurements, article_keys
 from .records.run import Run
 from .records.selection import PAPER_MODELS, comparable, home_of, roles, widest
 
@@ -169,7 +169,7 @@ def mixing_measurements(
                     values.setdefault((*where, contender), []).append(other[own])
                     at_random = (n - own.sum()) / (n - 1)
                     values[(*where, RANDOM_LABELS)] = [np.full(own.sum(), at_random)]
-                    articles_of[corpus, role] = space.article[own]
+                    articles_of[corpus, role] = article_keys(space.article[own])
     return {
         key: Measured(np.stack(arrays), articles_of[key[0], key[3]], key[4] != RANDOM_LABELS)
         for key, arrays in values.items()

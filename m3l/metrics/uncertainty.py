@@ -1,9 +1,12 @@
 """How far a mean can be believed: both the test articles and the training seeds are drawn.
 
 A model is trained a few times and measured on many articles, and the question is what would come
-out with other seeds and other articles. Treating both as random is the answer of Clark (1973, The
-language-as-fixed-effect fallacy); the degrees of freedom of a sum of variances are Satterthwaite's
-(1946), and several comparisons that decide one question are corrected as Holm (1979) does.
+out with other seeds and other articles. Both are random effects, and they are crossed: every seed
+is measured on every article (Clark 1973, The language-as-fixed-effect fallacy; Baayen, Davidson &
+Bates 2008). The design is balanced, so that the components of variance have a closed form (Searle,
+Casella & McCulloch 1992, ch. 4). The degrees of freedom of a sum of variances are Satterthwaite's
+(1946), several tests are corrected as Holm (1979) does, and two means are called equal by two
+one-sided tests (Schuirmann 1987). All is conditional on the one training corpus.
 """
 
 from collections.abc import Sequence
@@ -28,12 +31,18 @@ class Estimate:
         Degrees of freedom of that error.
     seeds : int
         Of the model that was trained least often.
+    of_units, of_seeds : float
+        The parts of the squared error that become smaller with more units and with more seeds. What
+        a model makes of an article with one seed and not with another is in the first, and becomes
+        smaller with either.
     """
 
     value: float
     error: float
     freedom: float
     seeds: int
+    of_units: float
+    of_seeds: float
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the bounds of the values that a t test at ``1 - level`` does not refuse."""
@@ -48,6 +57,15 @@ class Estimate:
             return 1.0 if self.value == 0 else 0.0
         return float(2 * stdtr(self.freedom, -abs(self.value) / self.error))
 
+    def p_equal(self, margin: float) -> float:
+        """Return the p value of two one-sided t tests that the sum is not within ± ``margin``: at
+        0.05 or below its 90 % interval lies inside.
+        """
+        inside = margin - abs(self.value)
+        if self.error == 0:
+            return 0.0 if inside > 0 else 1.0
+        return float(stdtr(self.freedom, -inside / self.error))
+
 
 def estimate(
     values: Sequence[np.ndarray],
@@ -58,8 +76,10 @@ def estimate(
 ) -> Estimate:
     """Estimate Σ weight · mean(values) + constant.
 
-    Its variance is the sum of that over units, the seeds' means taken, and of that over each
-    model's seeds. A model's interaction of seeds and units is in both, which errs to the wide side.
+    A value of a model is its mean, plus what the seed adds, what the unit adds, and what both add
+    together. Of the sum's variance the units' part is seen in the units' means over seeds, and that
+    of a model's seeds in the seeds' means over units. The interaction is in both of these, and so
+    it is taken off once. A component below zero counts as zero.
 
     Parameters
     ----------
@@ -92,34 +112,46 @@ def estimate(
     message = f"expected measurements of the same units, got {' and '.join(map(str, shapes))}"
     message += f" and {len(units)} units" if units is not None else ""
     require(same or not paired, message, DataError)
-    means = [x.mean(axis=0) for x in arrays]
-    scale: Sequence[float] = weights
-    if paired:
-        means, scale = [sum(w * x for w, x in zip(weights, means, strict=True))], [1.0]
-    parts = []  # variances, each with its degrees of freedom
-    for x, weight in zip(means, scale, strict=True):
-        variance, drawn = _variance_over_units(x, units if paired else None)
-        parts.append((weight**2 * variance, drawn - 1))
-    for x, weight in zip(arrays, weights, strict=True):
-        if len(x) > 1:
-            variance = x.mean(axis=1).var(ddof=1) / len(x)
-            parts.append((weight**2 * float(variance), len(x) - 1))
-    total = sum(variance for variance, _ in parts)
-    below = sum(variance**2 / freedom for variance, freedom in parts)
-    freedom = total**2 / below if below > 0 else float(parts[0][1])
+
+    parts = [
+        w * _by_unit(x, units if paired else None) for w, x in zip(weights, arrays, strict=True)
+    ]
+    means = [part.mean(axis=0) for part in parts]
+    # mean squares, each as a share of the sum's variance, with their degrees of freedom
+    squares = [_square(m) for m in ([sum(means)] if paired else means)]
+    of_units, of_seeds = sum(variance for variance, _ in squares), 0.0
+    for weight, x, part, mean in zip(weights, arrays, parts, means, strict=True):
+        seeds = len(x)
+        if seeds > 1:
+            among = weight**2 * float(x.mean(axis=1).var(ddof=1)) / seeds
+            both = sum(_square(p - mean)[0] for p in part) / (seeds * (seeds - 1))
+            if among > both:
+                of_seeds += among - both
+                squares += [(among, seeds - 1), (both, (seeds - 1) * (part.shape[1] - 1))]
+    total = of_units + of_seeds
+    below = sum(variance**2 / freedom for variance, freedom in squares)
+    freedom = total**2 / below if below > 0 else float(squares[0][1])
     value = sum(w * float(x.mean()) for w, x in zip(weights, arrays, strict=True)) + constant
-    return Estimate(value, float(np.sqrt(total)), freedom, min(map(len, arrays)))
+    fewest = min(map(len, arrays))
+    return Estimate(value, float(np.sqrt(total)), freedom, fewest, of_units, of_seeds)
 
 
-def _variance_over_units(x: np.ndarray, units) -> tuple[float, int]:
-    """Return the variance of the mean of ``x`` (N,), where units are drawn with all their
-    measurements, and the number of units.
+def _by_unit(x: np.ndarray, units: Sequence | np.ndarray | None) -> np.ndarray:
+    """Return how much each unit's measurements raise the mean of each seed of ``x``, (S, N) ->
+    (S, units).
     """
-    labels = np.arange(len(x)) if units is None else np.unique(units, return_inverse=True)[1]
-    sums = np.bincount(labels, weights=x - x.mean())
-    drawn = len(sums)
+    labels = np.arange(x.shape[1]) if units is None else np.unique(units, return_inverse=True)[1]
+    above = x - x.mean(axis=1, keepdims=True)
+    return np.stack([np.bincount(labels, weights=row) for row in above]) / x.shape[1]
+
+
+def _square(raised: np.ndarray) -> tuple[float, int]:
+    """Return the variance of a sum of ``raised`` (units,) over draws of units, and its degrees of
+    freedom.
+    """
+    drawn = len(raised)
     require(drawn > 1, f"{drawn} unit: an interval needs two or more", DataError)
-    return float(drawn / (drawn - 1) * (sums**2).sum() / len(x) ** 2), drawn
+    return float(drawn / (drawn - 1) * (raised**2).sum()), drawn - 1
 
 
 def interval_of_mean(

@@ -19,24 +19,43 @@ SENTENCES = {
         {
             "replicates": "as the paper says",
             "differs": "where the paper has ZeroshotTM first",
+            "no difference": "and what is between ZeroshotTM, the paper's first, and the model"
+            " nearest to it does not matter",
             "undecided": "and whether ZeroshotTM is first, as the paper says, cannot be told",
         },
     ),
     "m3l-competitive": (
-        "{outcome}: it reaches {share} of its score{in_the_paper}.",
+        "M3L-Contrast reaches {share} of ZeroshotTM's score there{in_the_paper}: {outcome}.",
         {
-            "replicates": "M3L-Contrast is competitive with ZeroshotTM there",
-            "differs": "M3L-Contrast is not competitive with ZeroshotTM there",
-            "undecided": "Whether M3L-Contrast is competitive with ZeroshotTM there cannot be told",
+            "replicates": "as much as the paper calls competitive",
+            "differs": "less than the paper calls competitive",
+            "undecided": "whether it is as much as the paper calls competitive cannot be told",
         },
     ),
-    "m3l-wins-image": (
+    "m3l-beats-zeroshot-image": (
         "{outcome} (UAP from the {language} language: {means}).",
         {
-            "replicates": "Joint training retrieves pictures best of all models, as the paper says",
-            "differs": "Joint training does not retrieve pictures best, where the paper says so",
-            "undecided": "Whether joint training retrieves pictures best, as the paper says, cannot"
-            " be told",
+            "replicates": "M3L-Contrast retrieves pictures better than ZeroshotTM, as the paper"
+            " says",
+            "differs": "M3L-Contrast does not retrieve pictures better than ZeroshotTM, where the"
+            " paper says so",
+            "no difference": "In retrieving pictures M3L-Contrast and ZeroshotTM do not differ as"
+            " much as matters, where the paper has M3L-Contrast ahead",
+            "undecided": "Whether M3L-Contrast retrieves pictures better than ZeroshotTM, as the"
+            " paper says, cannot be told",
+        },
+    ),
+    "m3l-beats-kd-image": (
+        "{outcome} (UAP from the {language} language: {means}).",
+        {
+            "replicates": "Joint training retrieves them better than training in sequence, as the"
+            " paper says",
+            "differs": "Joint training does not retrieve them better than training in sequence,"
+            " where the paper says so",
+            "no difference": "Joint training and training in sequence do not differ there as much"
+            " as matters, where the paper has joint training ahead",
+            "undecided": "Whether joint training retrieves them better than training in sequence"
+            " cannot be told",
         },
     ),
     "unaligned-text": (
@@ -53,6 +72,8 @@ SENTENCES = {
             "replicates": "More topics retrieve better between languages, as the paper says",
             "differs": "More topics do not always retrieve better between languages, where the"
             " paper says that in general they do",
+            "no difference": "More topics do not change retrieval between languages as much as"
+            " matters, where the paper says that in general they improve it",
             "undecided": "Whether more topics retrieve better between languages cannot be told",
         },
     ),
@@ -78,7 +99,9 @@ def _facts(verdict: Verdict, corpus: str) -> dict[str, str]:
     """
     claim, printed = verdict.claim, verdict.paper_means
     own = {(pair, who): mean for (c, pair, who), mean in verdict.means.items() if c == corpus}
-    pair = min((c for c in verdict.cases if c.corpus == corpus), key=lambda c: c.margin).pair
+    pair = min(
+        (c for c in verdict.cases if c.corpus == corpus), key=lambda c: c.in_half_widths
+    ).pair
     means = sorted(((mean, who) for (p, who), mean in own.items() if p == pair), reverse=True)
     shares = [
         own[p, who] / own[p, other]

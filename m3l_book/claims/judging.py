@@ -2,10 +2,19 @@
 
 A *case* is one comparison on one corpus in one direction. Its quantity is a weighted sum of models'
 means, positive if the claim is right: A − B for "A above B", A − t·B for "A at least t of B". It is
-estimated over test articles and training seeds (`m3l.metrics.uncertainty`), and the cases of a
-claim on a corpus are corrected for how many they are (Holm 1979). A claim *replicates* on a corpus
-if every case is decided for it, *differs* if any is decided against it, and is *undecided*
-otherwise. Nothing is decided by a model that was trained fewer than three times.
+estimated over test articles and training seeds (`m3l.metrics.uncertainty`) and comes out
+
+- *equal* if two one-sided tests place it within the margin of its measure, within which a
+  difference does not matter (of "above" and "below" alone: a threshold is a margin itself);
+- for the claim if it is above zero, by a test at `LEVEL`;
+- against it if it is below zero, by the same test corrected for the number of the claim's cases
+  (Holm 1979), since one case is enough to refute a claim, and of several one is against it by
+  chance more often.
+
+A claim *replicates* on a corpus if every case is for it: all must be, so that nothing has to be
+corrected (Berger 1982, the intersection–union test). It *differs* if any is against it, there is
+*no difference* if each is for it or equal, and otherwise it is *undecided*. Nothing is decided by a
+model that was trained fewer than three times.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,38 +24,59 @@ from pathlib import Path
 from m3l.metrics.uncertainty import Estimate, holm
 
 from ..measured import Contender, Key, Measured, combine, contender, fewest_seeds
-from .reading import CONSTANT, Claim, Lookup, agreement, paper_lookup, read_claims, read_numbers
+from .reading import (
+    CONSTANT,
+    Claim,
+    Lookup,
+    agreement,
+    paper_lookup,
+    read_claims,
+    read_margins,
+    read_numbers,
+)
 
-LEVEL = 0.05  # of all the cases of a claim on a corpus together
+LEVEL = 0.05  # of a test
 SEEDS = 3  # the fewest by which a trained model can decide a case
-OUTCOMES = ("replicates", "differs", "undecided")
+OUTCOMES = ("replicates", "differs", "no difference", "undecided")
+WITH_MARGIN = ("above", "below", "ranked above")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison: ``value`` is the sum of contenders' means by ``weights``, ``right`` is "yes",
-    "no" or "undecided", ``seeds`` are of the least trained one (0 if none is trained).
+    """One comparison: ``sums`` estimates the sum of contenders' means by ``weights``, ``right`` is
+    "yes", "no", "equal" or "undecided", and ``p_value`` that of the test that says so.
 
-    ``p_value`` is corrected for the other cases of the claim on the corpus, and the interval from
-    ``low`` to ``high`` leaves out zero if and only if it is below `LEVEL`.
+    ``seeds`` are of the least trained contender (0 if none is trained), ``margin`` is that within
+    which its measure is equal (0 where nothing is).
     """
 
     corpus: str
     pair: str
     weights: dict[Contender, float]
-    value: float
+    sums: Estimate
     seeds: int
+    margin: float
     p_value: float
-    low: float
-    high: float
     right: str
 
     @property
-    def margin(self) -> float:
-        """The sum in half widths of its interval: above 1 decided for the claim, below −1 against.
+    def value(self) -> float:
+        """The sum."""
+        return self.sums.value
 
-        Infinite where the interval has no width.
-        """
+    @property
+    def low(self) -> float:
+        """The lower bound of its 95 % interval."""
+        return self.sums.interval()[0]
+
+    @property
+    def high(self) -> float:
+        """The upper bound of its 95 % interval."""
+        return self.sums.interval()[1]
+
+    @property
+    def in_half_widths(self) -> float:
+        """The sum in half widths of its interval; infinite where the interval has no width."""
         half = (self.high - self.low) / 2
         return self.value / half if half > 0 else float("inf") * (1 if self.value > 0 else -1)
 
@@ -73,14 +103,38 @@ class Verdict:
     def words(self) -> str:
         """The verdict in words; of corpora that differ, what each says."""
         if self.verdict == "mixed":
-            return ", ".join(f"{outcome} on {corpus}" for corpus, outcome in self.by_corpus.items())
-        return self.verdict
+            each = self.by_corpus.items()
+            return ", ".join(f"{IN_WORDS[outcome]} on {corpus}" for corpus, outcome in each)
+        return IN_WORDS.get(self.verdict, self.verdict)
+
+    @property
+    def decided(self) -> bool:
+        """Whether it was put to a test that told something."""
+        return self.verdict in OUTCOMES and self.verdict != "undecided"
+
+    @property
+    def as_in_the_table(self) -> str:
+        """Whether what was measured is as in the paper's tables, whatever its words say: "yes",
+        "no", or "" where one of the two says nothing.
+        """
+        if self.paper_agrees == "no number" or self.verdict not in ("replicates", "differs"):
+            return ""
+        same = (self.verdict == "replicates") == (self.paper_agrees == "yes")
+        return "yes" if same else "no"
+
+
+IN_WORDS = {name: name for name in OUTCOMES} | {"no difference": "no difference that matters"}
 
 
 def judge(
-    claim: Claim, measured: Mapping[Key, Measured], find: Lookup, generated: Sequence[str] = ()
+    claim: Claim,
+    measured: Mapping[Key, Measured],
+    find: Lookup,
+    generated: Sequence[str] = (),
+    margins: Mapping[str, float] | None = None,
 ) -> Verdict:
-    """Decide one claim; ``find`` is of `m3l_book.claims.reading.paper_lookup`.
+    """Decide one claim; ``find`` is of `m3l_book.claims.reading.paper_lookup`, ``margins`` of
+    `m3l_book.claims.reading.read_margins`.
 
     A corpus counts if all the claim's models were measured there on the pair. On a corpus that was
     ``generated`` they are compared, which does not count: what holds there is a fact about how it
@@ -89,14 +143,13 @@ def judge(
     cases: list[Case] = []
     means: dict[tuple[str, str, Contender], float] = {}
     by_corpus: dict[str, str] = {}
+    margin = (margins or {}).get(claim.measure, 0.0) if claim.relation in WITH_MARGIN else 0.0
     for corpus in dict.fromkeys(key[0] for key in measured):
-        own, found = _cases(claim, corpus, measured)
+        own, found = _cases(claim, corpus, measured, margin)
         cases += own
         means |= found
         if own and corpus not in generated:
-            right = {case.right for case in own}
-            told = "differs" if "no" in right else "replicates" if right == {"yes"} else "undecided"
-            by_corpus[corpus] = told
+            by_corpus[corpus] = _outcome({case.right for case in own})
     outcomes = set(by_corpus.values())
     verdict = "mixed" if len(outcomes) > 1 else "".join(outcomes) or "not measured"
     if claim.standing != "tested":
@@ -104,10 +157,18 @@ def judge(
     return Verdict(claim, verdict, by_corpus, cases, means, *agreement(claim, find))
 
 
+def _outcome(right: set[str]) -> str:
+    if "no" in right:
+        return "differs"
+    if "undecided" in right:
+        return "undecided"
+    return "no difference" if "equal" in right else "replicates"
+
+
 def _cases(
-    claim: Claim, corpus: str, measured: Mapping[Key, Measured]
+    claim: Claim, corpus: str, measured: Mapping[Key, Measured], margin: float
 ) -> tuple[list[Case], dict[tuple[str, str, Contender], float]]:
-    """Compare a claim's models on one corpus: the corrected cases, and the means behind them."""
+    """Compare a claim's models on one corpus: the cases, and the means behind them."""
     raw, means, combinations = [], {}, claim.combinations()
     named = {who: None for weights in combinations for who in weights if who != CONSTANT}
     for pair in claim.pairs:
@@ -120,20 +181,32 @@ def _cases(
         for weights in combinations:
             terms = {who: weight for who, weight in weights.items() if who != CONSTANT}
             sums = combine(there, terms, weights.get(CONSTANT, 0.0))
-            raw.append((pair, dict(weights), sums, fewest_seeds([there[who] for who in terms])))
-    corrected = holm([sums.p_value for _, _, sums, _ in raw])
-    return [_decided(corpus, *one, p) for one, p in zip(raw, corrected, strict=True)], means
+            seeds = fewest_seeds([there[who] for who in terms])
+            raw.append((corpus, pair, dict(weights), sums, seeds, margin))
+    corrected = holm([sums.p_value for *_, sums, _, _ in raw])
+    return [_decided(*one, p) for one, p in zip(raw, corrected, strict=True)], means
 
 
 def _decided(
-    corpus: str, pair: str, weights: dict, sums: Estimate, seeds: int, corrected: float
+    corpus: str,
+    pair: str,
+    weights: dict,
+    sums: Estimate,
+    seeds: int,
+    margin: float,
+    corrected: float,
 ) -> Case:
-    """Decide one comparison: it is right or wrong where its interval leaves out zero."""
-    level = LEVEL * (sums.p_value / corrected if corrected > 0 else 1.0)
-    low, high = sums.interval(1 - max(level, 1e-12))
-    decided = corrected <= LEVEL and not 0 < seeds < SEEDS
-    right = "undecided" if not decided else "yes" if sums.value > 0 else "no"
-    return Case(corpus, pair, weights, sums.value, seeds, corrected, low, high, right)
+    """Decide one comparison; ``corrected`` is its p value among those of its claim."""
+    p_value, right = sums.p_value, "undecided"
+    if 0 < seeds < SEEDS:
+        pass
+    elif margin and sums.p_equal(margin) <= LEVEL:
+        p_value, right = sums.p_equal(margin), "equal"
+    elif sums.value > 0 and p_value <= LEVEL:
+        right = "yes"
+    elif sums.value < 0 and corrected <= LEVEL:
+        p_value, right = corrected, "no"
+    return Case(corpus, pair, weights, sums, seeds, margin, p_value, right)
 
 
 def verdicts(
@@ -142,14 +215,58 @@ def verdicts(
     generated: Sequence[str] = (),
     chapter: str | None = None,
 ) -> list[Verdict]:
-    """Decide the claims in a folder of the paper's numbers and claims, or those of one chapter.
+    """Decide the claims in a folder of the paper's numbers, claims and margins, or those of one
+    chapter.
 
     ``measured`` and ``generated`` are as in `judge`.
     """
     find = paper_lookup(read_numbers(f"{folder}/numbers.csv"))
-    claims = read_claims(f"{folder}/claims.csv")
+    claims, margins = read_claims(f"{folder}/claims.csv"), read_margins(f"{folder}/margins.csv")
     chosen = [claim for claim in claims if chapter in (None, claim.chapter)]
-    return [judge(claim, measured, find, generated) for claim in chosen]
+    return [judge(claim, measured, find, generated, margins) for claim in chosen]
+
+
+def over_the_study(judged: Sequence[Verdict]) -> dict[str, bool]:
+    """Say of each decided claim that counts, by id, whether it is decided too when all comparisons
+    of all such claims are corrected together (Holm 1979).
+    """
+    counted = [v for v in judged if v.claim.counts]
+    cases = [(v, case) for v in counted for case in v.cases if case.corpus in v.by_corpus]
+    corrected = holm([case.p_value for _, case in cases])
+    sure = {id(case): p <= LEVEL for (_, case), p in zip(cases, corrected, strict=True)}
+    told = {}
+    for verdict in counted:
+        own = [case for case in verdict.cases if case.corpus in verdict.by_corpus]
+        if verdict.verdict == "differs":
+            told[verdict.claim.id] = any(sure[id(case)] for case in own if case.right == "no")
+        elif verdict.decided:
+            told[verdict.claim.id] = all(sure[id(case)] for case in own)
+    return told
+
+
+@dataclass(frozen=True)
+class Needed:
+    """How many times as many seeds, or as many test articles, a comparison would need to come out
+    if its value stayed what it is: infinite if no number would do.
+    """
+
+    seeds: float
+    articles: float
+
+
+def needed(case: Case) -> Needed:
+    """Compute what would decide a comparison: for or against the claim, or as equal, whichever
+    needs less.
+    """
+    sums = case.sums
+    # the squared standard errors at which the 95 % interval would leave out zero, and the 90 %
+    # interval would lie within the margin
+    aims = [(sums.value / 1.96) ** 2, (max(case.margin - abs(sums.value), 0.0) / 1.645) ** 2]
+
+    def times(smaller: float, fixed: float) -> float:
+        return min(smaller / (aim - fixed) if aim > fixed else float("inf") for aim in aims)
+
+    return Needed(times(sums.of_seeds, sums.of_units), times(sums.of_units, sums.of_seeds))
 
 
 # what a variant may change without being another question; others, such as the number of topics,
@@ -171,6 +288,7 @@ def changes(
     measured: Mapping[Key, Measured],
     find: Lookup,
     generated: Sequence[str] = (),
+    margins: Mapping[str, float] | None = None,
 ) -> list[Change]:
     """Find the choices under which a corpus says something else of a claim than it does.
 
@@ -183,7 +301,7 @@ def changes(
         claim = _under(verdict.claim, measured, what, value)
         if claim == verdict.claim:
             continue
-        other = judge(claim, measured, find, generated)
+        other = judge(claim, measured, find, generated, margins)
         thin = {case.corpus for case in other.cases if 0 < case.seeds < SEEDS}
         different = {
             corpus: outcome

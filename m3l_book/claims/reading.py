@@ -1,7 +1,7 @@
 """The paper's claims and numbers as ``data/paper/`` has them, and its numbers put to the rules."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
@@ -29,8 +29,11 @@ STANDINGS = {
     "future work": "future work",
     "follows": "follows from how things are made",
 }
+# a sentence of the paper: it states a result that is tested, one that cannot be, or none
+OF_SENTENCES = ("tested", "not testable", "no result")
+SENTENCES = ("place", "says", "standing", "claims", "why")
 CONSTANT = Contender("1")  # stands for the number one in a combination
-MAY_BE_EMPTY = ("threshold", "others", "note", "changed", "caveat")
+MAY_BE_EMPTY = ("threshold", "others", "note", "changed", "caveats", "restates")
 NUMBERS = ("table", "section", "model", "text_encoder", "image_encoder", "setting", "measure")
 NUMBERS += ("pair", "value")
 
@@ -41,8 +44,9 @@ class Claim:
     ``measure`` on each of ``pairs`` (paper's languages).
 
     ``standing`` is one of `STANDINGS`, ``note`` what a reader of its verdict must know, ``written``
-    when and by which commit the rule was written, ``changed`` what changed since, ``caveat`` what
-    must be known where the encoder of pictures is not CLIP.
+    when and by which commit the rule was written, ``changed`` what changed since. ``caveats`` name
+    rows of ``caveats.csv``, what must be known where the corpus is not the paper's. A claim that
+    ``restates`` another, by id, is judged and not counted again.
     """
 
     id: str
@@ -61,12 +65,17 @@ class Claim:
     note: str
     written: str
     changed: str
-    caveat: str = ""
+    caveats: tuple[str, ...] = ()
+    restates: str = ""
 
-    def remark(self, corpora: Iterable[str]) -> str:
-        """Return ``note``, and ``caveat`` unless a corpus is the paper's own, with its encoders."""
-        papers = any(name.startswith("wikipedia") for name in corpora)
-        return " ".join(part for part in (self.note, "" if papers else self.caveat) if part)
+    @property
+    def counts(self) -> bool:
+        """Whether its verdict is counted: it is put to a test, and no other claim says the same."""
+        return self.standing == "tested" and not self.restates
+
+    def caveats_on(self, corpora: Iterable[str]) -> tuple[str, ...]:
+        """Return ``caveats``, none if a corpus is the paper's own, with its encoders."""
+        return () if any(name.startswith("wikipedia") for name in corpora) else self.caveats
 
     def combinations(self) -> list[dict[Contender, float]]:
         """Return the cases of one corpus and pair: model -> weight, their weighted sum positive
@@ -90,14 +99,66 @@ class Claim:
 
 
 def read_claims(path: str | Path) -> list[Claim]:
-    """Read the claims in a CSV file; `DataError` naming the line that lacks something or
-    contradicts itself.
+    """Read the claims in a CSV file, whose folder has ``caveats.csv`` too; `DataError` naming the
+    line that lacks something or contradicts itself.
     """
     claims: dict[str, Claim] = {}
+    caveats = read_texts(Path(path).with_name("caveats.csv"), ("caveat", "text"))
     for where, row in _rows(path, [f.name for f in fields(Claim)]):
         require(row["id"] not in claims, f"{where}: id {row['id']!r} stands twice", DataError)
-        claims[row["id"]] = _claim(row, where)
+        claim = claims[row["id"]] = _claim(row, where)
+        for name in claim.caveats:
+            require(name in caveats, f"{where}: no caveat is called {name!r}", DataError)
+        known = not claim.restates or claim.restates in claims
+        above = f"{where}: restates {claim.restates!r}, which is no claim above it"
+        require(known, above, DataError)
     return list(claims.values())
+
+
+def read_texts(path: str | Path, columns: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Read a table of ``columns`` by its first one, which no two rows share; every field is
+    filled.
+    """
+    read: dict[str, dict[str, str]] = {}
+    for where, row in _rows(path, columns):
+        for name, value in row.items():
+            require(bool(value.strip()), f"{where}: {name} is empty", DataError)
+        key = row[columns[0]]
+        require(key not in read, f"{where}: {columns[0]} {key!r} stands twice", DataError)
+        read[key] = row
+    return read
+
+
+def read_margins(path: str | Path) -> dict[str, float]:
+    """Read by measure how large a difference must be to matter, above zero."""
+    rows = read_texts(path, ("measure", "margin", "reason", "fixed"))
+    margins = {what: _number(row["margin"], f"{path}: margin") for what, row in rows.items()}
+    for what, margin in margins.items():
+        require(
+            margin > 0, f"{path}: the margin of {what} is {margin}, expected above 0", DataError
+        )
+    return margins
+
+
+def read_sentences(path: str | Path, claims: Collection[str]) -> list[dict[str, str]]:
+    """Read which claims each sentence of the paper makes, or why it makes none that can be tested.
+
+    ``claims`` are the ids that there are. `DataError` naming a line whose claim is unknown, or that
+    has neither claim nor reason.
+    """
+    rows = []
+    for where, row in _rows(path, SENTENCES):
+        for name in ("place", "says"):
+            require(bool(row[name].strip()), f"{where}: {name} is empty", DataError)
+        valid = f"{where}: standing={row['standing']!r}; valid: {', '.join(OF_SENTENCES)}"
+        require(row["standing"] in OF_SENTENCES, valid, DataError)
+        for name in _split(row["claims"]):
+            require(name in claims, f"{where}: no claim is called {name!r}", DataError)
+        needed = "claims" if row["standing"] == "tested" else "why"
+        lacks = f"{where}: {row['standing']}, and {needed} is empty"
+        require(bool(row[needed].strip()), lacks, DataError)
+        rows.append(row)
+    return rows
 
 
 def _claim(row: dict, where: str) -> Claim:
@@ -119,11 +180,12 @@ def _claim(row: dict, where: str) -> Claim:
     require((threshold is not None) == limited, with_threshold, DataError)
     one = needed < 2 or (len(subject), len(others)) == (1, needed)
     require(one, f"{where}: {relation!r} needs one subject, two others", DataError)
-    explained = row["standing"] == "tested" or bool(row["note"] or row["caveat"])
+    explained = row["standing"] == "tested" or bool(row["note"])
     why = f"{where}: standing {row['standing']!r} needs a note that says why"
     require(explained, why, DataError)
     read = {"subject": subject, "others": others, "threshold": threshold}
-    return Claim(**{**row, **read, "pairs": _split(row["pairs"])})
+    lists = {name: _split(row[name]) for name in ("pairs", "caveats")}
+    return Claim(**{**row, **read, **lists})
 
 
 def read_numbers(path: str | Path) -> list[dict]:

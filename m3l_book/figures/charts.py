@@ -19,8 +19,10 @@ DOTTED = {"color": FAINT, "linestyle": ":"}
 STAR = {"marker": "*", "linestyle": "", "markersize": 12}
 STAR |= {"markerfacecolor": "none", "markeredgewidth": 1.5}
 FARTHEST = 6.0  # a margin beyond is drawn there
-LOOKS = {"yes": ("o", PALETTE[2]), "no": ("X", PALETTE[3]), "undecided": ("D", FAINT)}
-MEANING = {"yes": "as the claim says", "no": "the other way", "undecided": "cannot be told"}
+LOOKS = {"yes": ("o", PALETTE[2]), "no": ("X", PALETTE[3])}
+LOOKS |= {"equal": ("s", PALETTE[0]), "undecided": ("D", FAINT)}
+MEANING = {"yes": "as the claim says", "no": "the other way"}
+MEANING |= {"equal": "no difference that matters", "undecided": "cannot be told"}
 
 
 def retrieval_scores(table: "DataFrame", corpus: str, order: Sequence[str] = ()) -> Figure:
@@ -178,21 +180,21 @@ def _paper_scale(axes: Axes, line: str, looks: Mapping, stars: Sequence[Mapping]
 def margins(verdicts: Sequence[Verdict], roles: Mapping[str, Mapping[str, str]]) -> Figure:
     """Draw a row a claim, a mark a comparison: its value in half widths of its interval.
 
-    Right of 1 it is decided for the claim, left of −1 against it, between them not at all. Only the
-    corpora that count.
+    Right of 1 its 95 % interval lies on the claim's side, left of −1 on the other; a comparison may
+    be equal within its margin wherever it stands. Only the corpora that count.
     """
     counted = {v.claim.id: [c for c in v.cases if c.corpus in v.by_corpus] for v in verdicts}
     counted = {claim: cases for claim, cases in counted.items() if cases}
-    figure, axes = plt.subplots(figsize=(WIDTH, 0.8 + 0.26 * max(len(counted), 1)))
+    figure, axes = plt.subplots(figsize=(WIDTH, 1.3 + 0.22 * max(len(counted), 1)))
     sentences = []
     for row, (claim, cases) in enumerate(counted.items()):
         for case in cases:
             marker, colour = LOOKS[case.right]
-            x = np.clip(case.margin, -FARTHEST, FARTHEST)
+            x = np.clip(case.in_half_widths, -FARTHEST, FARTHEST)
             axes.plot(x, row, marker, color=colour, markersize=5, markeredgewidth=0)
-        nearest = min(cases, key=lambda case: abs(case.margin))
+        nearest = min(cases, key=lambda case: abs(case.in_half_widths))
         where = f"{nearest.corpus} {own_direction(nearest.pair, roles[nearest.corpus])}"
-        sentences.append(f"{claim}: nearest to zero {nearest.margin:.1f} on {where}.")
+        sentences.append(f"{claim}: nearest to zero {nearest.in_half_widths:.1f} on {where}.")
     for x in (-1, 0, 1):
         axes.axvline(x, color=GRID, linewidth=1, zorder=0)
     axes.set_yticks(range(len(counted)), list(counted))
@@ -202,6 +204,6 @@ def margins(verdicts: Sequence[Verdict], roles: Mapping[str, Mapping[str, str]])
     legend_below(figure, looks, linestyle="")
     return described(
         figure,
-        "Each comparison's value in half widths of its interval, a row a claim; above 1 decided for"
-        f" it, below −1 against it. {' '.join(sentences)}",
+        "Each comparison's value in half widths of its interval, a row a claim; above 1 the"
+        f" interval is on the claim's side, below −1 on the other. {' '.join(sentences)}",
     )

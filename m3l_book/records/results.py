@@ -11,9 +11,16 @@ from m3l.corpus import Corpus
 from m3l.metrics.assessment import aligned_pairs, evaluate
 
 from ..data.schema import PICTURES
-from ..measured import Contender, Measured, Measurements, contender, contender_of
+from ..measured import (
+    Contender,
+    Measured,
+    Measurements,
+    article_keys,
+    contender,
+    contender_of,
+)
 from ..values import read_value
-from .run import PARTS, Run
+from .run import PARTS, Run, digest_of
 from .selection import corpus_of, home, home_of, roles_by_corpus
 
 if TYPE_CHECKING:
@@ -22,6 +29,8 @@ if TYPE_CHECKING:
 RAW, CHANCE = Contender("raw embeddings"), Contender("chance")
 # the pairs that the paper has numbers for
 PAIRS = ("en-de", "en-image", "de-image")
+# where a run comes from; a commit with a + is of a tree that was changed since
+ORIGIN = ("commit", "date", "processor", "python", "torch", "numpy")
 OWN_SCORES = ("query", "item", "metric", "score", "jsd", "chance")
 
 
@@ -38,9 +47,9 @@ def _trained_on(run: Run) -> str:
 
 
 def run_row(run: Run) -> dict:
-    """Return a row of ``runs.csv``: a run's settings and what it took."""
+    """Return a row of ``runs.csv``: a run's settings, what it took, and where it comes from."""
     params, who = run.params, contender_of(run.params)
-    npmi = list(run.metrics["npmi"].values())
+    npmi, origin = list(run.metrics["npmi"].values()), run.metrics.get("environment", {})
     return {
         "run": run.folder.name,
         "corpus": params["corpus"],
@@ -59,6 +68,8 @@ def run_row(run: Run) -> dict:
         "tuples": run.metrics["training_tuples"],
         "npmi": round(sum(npmi) / len(npmi), 4) if npmi else "",
         "seconds": round(run.metrics["seconds"], 1),
+        **{name: origin.get(name, "") for name in ORIGIN},
+        "theta": digest_of(run.theta),
     }
 
 
@@ -164,6 +175,7 @@ def measurements(
     ``raw`` is `raw_scores`'; raw embeddings and chance are contenders of one seed.
     """
     role, measured = roles_by_corpus(tests), {}
+    keys = {c: article_keys(np.unique(test.article_ids)) for (c, _), test in tests.items()}
     table = scores(runs)
     table = table[table["part"] == "test"]
     table = table.assign(of=[(run, row) for run in runs for row in run.metrics["scores"]])
@@ -174,8 +186,8 @@ def measurements(
             values = np.stack([row["values"] for _, row in seeds["of"]])
             divergences = np.stack([row["divergences"] for _, row in seeds["of"]])
             same = [_same_top(run, tests[corpus_of(run)], query, item) for run, _ in seeds["of"]]
-            where, pairs = (corpus, setting), first["pair_articles"]
-            measured[*where, metric, pair, who] = Measured(values, first["articles"])
+            where, pairs = (corpus, setting), keys[corpus][first["pair_articles"]]
+            measured[*where, metric, pair, who] = Measured(values, keys[corpus][first["articles"]])
             measured[*where, "JSD", pair, who] = Measured(divergences, pairs)
             measured[*where, "same top topic", pair, who] = Measured(np.stack(same) * 1.0, pairs)
         there = (raw["corpus"] == corpus) & (raw["query"] == query) & (raw["item"] == item)
@@ -183,7 +195,7 @@ def measurements(
             by_chance = np.full((1, len(row["values"])), row["chance"])
             for who, values in ((RAW, row["values"][None]), (CHANCE, by_chance)):
                 key = corpus, setting, metric, pair, who
-                measured[key] = Measured(values, row["articles"], trained=False)
+                measured[key] = Measured(values, keys[corpus][row["articles"]], trained=False)
     return measured | _coherences(runs, role)
 
 

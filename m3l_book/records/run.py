@@ -6,11 +6,15 @@ aligned pair's divergence, and the articles that they are of), ``topics.json`` (
 language), ``model.safetensors``.
 """
 
+import os
 import platform
 import resource
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +78,32 @@ def load_teacher(runs: str | Path, name: str) -> Teacher | None:
     return Teacher(M3L.load(record.folder / "model.safetensors"), view, record.topics)
 
 
+def commit() -> str:
+    """Return the commit of the checkout, with a + if files were changed since; "" outside one."""
+    asked = ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
+    try:
+        found = subprocess.run(asked, capture_output=True, text=True, cwd=Path(__file__).parent)
+    except OSError:  # no git is installed
+        return ""
+    return found.stdout.strip()
+
+
+def processor() -> str:
+    """Return the processor, as the system names it, and how many cores of it there are."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{(names or [platform.processor() or platform.machine()])[0]}, {os.cpu_count()} cores"
+
+
+def digest_of(theta: Mapping[str, np.ndarray]) -> str:
+    """Return the first sixteen digits of a checksum of θ, (M, K) by view."""
+    digest = sha256()
+    for view in sorted(theta):
+        digest.update(view.encode() + np.ascontiguousarray(theta[view]).tobytes())
+    return digest.hexdigest()[:16]
+
+
 def environment(device: str = "cpu") -> dict[str, str]:
     """Return versions and machine, for a run's provenance; ``device`` is what computed it."""
     where = resolve_device(device)
@@ -92,12 +122,14 @@ def cost_of(seconds: float, tuples: int, passes: int, device: str = "cpu") -> di
     the most that the process had, in MiB.
     """
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    today = datetime.now(UTC).date().isoformat()
+    origin = {"commit": commit(), "date": today, "processor": processor()}
     return {
         "seconds": seconds,
         "training_tuples": tuples,
         "tuples_per_second": tuples * passes / seconds,
         "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit,
-        "environment": environment(device),
+        "environment": environment(device) | origin,
     }
 
 

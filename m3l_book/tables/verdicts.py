@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from ..claims.judging import OUTCOMES, SEEDS, Change, Verdict
+from ..claims.judging import OUTCOMES, SEEDS, Change, Verdict, over_the_study
 from ..claims.reading import CONSTANT, STANDINGS, Claim
 from ..record_check import points
 from ..shown import as_html
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from pandas.io.formats.style import Styler
 
-MARKS = {"yes": "✔", "no": "✘", "undecided": "?"}
+MARKS = {"yes": "✔", "no": "✘", "equal": "=", "undecided": "?"}
 IN_WORDS = {
     "replicates": "As the paper says:",
     "differs": "Otherwise than the paper says:",
+    "no difference": "Where the paper sees one, there is no difference that matters:",
     "mixed": "One way on one corpus and another on another:",
     "undecided": "Cannot be told:",
 }
@@ -28,21 +29,26 @@ Roles = Mapping[str, Mapping[str, str]]
 def claims_frame(verdicts: Iterable[Verdict]) -> "DataFrame":
     """Return a row for each claim: what it says, what it is to this book, and its verdict.
 
-    Columns are id, section, claim, rule, chapter, standing and ``written`` and ``changed`` of its
-    rule; ``why``, what a reader must know of its verdict; ``paper's tables``, whether they bear it
-    out; and ``verdict``.
+    Columns are id, section, claim, rule, chapter, standing, note, ``restates``, and ``written`` and
+    ``changed`` of its rule; ``counts``; ``paper's table``, whether it bears the claim out;
+    ``verdict``; ``as in its table``, whether what was measured is as the paper's table has it; and
+    ``over the study``, whether it stays decided if all comparisons are corrected together.
     """
     import pandas as pd
 
-    about = ["id", "section", "claim", "rule", "chapter", "standing", "written", "changed"]
+    verdicts = list(verdicts)
+    sure = over_the_study(verdicts)
+    about = ["id", "section", "claim", "rule", "chapter", "standing", "note", "restates"]
+    about += ["written", "changed"]
     rows = [
         {name: getattr(verdict.claim, name) for name in about}
-        | {"why": verdict.claim.remark(verdict.by_corpus)}
-        | {"paper's tables": verdict.paper_agrees, "verdict": verdict.verdict}
+        | {"counts": verdict.claim.counts, "paper's table": verdict.paper_agrees}
+        | {"verdict": verdict.words, "as in its table": verdict.as_in_the_table or "–"}
+        | {"over the study": {True: "yes", False: "no"}.get(sure.get(verdict.claim.id), "–")}
         for verdict in verdicts
     ]
-    columns = [*about, "why", "paper's tables", "verdict"]
-    return pd.DataFrame(rows, columns=columns).replace({"paper's tables": {"no number": "–"}})
+    columns = [*about, "counts", "paper's table", "verdict", "as in its table", "over the study"]
+    return pd.DataFrame(rows, columns=columns).replace({"paper's table": {"no number": "–"}})
 
 
 def came_out(verdicts: Iterable[Verdict]) -> str:
@@ -61,7 +67,9 @@ def verdict_table(
     changes: Mapping[str, Sequence[Change]] | None = None,
     live: Mapping[str, Verdict] | None = None,
 ) -> "Styler":
-    """Show each claim with its rule, the paper's numbers, and the verdict with what it rests on.
+    """Show each claim with its rule, the paper's numbers, the verdict on the paper's words with
+    what it rests on, whether it is as the paper's table has it, and whether it is decided too when
+    the comparisons of all ``verdicts`` are corrected together.
 
     Parameters
     ----------
@@ -76,6 +84,7 @@ def verdict_table(
     import pandas as pd
 
     own_words = {"yes": "", "no": "<br><b>its own numbers say otherwise</b>", "no number": ""}
+    frame = claims_frame(verdicts).set_index("id")
     rows = []
     for verdict in verdicts:
         claim = verdict.claim
@@ -83,6 +92,7 @@ def verdict_table(
         printed = paper_lines(verdict) + own_words[verdict.paper_agrees]
         row = {"claim": _with_section(claim) + about, "paper": printed or "in words only"}
         row["verdict"] = _outcome(verdict, roles)
+        row |= frame.loc[claim.id, ["as in its table", "over the study"]]
         if live:
             row["this build"] = _this_build(verdict, live.get(claim.id), roles)
         if changes and any(changes.values()):
@@ -106,7 +116,7 @@ def chip(verdict: Verdict) -> str:
     words = verdict.words
     if verdict.verdict in ("not testable", "not counted"):
         words = STANDINGS[verdict.claim.standing]
-    kind = verdict.verdict if verdict.verdict in OUTCOMES else "aside"
+    kind = verdict.verdict.replace(" ", "-") if verdict.verdict in OUTCOMES else "aside"
     return f'<span class="verdict {kind}">{escape(words)}</span>'
 
 
@@ -138,8 +148,14 @@ def _outcome(verdict: Verdict, roles: Roles) -> str:
     if verdict.verdict == "undecided" and thin:
         lines.append(f"<small>fewer than {SEEDS} seeds decide nothing</small>")
     lines.append(_claim_lines(verdict, roles) if verdict.cases else "its runs are not there")
-    remark = verdict.claim.remark(verdict.by_corpus)
-    return "<br>".join([*lines, *([f"<small><i>{escape(remark)}</i></small>"] if remark else [])])
+    claim, remarks = verdict.claim, []
+    if claim.restates:
+        remarks.append(f"Not counted again: it says of other runs what {claim.restates} says.")
+    remarks += [claim.note] if claim.note else []
+    if caveats := claim.caveats_on(verdict.by_corpus):
+        remarks.append(f"Caveats: {', '.join(caveats)}.")
+    said = escape(" ".join(remarks))
+    return "<br>".join([*lines, *([f"<small><i>{said}</i></small>"] if said else [])])
 
 
 def _this_build(verdict: Verdict, own: Verdict | None, roles: Roles) -> str:

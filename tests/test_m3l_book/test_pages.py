@@ -407,11 +407,11 @@ def test_the_report_shows_the_means_behind_the_main_claims_and_what_they_cost(ru
 def test_the_conclusion_lists_each_claim_once_as_it_came_out_or_with_its_reason(runs, part):
     page, _ = page_of_claims("conclusion", runs, part)
     said, table = unescape(page.said), page.table("Claims that these corpora")
-    reasons = dict(zip(table["claim"], table["why"], strict=True))
+    reasons = dict(zip(table["claim"], table["note"], strict=True))
     for verdict in page["judged"].values():
-        if verdict.claim.standing == "tested":
+        if verdict.claim.counts and verdict.verdict != "not measured":
             assert f"<li>{verdict.claim.claim} " in said
-        else:
+        elif verdict.claim.standing != "tested":
             assert reasons.pop(verdict.claim.claim)
     assert not reasons and "future work" in set(table["standing"])
 
@@ -423,11 +423,20 @@ def test_the_front_page_counts_the_verdicts_and_lists_the_main_ones(verdicts_pag
     assert {name: verdict.verdict for name, verdict in judged.items()} == {
         name: verdict["verdict"] for name, verdict in kept.items()
     }
-    tested = [v.verdict for v in judged.values() if v.claim.standing == "tested" and v.by_corpus]
+    tested = [v.verdict for v in judged.values() if v.claim.counts and v.by_corpus]
     said = unescape(glued["summary"].data)
     assert f"Of {len(tested)} claims that were put to the test at the paper's settings" in said
-    for outcome, words in (("replicates", "replicate"), ("differs", "differ")):
-        assert f"<b>{tested.count(outcome)}</b> {words}" in said
+    words = {"replicates": "replicate", "differs": "differ", "undecided": "undecided"}
+    words["no difference"] = "make no difference that matters"
+    assert set(tested) == set(words)
+    for outcome, told in words.items():
+        assert f"<b>{tested.count(outcome)}</b> {told}" in said
+    again = [v for v in page["tested"] if v.claim.restates]
+    assert f"{len(again)} more say again" in said and len(again) >= 6
+    split = [v for v in judged.values() if v.claim.counts and v.paper_agrees == "no"]
+    assert f"Of {len(split)} the paper's own table says otherwise than its words" in said
+    with_table = sum(v.as_in_the_table == "yes" for v in split)
+    assert f"as the table has it for {with_table}." in said
     aside = [v for v in judged.values() if v.claim.standing != "tested"]
     assert f"{len(aside)} are shown and not counted" in said
     assert "other corpora or settings than the recorded ones" in said
@@ -445,7 +454,7 @@ def test_every_comparison_is_listed_with_its_interval(verdicts_page):
     table, cases = page.table("Every comparison"), []
     for verdict in page["judged"].values():
         cases += verdict.cases
-    assert len(table) == len(cases) and set(table["right"]) <= {"yes", "no", "undecided"}
+    assert len(table) == len(cases) and set(table["right"]) == {"yes", "no", "equal", "undecided"}
     assert table["value"].tolist() == [case.value for case in cases]
     assert ((table["low"] <= table["value"]) & (table["value"] <= table["high"])).all()
     sums = set(table["above zero if right"])
@@ -462,11 +471,20 @@ def test_claims_that_are_not_counted_stand_with_their_reason_and_all_with_their_
     for name, verdict in page["judged"].items():
         line = claims.loc[name]
         assert line["claim"] == verdict.claim.claim and line["written"] == verdict.claim.written
-        assert verdict.claim.standing == "tested" or line["why"], name
+        assert verdict.claim.standing == "tested" or line["note"], name
     history = page.table("When each rule was written")
     assert len(history) == len(claims) and "" not in set(history["changed since"])
     aside = page.table("Claims that are shown and not counted")
     assert len(aside) == (claims["standing"] != "tested").sum() >= 4
+    sentences = page.table("The paper's sentences and their claims")
+    for name, verdict in page["judged"].items():
+        assert any(f"{name} ({verdict.words})" in cell for cell in sentences["claims"])
+    needed = page.table("What would decide the undecided claims").set_index("claim")
+    undecided = [v for v in page["judged"].values() if v.claim.counts]
+    undecided = [v for v in undecided if v.verdict == "undecided"]
+    assert set(needed.index) == {v.claim.claim for v in undecided}
+    assert (needed["seeds needed"] >= needed["seeds so far"]).all()
+    assert (needed["times as many articles"] >= 1).all()
     printed = page.table("Claims that the paper's own numbers do not satisfy")
     against = [v for v in page["judged"].values() if v.paper_agrees == "no"]
     for verdict, cell in zip(against, printed["printed"], strict=True):

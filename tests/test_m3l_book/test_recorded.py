@@ -104,6 +104,9 @@ LANGUAGES = {
 }
 
 
+TOO = ["as in its table", "over the study"]
+
+
 def judged(outcome, seeds=3):
     """The claim that ZeroshotTM is first between languages, by its id, as it comes out."""
     (claim,) = (c for c in read_claims(PAPER / "claims.csv") if c.id == "zeroshot-wins-text")
@@ -118,7 +121,8 @@ def judged(outcome, seeds=3):
 
 
 def test_a_builds_means_point_the_same_way_or_the_other():
-    verdicts = [judged(outcome) for outcome in OUTCOMES]
+    assert set(LANGUAGES) | {"no difference"} == set(OUTCOMES)
+    verdicts = [judged(outcome) for outcome in LANGUAGES]
     replicates, differs, undecided = (v["zeroshot-wins-text"] for v in verdicts)
     one_seed = judged("replicates", seeds=1)
     here = one_seed["zeroshot-wins-text"]
@@ -185,8 +189,9 @@ def test_beside_a_verdict_stands_where_the_means_of_a_build_point():
     verdict, here = judged("differs").values(), judged("replicates", seeds=1)
     roles = {"vital": {"en": "en", "fr": "de"}}
     frame = tables.verdict_table(verdict, roles, live=here).data
-    assert list(frame.columns) == ["claim", "paper", "verdict", "this build"]
+    assert list(frame.columns) == ["claim", "paper", "verdict", *TOO, "this build"]
     assert ">differs<" in frame["verdict"][0] and "PLTM 0.5" in frame["verdict"][0]
+    assert frame[TOO].values.tolist() == [["–", "yes"]], "no printed number, and clear"
     assert "points the other way" in frame["this build"][0] and "en → fr" in frame["this build"][0]
     untrained = tables.verdict_table(verdict, roles, live={"x": None}).data
     assert untrained["this build"][0] == "not trained here"

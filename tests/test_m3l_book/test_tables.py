@@ -164,15 +164,18 @@ def verdicts(runs, tests):
 def test_every_claim_has_a_row_with_its_rule_and_the_measured_numbers(verdicts, runs, tests):
     names = selection.roles_by_corpus(tests)
     frame = verdict_tables.verdict_table(verdicts, names).data
-    assert len(frame) == len(reading.read_claims("data/paper/claims.csv")) and list(
-        frame.columns
-    ) == ["claim", "paper", "verdict"]
+    assert len(frame) == len(reading.read_claims("data/paper/claims.csv"))
+    shown = ["claim", "paper", "verdict", "as in its table", "over the study"]
+    assert list(frame.columns) == shown
     for (_, row), v in zip(frame.iterrows(), verdicts, strict=True):
         assert (
             escape(v.claim.claim) in row["claim"]
             and f"Rule: {escape(v.claim.rule)}<" in row["claim"]
-            and escape(v.claim.remark([])) in row["verdict"]
+            and escape(v.claim.note) in row["verdict"]
         )
+        assert ("Caveats: " in row["verdict"]) == bool(v.claim.caveats)
+        assert all(name in row["verdict"] for name in v.claim.caveats)
+        assert ("Not counted again" in row["verdict"]) == bool(v.claim.restates)
         words = reading.STANDINGS[v.claim.standing] or v.verdict
         assert f">{words}<" in row["verdict"]
         shown = numbers_in(row["verdict"])
@@ -183,12 +186,13 @@ def test_every_claim_has_a_row_with_its_rule_and_the_measured_numbers(verdicts, 
     by = {v.claim.id: v for v in verdicts}
     assert by["zeroshot-wins-text"].verdict == "replicates", "the generated records were made so"
     assert (
-        by["m3l-beats-pltm"].verdict == "replicates" and by["m3l-wins-image"].verdict == "differs"
+        by["m3l-beats-pltm"].verdict == "replicates"
+        and by["m3l-beats-zeroshot-image"].verdict == "differs"
     )
     assert (
-        by["topics-25-text"].verdict == "not measured"
+        by["topics-25-m3l-kd"].verdict == "not measured"
         and "its runs are not there"
-        in frame["verdict"].iloc[[v.claim.id for v in verdicts].index("topics-25-text")]
+        in frame["verdict"].iloc[[v.claim.id for v in verdicts].index("topics-25-m3l-kd")]
     )
 
 
