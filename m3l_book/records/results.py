@@ -69,6 +69,7 @@ def run_row(run: Run) -> dict:
         "npmi": round(sum(npmi) / len(npmi), 4) if npmi else "",
         "seconds": round(run.metrics["seconds"], 1),
         **{name: origin.get(name, "") for name in ORIGIN},
+        "data": run.metrics.get("data", "")[:16],
         "theta": digest_of(run.theta),
     }
 

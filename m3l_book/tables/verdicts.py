@@ -66,10 +66,9 @@ def verdict_table(
     roles: Roles,
     changes: Mapping[str, Sequence[Change]] | None = None,
     live: Mapping[str, Verdict] | None = None,
+    claims: "DataFrame | None" = None,
 ) -> "Styler":
-    """Show each claim with its rule, the paper's numbers, the verdict on the paper's words with
-    what it rests on, whether it is as the paper's table has it, and whether it is decided too when
-    the comparisons of all ``verdicts`` are corrected together.
+    """Show each claim with its rule, the paper's numbers, and the verdict with what it rests on.
 
     Parameters
     ----------
@@ -80,11 +79,14 @@ def verdict_table(
         Of `m3l_book.claims.judging.changes`; they fill a last column, unless all are empty.
     live : claim's id -> verdict of this build's runs, optional
         A column shows their means, and whether these point the same way.
+    claims : DataFrame, optional
+        Of all claims, by `claims_frame`: two columns say whether what was measured is as the
+        paper's table has it, and whether the verdict stands over the whole study.
     """
     import pandas as pd
 
     own_words = {"yes": "", "no": "<br><b>its own numbers say otherwise</b>", "no number": ""}
-    frame = claims_frame(verdicts).set_index("id")
+    frame = None if claims is None else claims.set_index("id")
     rows = []
     for verdict in verdicts:
         claim = verdict.claim
@@ -92,7 +94,8 @@ def verdict_table(
         printed = paper_lines(verdict) + own_words[verdict.paper_agrees]
         row = {"claim": _with_section(claim) + about, "paper": printed or "in words only"}
         row["verdict"] = _outcome(verdict, roles)
-        row |= frame.loc[claim.id, ["as in its table", "over the study"]]
+        if frame is not None:
+            row |= frame.loc[claim.id, ["as in its table", "over the study"]]
         if live:
             row["this build"] = _this_build(verdict, live.get(claim.id), roles)
         if changes and any(changes.values()):

@@ -178,7 +178,7 @@ def test_runs_are_recorded_in_parts(workshop):
         assert build(workshop, "smoke", "--record").returncode == 0
         again = json.loads((folder / "about.json").read_text())
         assert again["runs"] == about["runs"] and again["seconds"] == about["seconds"]
-        assert again["missing"] == [] and again["data"] == about["data"]
+        assert again["missing"] == [] and again["prepared"] == about["prepared"]
         (earlier,) = again["earlier"]
         assert earlier["runs"] == about["runs"] and earlier["commit"] == about["commit"]
         assert (folder / "verdicts.json").read_text() == verdicts

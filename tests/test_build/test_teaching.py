@@ -136,8 +136,6 @@ def test_pages_say_how_long_they_took_and_lead_to_exercises_terms_and_numbered_f
     html = html_of("11-batch-sizes")
     assert 'href="#table-11-2"' in html and 'id="table-11-2"' in html
     assert 'id="figure-10-1"' in html_of("10-topic-numbers")
-    assert 'href="12-encoder-combinations.html#table-12-1"' in html_of("conclusion")
-    assert 'id="table-12-1"' in html_of("12-encoder-combinations")
     assert 'href="../01-data.html#table-1-1"' in html_of("teaching/plan")
 
 

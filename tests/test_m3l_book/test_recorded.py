@@ -188,7 +188,8 @@ def test_what_came_out_is_listed_by_outcome():
 def test_beside_a_verdict_stands_where_the_means_of_a_build_point():
     verdict, here = judged("differs").values(), judged("replicates", seeds=1)
     roles = {"vital": {"en": "en", "fr": "de"}}
-    frame = tables.verdict_table(verdict, roles, live=here).data
+    claims = tables.claims_frame(verdict)
+    frame = tables.verdict_table(verdict, roles, live=here, claims=claims).data
     assert list(frame.columns) == ["claim", "paper", "verdict", *TOO, "this build"]
     assert ">differs<" in frame["verdict"][0] and "PLTM 0.5" in frame["verdict"][0]
     assert frame[TOO].values.tolist() == [["–", "yes"]], "no printed number, and clear"
