@@ -308,6 +308,15 @@ def test_measurements_are_kept_and_read_back(tmp_path):
     assert decide(found).verdict == decide(back).verdict
     with pytest.raises(DataError, match="index"):
         load_measurements(tmp_path / "nowhere")
+    np.savez(tmp_path / "m" / "values.npz", array0=np.ones((1, 4)))
+    with pytest.raises(DataError, match=r"values\.npz: it lacks the array 'array1'"):
+        load_measurements(tmp_path / "m")
+    (tmp_path / "m" / "values.npz").write_bytes(b"garbage")
+    with pytest.raises(DataError, match=r"values\.npz: not a whole \.npz file"):
+        load_measurements(tmp_path / "m")
+    (tmp_path / "m" / "values.npz").unlink()
+    with pytest.raises(DataError, match=r"values\.npz: no such file"):
+        load_measurements(tmp_path / "m")
 
 
 # the paper's own numbers
