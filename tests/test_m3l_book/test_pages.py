@@ -18,7 +18,7 @@ from book_support import VIEWS, record, run_page
 from PIL import Image
 from support import make_corpus
 
-from m3l import M3L, ViewSpec
+from m3l import M3L, DataError, ViewSpec
 from m3l.files import read_json, write_json
 from m3l.metrics.assessment import evaluate
 from m3l_book.records.collection import Collection
@@ -496,14 +496,17 @@ SPEED = [
 ]
 
 
-def page_on_scale(folder, gpu=None):
-    """The chapter on scale, of four jobs and of speeds that were made up."""
+def page_on_scale(folder, gpu=None, speed=SPEED, **changed):
+    """The chapter on scale, of four jobs and of speeds that were made up; ``changed`` is what else
+    was measured of scale than is kept.
+    """
     rows = [
-        {"what": "", "cores": cores, "views": views, "tuples_per_second": speed, **more}
-        for cores, views, speed, more in SPEED
+        {"what": "", "cores": cores, "views": views, "tuples_per_second": rate, **more}
+        for cores, views, rate, more in speed
     ]
     write_json(folder / "speed.json", {"rows": rows})
-    write_json(folder / "scale.json", read_json(ROOT / "data" / "results" / "scale.json"))
+    kept = read_json(ROOT / "data" / "results" / "scale.json")
+    write_json(folder / "scale.json", kept | changed)
     if gpu:
         write_json(folder / "gpu.json", gpu)
     with patch.object(Collection, "load", lambda *_: Collection(JOBS, "data")):
@@ -591,6 +594,36 @@ def test_the_bill_takes_the_speed_that_the_script_measures_on_a_gpu(tmp_path, mo
     hours = (neural["runs a seed"] * 20_000 * 100 / neural["views"].map(rates)).sum() / 3600
     bill = page.table("The paper's experiment, 5 seeds").set_index("step")
     assert bill.loc["training, neural models", "hours, a GPU"] == pytest.approx(5 * hours)
+
+
+def on_gpu(what, views, rate, epochs=5):
+    """A row of what was measured on a card, whose seconds nothing is reckoned from."""
+    about = {"what": what, "kernel": "plain", "views": views, "epochs": epochs, "seconds": 1.0}
+    return about | {"tuples_per_second": rate}
+
+
+def test_the_bill_by_hand_of_a_card_leaves_out_what_was_measured_without_pictures(tmp_path):
+    gpu = {"device": "a card", "torch": "2.13", "measured": "2026-01-01", "memory_mb": 900}
+    gpu |= {"tolerance": 2e-3, "parity": {"relative": 1e-5}, "rows": [on_gpu("a run", 3, 2e5, 100)]}
+    gpu["rows"] += [on_gpu("without a picture", 3, 9)]
+    gpu["rows"] += [on_gpu("fewer", views, 4e5) for views in (1, 2)]
+    page = page_on_scale(tmp_path, gpu)
+    for said in ("Measured on a card", "PyTorch 2.13", "1e-05 of it (tolerance 2e-03)", "900 MiB"):
+        assert said in " ".join(page.said.split())
+    table = page.table("Training on a GPU")
+    assert table["tuples per second"].tolist() == [2e5, 9, 4e5, 4e5]
+    neural = page["grid"][page["grid"]["model"] != "PLTM"]
+    rates = neural["views"].map({1: 4e5, 2: 4e5, 3: 2e5})
+    hours = (neural["runs a seed"] * 20_000 * 100 / rates).sum() / 3600
+    bill = page.table("The paper's experiment, 5 seeds").set_index("step")
+    assert bill.loc["training, neural models", "hours, a GPU"] == pytest.approx(5 * hours)
+
+
+def test_what_was_not_measured_is_named_with_its_file(tmp_path):
+    with pytest.raises(DataError, match=r"speed\.json: no measurement of one job alone"):
+        page_on_scale(tmp_path, speed=SPEED[:2])
+    with pytest.raises(DataError, match=r"scale\.json: no encoder of known size was measured"):
+        page_on_scale(tmp_path, encoders=[{"what": "other", "items_per_second": 1.0}])
 
 
 @pytest.mark.thorough
