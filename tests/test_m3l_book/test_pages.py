@@ -338,6 +338,12 @@ def test_a_smaller_test_part_flatters_and_says_less(own, runs, part):
     assert last["interval"] == pytest.approx((whole["high"] - whole["low"]) / 2)
 
 
+def test_one_test_article_is_no_test_part(own, part, monkeypatch):
+    monkeypatch.setitem(own, "by_topics", part.subset(np.arange(len(part)) < 1))
+    with pytest.raises(DataError, match="small: one test article with en and fr"):
+        own["smaller_tests"]("en", "fr")
+
+
 def test_words_that_never_meet_are_counted_by_hand(runs, part):
     train = make_corpus(n=4, views=("en", "fr"), split=["train"] * 4)
     there = np.zeros((4, 30), dtype=np.int32)
