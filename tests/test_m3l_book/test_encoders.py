@@ -220,6 +220,8 @@ def test_output_that_is_not_finite_is_refused_and_not_kept(tmp_path, wrong):
 def test_item_that_is_no_text_names_its_row(tmp_path, text):
     with pytest.raises(DataError, match=r"encoder fake: text of row 2 is empty"):
         encode(Fake().encoder, ["a", "b", text], tmp_path)
+    with pytest.raises(ParameterError, match="batch_size=0: expected 1 or more"):
+        encode(Fake().encoder, ["a"], tmp_path, batch_size=0)
 
 
 def picture(path, colour, size=(32, 32)):

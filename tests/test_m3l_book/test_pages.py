@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from book_support import VIEWS, record, run_page
@@ -207,6 +208,61 @@ def test_a_page_counts_what_became_of_a_table_and_shows_its_texts_as_they_are(tm
         assert (row.items, row.dimensions) == np.load(path).shape
     assert encoded["view"].tolist() == ["en", "es"]
     assert "No two views share a space here" in page.said, "each is trained on one language"
+
+
+PART = {"tuples": 5, "articles": 4, "illustrated": 2, "pictures": 3}
+PAIRS = [
+    {"view": "image", "split": "test", "likeness": 0.5, "train": "a", "other": "b"},
+    {"view": "en", "split": "validation", "likeness": 0.6, "train": "b", "other": "a"},
+]
+CARD = {
+    "languages": ["en", "de"],
+    "near_duplicates": PAIRS,
+    "illustration": {"titles": 7, "pictures": 12, "denied": 2, "of_two_titles": 1},
+    "join": {
+        "train": {"rows": 1200, "found": 1000, "gone": 200},
+        "test": {"rows": 50, "found": 50},
+    },
+    "counts": {
+        **{"train": PART, "validation": dict.fromkeys(PART, 0), "test": PART},
+        "documents_dropped_as_too_short": {"en": {"train": 1, "test": 2}, "de": {"train": 0}},
+        **{"tuples_dropped_as_incomplete": 4, "leaking_tuples": 3},
+    },
+    **{"vocabularies": {"en": 40, "de": 50}, "vocabulary_size": 50, "min_words": 5, "options": {}},
+}
+
+
+def test_a_page_says_by_hand_what_was_left_out_of_a_corpus_and_how_right_its_pictures_are(tmp_path):
+    folder, readings = tmp_path / "prepared" / "c", tmp_path / "read.csv"
+    folder.mkdir(parents=True)
+    write_json(folder / "card.json", CARD)
+    rows = {
+        "article_id": ["a", "b"],
+        "split": "test",
+        "en_title": [NASTY, "Chad"],
+        "image_id": None,
+    }
+    rows |= {"en_text": "one two", "de_title": "x", "de_text": "eins zwei"}
+    pd.DataFrame(rows).to_parquet(folder / "tuples.parquet")
+    pd.DataFrame({"right": ["no", *["yes"] * 49]}).to_csv(readings, index=False)
+    about = {"data": str(tmp_path), "corpora": ["c"], "readings": str(readings)}
+    with (
+        patch("m3l_book.data.sources.load_source", lambda *_, **__: None),
+        patch("m3l_book.data.prepare.prepare", lambda *_, **__: CARD),
+    ):
+        page = run_page("01-data", until="4c3e9a6d", **about)
+    said = " ".join(page.said.split())
+    assert "3 in en, 0 in de documents were too short, and 4 tuples were left out" in said
+    assert "3 were left out because an item of theirs stands in a later part too" in said
+    assert "12 pictures were found for 7 titles" in said
+    assert "Of 50 drawn at random from the full corpus, 49 show" in said
+    assert "**98.0%** (89.5% to 99.6%)" in said, "Wilson's interval"
+    assert "2 pairs of items" in said and "1 image (test), 1 en (validation)." in said
+    near = page.table("c: near-duplicates across parts")
+    assert near["in the other part"].tolist() == ["Chad", NASTY]
+    listed = page.table("c: tuples of the lists").set_index("tuples")
+    assert list(listed.index) == ["asked for", "found", "gone"]
+    assert listed["train"].tolist() == [1200, 1000, 200] and listed["test"].tolist() == [50, 50, 0]
 
 
 # a corpus whose runs were trained on fewer articles too
