@@ -256,9 +256,12 @@ def test_pictures_are_known_by_their_content(tmp_path):
     [
         ("bert", {}, f"'bert' is unknown; valid: {', '.join(ENCODERS)}, corpus-lsi-<language>, "),
         ("", {}, "encoder='' is unknown"),
+        ("USE-multilingual", {}, "encoder='USE-multilingual' is unknown; valid: "),
         ("use-multilingual", {"kind": "sound"}, "kind='sound' is unknown; valid: image, text"),
         ("use-multilingual", {"max_tokens": 0}, "max_tokens=0"),
+        ("use-multilingual", {"max_tokens": -1}, "max_tokens=-1"),
         ("use-multilingual", {"max_tokens": 1.5}, "max_tokens=1.5"),
+        ("use-multilingual", {"max_tokens": "128"}, "max_tokens='128'"),
         *(
             (name, {"kind": wrong}, f"reads {KINDS[name]}, not {wrong}; encoders for {wrong}: ")
             for name in ENCODERS

@@ -62,6 +62,7 @@ def png_chunk(kind, data):
         ("RGBA", (255, 0, 0, 128), "a.png", (255, 127, 127)),
         ("LA", (100, 255), "a.png", (100, 100, 100)),
         ("LA", (0, 0), "a.png", WHITE),
+        ("LA", (0, 128), "a.png", (127, 127, 127)),
         ("L", 77, "a.png", (77, 77, 77)),
         ("1", 1, "a.png", WHITE),
         ("1", 0, "a.png", (0, 0, 0)),
@@ -132,7 +133,7 @@ def test_missing_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.gif", "a.webp", "a.tif", "a.bmp"])
-@pytest.mark.parametrize("part", [0.9, 0.1])
+@pytest.mark.parametrize("part", [0.9, 0.5, 0.1])
 def test_truncated_picture_is_named(tmp_path, name, part):
     path = saved(tmp_path, noise(), name)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
