@@ -6,11 +6,13 @@ its parameters.
 
 import argparse
 import builtins
+import contextlib
 import json
 import os
 import re
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from m3l.errors import M3LError, ParameterError, check_values, require
@@ -21,12 +23,6 @@ from .figures import captions
 from .values import NotYAML, read_value
 
 PATIENCE = 10**9  # seconds for a kernel to start: one that has died is noticed at once
-ENVIRONMENT = {
-    # a bar would stay on the page, as a widget that asks a CDN for its script
-    "TQDM_DISABLE": "1",
-    # notebooks run in the Python that runs this, before any kernel of the user's
-    "JUPYTER_PREFER_ENV_PATH": "1",
-}
 
 
 class KernelEnded(M3LError, RuntimeError):
@@ -49,6 +45,30 @@ def declared_parameters(path: str | Path) -> dict[str, type]:
     return kinds
 
 
+@contextlib.contextmanager
+def environment(chapter: str | Path) -> Iterator[None]:
+    """Set the variables that a chapter's kernel finds; afterwards they are what they were."""
+    # captions begin with the chapter's number
+    number = re.match(r"(\d+)-", Path(chapter).stem)
+    numbered = number and Path(chapter).parent.name != "exercises"
+    wanted = {
+        captions.CHAPTER: str(int(number[1])) if numbered else "",
+        # a bar would stay on the page, as a widget that asks a CDN for its script
+        "TQDM_DISABLE": os.environ.get("TQDM_DISABLE", "1"),
+        # notebooks run in the Python that runs this, before any kernel of the user's
+        "JUPYTER_PREFER_ENV_PATH": "1",
+    }
+    names = (*wanted, "JUPYTER_PATH")  # kernels listed there would go before this environment's own
+    before = {name: os.environ.pop(name) for name in names if name in os.environ}
+    os.environ |= wanted
+    try:
+        yield
+    finally:
+        for name in wanted:
+            os.environ.pop(name, None)
+        os.environ |= before
+
+
 def execute(chapter: str | Path, output: str | Path, parameters: dict) -> float:
     """Execute a chapter with papermill and return the seconds it took.
 
@@ -68,13 +88,7 @@ def execute(chapter: str | Path, output: str | Path, parameters: dict) -> float:
     parameters, root = check_values(declared_parameters(chapter), parameters), str(project_root())
     begun, output = time.perf_counter(), Path(output)
     failed = output.with_suffix(".failed.ipynb")
-    # captions begin with the chapter's number
-    number = re.match(r"(\d+)-", Path(chapter).stem)
-    numbered = number and Path(chapter).parent.name != "exercises"
-    os.environ |= ENVIRONMENT | {captions.CHAPTER: str(int(number[1])) if numbered else ""}
-    # kernels that are listed there would go before this environment's own
-    os.environ.pop("JUPYTER_PATH", None)
-    with atomic(output) as temporary:
+    with environment(chapter), atomic(output) as temporary:
         scratch = temporary.with_suffix(".ipynb")
         try:
             papermill.execute_notebook(

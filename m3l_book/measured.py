@@ -153,12 +153,16 @@ def save_measurements(folder: str | Path, measured: Mapping[Key, Measured]) -> N
 
 def load_measurements(folder: str | Path) -> Measurements:
     """Read what `save_measurements` wrote; `DataError` if it is not there or broken."""
-    index, arrays = read_json(f"{folder}/index.json"), read_arrays(Path(folder) / "values.npz")
+    file = Path(folder) / "values.npz"
+    index, arrays = read_json(f"{folder}/index.json"), read_arrays(file)
     measured: Measurements = {}
     for row in index:
         corpus, setting, measure, pair = row["where"]
         changes = tuple((what, value) for what, value in row["changes"])
         key = corpus, setting, measure, pair, Contender(row["model"], changes)
+        for name in filter(None, (row["values"], row["units"])):
+            lacks = f"{file}: it lacks the array {name!r}, which index.json names"
+            require(name in arrays, lacks, DataError)
         units = arrays[row["units"]] if row["units"] else None
         measured[key] = Measured(arrays[row["values"]].astype(np.float64), units, row["trained"])
     return measured

@@ -93,8 +93,14 @@ def neighbours_of_another_kind(divergence: np.ndarray, view: np.ndarray, k: int 
     """Compute each item's share of other views among its ``k`` nearest items: (N,).
 
     1 where views are mixed whatever they are, 0 where each stands alone. Of items equally far the
-    expected share counts, not what their order gives. ``k`` is less than N.
+    expected share counts, not what their order gives.
+
+    Raises
+    ------
+    ParameterError
+        ``k`` is below 1, or not below the number of items.
     """
+    require(1 <= k < len(view), f"k={k}: expected at least 1 and below {len(view)}")
     apart = divergence.copy()
     np.fill_diagonal(apart, np.inf)
     farthest = np.partition(apart, k - 1, axis=1)[:, k - 1 : k]  # of the k nearest
@@ -166,6 +172,7 @@ def mixing_measurements(
                 for view, role in roles(test).items():
                     where = corpus, "multimodal", "neighbours of another kind", role
                     own = space.view == view
+                    require(own.any(), f"view {view!r} has no item in the space", DataError)
                     values.setdefault((*where, contender), []).append(other[own])
                     at_random = (n - own.sum()) / (n - 1)
                     values[(*where, RANDOM_LABELS)] = [np.full(own.sum(), at_random)]

@@ -76,7 +76,7 @@ def _text_transformer(kind, folder, size=32):
     """A transformer with its tokenizer; the size of its vectors."""
     import transformers as t
 
-    tokenizer = _tokenizer()
+    tokenizer = _tokenizer(kind)
     tokenizer.save_pretrained(folder)
     common = {"vocab_size": len(tokenizer), "hidden_size": size, "num_hidden_layers": 2}
     common |= {"num_attention_heads": 4, "intermediate_size": 48, "max_position_embeddings": 514}
@@ -91,21 +91,37 @@ def _text_transformer(kind, folder, size=32):
     return size
 
 
-def _tokenizer():
+def _tokenizer(kind):
+    """As the real ones: pieces of sentences for XLM-RoBERTa, pieces of words for the others, of
+    which MPNet's are in lower case.
+    """
     import transformers as t
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-    special = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"]
-    inner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    inner.normalizer = normalizers.BertNormalizer(lowercase=False)
-    inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(vocab_size=400, special_tokens=special, show_progress=False)
+    begin, pad, end, unknown, mask = {
+        "xlm-roberta": ("<s>", "<pad>", "</s>", "<unk>", "<mask>"),
+        "mpnet": ("<s>", "<pad>", "</s>", "[UNK]", "<mask>"),
+        "distilbert": ("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"),
+    }[kind]
+    ids = [begin, pad, end, unknown, mask]
+    if kind == "distilbert":
+        ids = [pad, unknown, begin, end, mask]
+    options = {"special_tokens": ids, "show_progress": False}
+    if kind == "xlm-roberta":
+        inner = Tokenizer(models.Unigram())
+        inner.pre_tokenizer = pre_tokenizers.Metaspace()
+        trainer = trainers.UnigramTrainer(vocab_size=200, unk_token=unknown, **options)
+    else:
+        inner = Tokenizer(models.WordPiece(unk_token=unknown))
+        inner.normalizer = normalizers.BertNormalizer(lowercase=kind == "mpnet")
+        inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        trainer = trainers.WordPieceTrainer(vocab_size=400, **options)
     inner.train_from_iterator(SENTENCES, trainer)
-    ids = [("[CLS]", 0), ("[SEP]", 2)]
-    inner.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=ids)
-    names = ("cls_token", "pad_token", "sep_token", "unk_token", "mask_token")
-    tokens = dict(zip(names, special, strict=True))
-    return t.PreTrainedTokenizerFast(tokenizer_object=inner, model_max_length=512, **tokens)
+    ends = [(token, inner.token_to_id(token)) for token in (begin, end)]
+    inner.post_processor = processors.TemplateProcessing(f"{begin} $A {end}", special_tokens=ends)
+    tokens = {"cls_token": begin, "pad_token": pad, "sep_token": end, "mask_token": mask}
+    tokens |= {"unk_token": unknown, "model_max_length": 512}
+    return t.PreTrainedTokenizerFast(tokenizer_object=inner, **tokens)
 
 
 def _clip(folder):

@@ -64,10 +64,17 @@ def equations(path: str | Path, there: Collection[str]) -> str:
     """Write the page that leads from each equation of ``book/equations.csv`` to its function and
     its test; of those labels that are not ``there`` in this build, from the page that has them
     elsewhere.
+
+    Raises
+    ------
+    DataError
+        A field is empty other than the label, which not every equation has; its line is named.
     """
     rows = []
     with open(path, encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
+        for number, row in enumerate(csv.DictReader(file), 2):
+            empty = [name for name, value in row.items() if not value and name != "label"]
+            require(not empty, f"{path}, line {number}: {', '.join(empty)} is empty", DataError)
             where = f"{{eq}}`{row['label']}`" if row["label"] in there else row["source"]
             function, (name, _, test) = row["function"], row["test"].partition("::")
             link = f"{{py:obj}}`{function}`" if function.startswith("m3l.") else f"`{function}`"
@@ -191,7 +198,19 @@ def slide(about: Mapping, notebooks: Mapping[str, NotebookNode]) -> str:
 
 
 def deck(slides: Sequence[Mapping], notebooks: Mapping[str, NotebookNode], mathjax: str) -> str:
-    """Write all slides as one page; ``mathjax`` is the address of the script, from the page."""
+    """Write all slides as one page; ``mathjax`` is the address of the script, from the page.
+
+    Raises
+    ------
+    DataError
+        A slide has no title, an unknown entry, or says nothing; its number is named.
+    """
+    for number, about in enumerate(slides, 1):
+        where = f"slides.yml, slide {number}"
+        unknown = sorted(set(about) - {"title", "text", "points", "show"})
+        require(not unknown, f"{where}: {', '.join(unknown)} is unknown", DataError)
+        whole = "title" in about and len(about) > 1
+        require(whole, f"{where}: it needs a title and more", DataError)
     made = "".join(slide(about, notebooks) for about in slides)
     style, script = (
         (STATIC / f"slides.{kind}").read_text(encoding="utf-8") for kind in ("css", "js")

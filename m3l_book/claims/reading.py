@@ -36,6 +36,7 @@ CONSTANT = Contender("1")  # stands for the number one in a combination
 MAY_BE_EMPTY = ("threshold", "others", "note", "changed", "caveats", "restates")
 NUMBERS = ("table", "section", "model", "text_encoder", "image_encoder", "setting", "measure")
 NUMBERS += ("pair", "value")
+GRID = ("section", "what", "model", "trained_views", "runs")
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,20 @@ def read_numbers(path: str | Path) -> list[dict]:
     """
     rows = _rows(path, NUMBERS)
     return [row | {"value": _number(row["value"], f"{where}: value")} for where, row in rows]
+
+
+def read_grid(path: str | Path) -> list[dict]:
+    """Read the runs that the paper's text implies: rows with section, what, model, and
+    ``trained_views`` and ``runs`` as integers; `DataError` naming the line that has none.
+    """
+    rows = []
+    for where, row in _rows(path, GRID):
+        counts = {name: row[name] for name in ("trained_views", "runs")}
+        said = ", ".join(f"{name} {text!r}" for name, text in counts.items())
+        whole = all(text.isdecimal() for text in counts.values())
+        require(whole, f"{where}: {said}: expected integers", DataError)
+        rows.append(row | {name: int(text) for name, text in counts.items()})
+    return rows
 
 
 def _number(text: str, where: str) -> float:

@@ -73,7 +73,7 @@ def _ask(url: str, headers: dict | None = None) -> requests.Response:
     except requests.RequestException as error:
         raise Unreachable(_failed(url, error)) from error
     status, kind = response.status_code, response.headers.get("Content-Type", "")
-    good = status < 400 or status == 416
+    good = status < 400 or (status == 416 and headers is not None)
     require(good, f"{url}: the server answers {status} {response.reason}", NotThere)
     page = kind.startswith("text/html") and not url.endswith(("/", ".html", ".htm"))
     require(not page, f"{url}: the server has a web page in place of the file", NotThere)
@@ -153,10 +153,12 @@ def fetch(url: str, folder: str | Path, name: str = "", sha256: str = "") -> Pat
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".fetching"):
         if path.is_file():
-            known = expected or (read_json(note)["sha256"] if note.is_file() else "")
+            known, there = read_json(note)["sha256"] if note.is_file() else "", digest_file(path)
             wrong = f"{path}: not the file that was fetched (its checksum is another)"
-            same = known in ("", digest_file(path))
+            same = (expected or known) in ("", there)
             require(same, f"{wrong}; delete it to fetch it again", DataError)
+            if not known:
+                write_json(note, {"sha256": there, "address": url})
             return path
         _until_whole(url, lambda: _more(url, part))
         came = digest_file(part)
@@ -183,8 +185,8 @@ def _more(url: str, part: Path) -> None:
         headers |= {"Range": f"bytes={there}-", "If-Range": note["tag"]}
     with _ask(url, headers) as response:
         if response.status_code == 416:  # nothing is left, or the file is another
-            part.unlink()
-            return _more(url, part)
+            part.unlink(missing_ok=True)
+            raise requests.RequestException("the server has fewer bytes than came before")
         there = there if response.status_code == 206 else 0
         tag = response.headers.get("ETag") or response.headers.get("Last-Modified", "")
         write_json(_note_of(part), {"address": url, "tag": "" if tag.startswith("W/") else tag})

@@ -70,7 +70,7 @@ def read_lists(files: Mapping[str, str | Path], languages: Iterable[str]) -> Lis
     Raises
     ------
     DataError
-        A file is no table, or lacks a column.
+        A file is not there, is no table, or lacks a column.
     """
     import pandas as pd
 
@@ -79,6 +79,8 @@ def read_lists(files: Mapping[str, str | Path], languages: Iterable[str]) -> Lis
     for split, path in files.items():
         try:
             frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        except FileNotFoundError:
+            raise DataError(f"{path}: no such file") from None
         except ValueError as error:
             raise DataError(f"{path}: not a list of titles ({error})") from error
         lacking = [column for column in columns if column not in frame]

@@ -183,11 +183,12 @@ rule make:
 """
 
 
-def test_what_is_kept_is_said_first_and_why_a_step_failed_last(tmp_path):
+@pytest.mark.parametrize("recorded", ["x,make,2\n", ""], ids=["recorded", "nothing recorded"])
+def test_what_is_kept_is_said_first_and_why_a_step_failed_last(tmp_path, recorded):
     """By Snakemake itself, on three files of which one cannot be made."""
     (tmp_path / "Snakefile").write_text(SNAKEFILE)
     (tmp_path / "book").mkdir()
-    (tmp_path / "book" / "seconds.csv").write_text("step,rule,mini\nx,make,2\n")
+    (tmp_path / "book" / "seconds.csv").write_text(f"step,rule,mini\n{recorded}")
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--keep-going"]
     command += ["--logger", "book", "--logger-book-report", "report.json"]
     places = {"PYTHONPATH": f"{ROOT}:{ROOT / 'workflow'}", "PATH": "/usr/bin:/bin"}

@@ -1,6 +1,7 @@
 """What is built again, and what is not."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -119,6 +120,18 @@ def test_through_an_executor_the_same_runs_give_the_same_bytes(workshop, tmp_pat
     assert result.returncode == 0, result.stderr[-3000:]
     assert len(list(tmp_path.glob("*.rc"))) == 2
     assert [numbers(folder) for folder in folders] == before
+
+
+@pytest.mark.thorough
+def test_one_chapter_reruns_with_one_parameter_changed(workshop):
+    command = [sys.executable, "-m", "m3l_book.execute"]
+    command += ["book/04-training.ipynb", "build/mine.ipynb", "--parameters"]
+    changed = {"profile": "smoke", "data": "data/smoke", "runs": "build/my-runs", "run": "mine"}
+    command.append(json.dumps(changed | {"epochs": 2}))
+    environment = os.environ | {"PYTHONPATH": str(workshop)}
+    subprocess.run([*command, "-p", "topics", "7"], cwd=workshop, check=True, env=environment)
+    assert json.loads((workshop / "build/my-runs/mine/params.json").read_text())["topics"] == 7
+    assert len((workshop / "build/my-runs/mine/history.csv").read_text().splitlines()) == 1 + 2
 
 
 def test_a_failing_chapter_fails_the_build_and_is_named(workshop, tmp_path):

@@ -160,6 +160,13 @@ def test_an_equation_that_a_build_lacks_is_not_referred_to():
     assert "{eq}`jsd`" in text and "{eq}`margin`" not in text and "| 01-data |" in text
 
 
+def test_an_empty_field_of_the_equations_is_named(tmp_path):
+    head = "label,source,what,function,test\n"
+    (tmp_path / "e.csv").write_text(head + ",a,b,,t::t\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"e\.csv, line 2: function is empty"):
+        generated.equations(tmp_path / "e.csv", [])
+
+
 def test_the_library_page_has_all_that_is_public_and_says_what_it_is():
     listed = r"automodule:: ([\w.]+)\n +:members: ?(\w*)$"
     shown = {}
@@ -287,6 +294,20 @@ def test_a_slide_shows_the_pages_own_figure_or_table():
     text = generated.deck(listed, {"p": page}, "x.js")
     assert text.count("<section>") == 2, "a slide whose page is not there is left out"
     assert "<em>one</em> &lt; two" in text and "First &amp; best" in text and "drawn" in text
+
+
+@pytest.mark.parametrize(
+    "slide, message",
+    [
+        ({"title": "a"}, "slide 2: it needs a title and more"),
+        ({"text": "a", "points": ["b"]}, "slide 2: it needs a title and more"),
+        ({"title": "a", "picture": "b"}, "slide 2: picture is unknown"),
+    ],
+    ids=["nothing said", "no title", "unknown entry"],
+)
+def test_a_slide_that_says_nothing_is_named(slide, message):
+    with pytest.raises(DataError, match=message):
+        generated.deck([{"title": "First", "text": "good"}, slide], {}, "x.js")
 
 
 def test_the_slides_of_the_book_say_something_and_name_pages_of_the_book():

@@ -111,7 +111,10 @@ def test_the_page_asks_for_its_data_and_nothing_else(page):
 
 @pytest.mark.parametrize(
     "files",
-    [["thesis.txt"], ["index.html", "data.js", "thesis.txt"], ["index.html", "data.js"]],
+    [
+        *(["thesis.txt"], ["data.js", "thesis.txt"], ["data.js"]),
+        *(["index.html", "data.js", "thesis.txt"], ["index.html", "data.js"]),
+    ],
 )
 def test_a_folder_that_holds_something_else_is_left_alone(
     files, run, tmp_path, capsys, monkeypatch
@@ -217,6 +220,8 @@ def shown(run, test_part):
 def test_the_space_to_walk_about_in_holds_every_item_and_names_bokehs_scripts_once(
     shown, test_part, prepared, tmp_path
 ):
+    (tmp_path / f"space-{prepared.name}").mkdir()
+    (tmp_path / f"space-{prepared.name}" / "of an earlier build").write_text("x")
     html = explorer.explorer(shown, test_part, prepared, "a title", tmp_path, "bokeh", True)
     assert all(html.count(f'src="bokeh/{name}"') == 1 for name in explorer.SCRIPTS)
     assert "http" not in re.sub(r"http://www.w3.org\S*", "", html)

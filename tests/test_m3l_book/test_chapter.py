@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 
 import nbformat
@@ -6,6 +7,7 @@ import pytest
 
 from m3l.errors import ParameterError, check_values
 from m3l_book import chapter, execute, left_out
+from m3l_book.figures import captions
 from m3l_book.values import NotYAML, read_value, read_yaml
 
 ROOT = chapter.project_root()
@@ -159,11 +161,34 @@ def test_a_chapter_runs_in_the_python_that_was_called(run, tmp_path, monkeypatch
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     bar = "from m3l.progress import progress_bar\nfor _ in progress_bar(range(3)):\n    pass"
     shown = "import sys; print(sys.executable, params)"
+    before = dict(os.environ)
     status, _, output = run(START, bar, shown, options=["-p", "topics", "7", "-p", "rate", "2"])
     text = output.read_text()
     assert status == 0 and "widget" not in text and "it/s" not in text
     printed = nbformat.read(output, 4).cells[-1].outputs[0]["text"]
     assert printed.split(" ", 1) == [sys.executable, "{'topics': 7, 'rate': 2.0}\n"]
+    assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize(
+    "chapter_file, number",
+    [("book/03-model.ipynb", "3"), ("book/primer.ipynb", ""), ("exercises/03-model.ipynb", "")],
+)
+def test_what_a_user_has_set_is_there_again_after_a_chapter(monkeypatch, chapter_file, number):
+    for name in ("JUPYTER_PREFER_ENV_PATH", captions.CHAPTER):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TQDM_DISABLE", "0")
+    monkeypatch.setenv("JUPYTER_PATH", "/the/users/own")
+    before = dict(os.environ)
+    with pytest.raises(ValueError, match="a cell failed"), execute.environment(chapter_file):
+        assert os.environ["TQDM_DISABLE"] == "0" and "JUPYTER_PATH" not in os.environ
+        assert os.environ[captions.CHAPTER] == number
+        raise ValueError("a cell failed")
+    assert dict(os.environ) == before
+    monkeypatch.delenv("TQDM_DISABLE")
+    with execute.environment(chapter_file):
+        assert os.environ["TQDM_DISABLE"] == "1"
+    assert "TQDM_DISABLE" not in os.environ
 
 
 def test_a_path_with_blanks_and_other_letters_is_no_hindrance(tmp_path, monkeypatch):
@@ -227,7 +252,7 @@ def test_captions_are_counted_by_kind_with_the_chapters_number(monkeypatch):
     import pandas as pd
     from IPython import display as ipython
 
-    from m3l_book.figures import captions, style
+    from m3l_book.figures import style
 
     shown = []
     monkeypatch.setattr(ipython, "display", shown.append)

@@ -18,6 +18,7 @@ from m3l_book.claims.reading import (
     numbers_within,
     paper_lookup,
     read_claims,
+    read_grid,
     read_margins,
     read_numbers,
     read_sentences,
@@ -125,6 +126,16 @@ def test_a_broken_claim_is_named_by_its_line(tmp_path, change, message):
     (tmp_path / "caveats.csv").write_bytes((PAPER / "caveats.csv").read_bytes())
     with pytest.raises(DataError, match=f"claims.csv, line 3: {message}"):
         read_claims(tmp_path / "claims.csv")
+
+
+def test_a_broken_grid_is_named_by_its_line(tmp_path):
+    path = tmp_path / "grid.csv"
+    path.write_text("section,what,model,trained_views,runs\n5,x,PLTM,2,1\n5,x,PLTM,2,one\n")
+    with pytest.raises(DataError, match=r"grid\.csv, line 3: trained_views '2', runs 'one': exp"):
+        read_grid(path)
+    path.unlink()
+    with pytest.raises(DataError, match=r"grid\.csv: no such file"):
+        read_grid(path)
 
 
 def test_a_file_of_another_form_or_none_is_named(tmp_path):
@@ -467,6 +478,15 @@ def test_measurements_are_kept_and_read_back(tmp_path):
     assert decide(found).verdict == decide(back).verdict
     with pytest.raises(DataError, match="index"):
         load_measurements(tmp_path / "nowhere")
+    np.savez(tmp_path / "m" / "values.npz", array0=np.ones((1, 4)))
+    with pytest.raises(DataError, match=r"values\.npz: it lacks the array 'array1'"):
+        load_measurements(tmp_path / "m")
+    (tmp_path / "m" / "values.npz").write_bytes(b"garbage")
+    with pytest.raises(DataError, match=r"values\.npz: not a whole \.npz file"):
+        load_measurements(tmp_path / "m")
+    (tmp_path / "m" / "values.npz").unlink()
+    with pytest.raises(DataError, match=r"values\.npz: no such file"):
+        load_measurements(tmp_path / "m")
 
 
 # the paper's own numbers
@@ -534,6 +554,22 @@ def unaligned(share):
     return measured({aligned: 0.5, other: 0.5 * share}, about=("multimodal", "MRR"), spread=0.01)
 
 
+def to_pictures(*shares):
+    """Scores on unaligned pictures, with texts of one network and of two, as shares of 0.5."""
+    found = {contender("M3L-Contrast", {"texts": "aligned", "pictures": "aligned"}): 0.5}
+    for texts, share in zip(("multilingual", "monolingual"), shares, strict=True):
+        other = contender("M3L-Contrast", {"texts": texts, "pictures": "unaligned"})
+        found[other] = 0.5 * share
+    first = measured(found, "vital", "en-image", IMAGE, spread=0.01)
+    return first | measured(found, "vital", "de-image", IMAGE, spread=0.01)
+
+
+def topics(*scores):
+    """Scores with 25, 50 and 100 topics."""
+    points = zip((25, 50, 100), scores, strict=True)
+    return measured({contender("M3L-Contrast", {"topics": k}): score for k, score in points})
+
+
 def text(*scores, **more):
     return measured(dict(zip(MODELS, scores, strict=False)), about=TEXT, **more)
 
@@ -572,6 +608,13 @@ def text(*scores, **more):
         ("m3l-beats-zeroshot-image", pictures(0.1), "Whether M3L-Contrast retrieves pictures bett"),
         ("unaligned-text", unaligned(0.99), "almost as well between languages, with (0.9|1.0)"),
         ("unaligned-text", unaligned(0.5), "clearly worse between languages, with 0.(49|50|51) of"),
+        ("unaligned-text", unaligned(0.9), "Whether it .* cannot be told between languages, with"),
+        ("unaligned-image", to_pictures(0.99, 0.98), "almost as well .* to pictures, with 0.98 to"),
+        ("unaligned-image", to_pictures(0.99, 0.5), "clearly worse .* to pictures, with 0.5. to"),
+        ("unaligned-image", to_pictures(0.99, 0.9), "Whether it .* cannot be told from texts to p"),
+        ("topics-more-text", topics(0.1, 0.2, 0.4), "More topics .*, as the paper says: 0.* with "),
+        ("topics-more-text", topics(0.4, 0.2, 0.1), "do not always .* in general they do: 0.* wit"),
+        ("topics-more-text", topics(0.2, 0.2, 0.2), "Whether more topics .* cannot be told: 0."),
     ],
 )
 def test_the_answer_follows_the_verdict_and_its_numbers(name, found, words):
@@ -596,8 +639,7 @@ def test_the_answer_says_where_no_difference_matters(name, found, words):
 def test_the_answer_says_what_the_paper_prints_and_lists_scores_by_number_of_topics():
     verdict = judge(CLAIMS["m3l-competitive"], text(0.5, 0, 0, 0.45), FIND)
     assert answer({"m3l-competitive": verdict}, "vital")[0].count("there, in the paper 0.69: ") == 1
-    numbers = {contender("M3L-Contrast", {"topics": k}): k / 240 for k in (25, 50, 100)}
-    verdict = decide(measured(numbers), CLAIMS["topics-more-text"])
+    verdict = decide(topics(25 / 240, 50 / 240, 100 / 240), CLAIMS["topics-more-text"])
     (sentence,) = answer({"topics-more-text": verdict}, "vital")
     assert re.search("as the paper says: 0.1.. with 25, 0.2.. with 50, 0.4.. with 100", sentence)
 

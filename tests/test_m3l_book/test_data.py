@@ -163,6 +163,20 @@ def test_empty_file_is_named(tmp_path, name):
     refuses(tmp_path / name, "not a whole (csv|parquet) file")
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("river, wide,fluss\ncastle, old,schloss\n", r"2 problems:\s+row 1 .*\s+row 2 "),
+        ("river, wide,fluss\ncastle,schloss\n", r"row 1 \(line 2\): 3 cells"),
+        ("castle,schloss\nriver, wide,fluss\n", r"row 2 \(line 3\): 3 cells"),
+    ],
+    ids=["every row", "first row", "second row"],
+)
+def test_row_with_more_cells_than_the_header_is_refused_and_not_shifted(tmp_path, body, message):
+    (tmp_path / "t.csv").write_text("en_text,de_text\n" + body, encoding="utf-8")
+    refuses(tmp_path / "t.csv", message)
+
+
 @pytest.mark.parametrize("part", [0.3, 0.9])
 def test_truncated_parquet_is_named(tmp_path, part):
     path = tmp_path / "t.parquet"
@@ -175,7 +189,7 @@ def test_csv_called_parquet_is_named(tmp_path):
     refuses(written(tmp_path, rows(), "t.parquet"), "not a whole parquet file")
 
 
-@pytest.mark.parametrize(("row", "line"), [(1, 2), (500, 501)])
+@pytest.mark.parametrize(("row", "line"), [(1, 2), (3, 4), (500, 501)])
 def test_bytes_that_are_not_utf8_name_file_and_line(tmp_path, row, line):
     lines = ["en_text,de_text", *["the river and the castle,der fluss und das schloss"] * 600]
     data = [text.encode() for text in lines]
@@ -199,7 +213,7 @@ def test_empty_text_names_row_and_column(tmp_path, text):
         loaded(tmp_path, changed(de_text={2: text}))
 
 
-@pytest.mark.parametrize("dtype", ["object", "string", "string[pyarrow]"])
+@pytest.mark.parametrize("dtype", ["object", "str", "string", "string[pyarrow]"])
 def test_null_in_parquet_names_row_and_column(tmp_path, dtype):
     frame = pd.DataFrame(rows()).astype(dtype)
     frame.loc[2, "de_text"] = None

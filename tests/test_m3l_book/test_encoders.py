@@ -220,6 +220,8 @@ def test_output_that_is_not_finite_is_refused_and_not_kept(tmp_path, wrong):
 def test_item_that_is_no_text_names_its_row(tmp_path, text):
     with pytest.raises(DataError, match=r"encoder fake: text of row 2 is empty"):
         encode(Fake().encoder, ["a", "b", text], tmp_path)
+    with pytest.raises(ParameterError, match="batch_size=0: expected 1 or more"):
+        encode(Fake().encoder, ["a"], tmp_path, batch_size=0)
 
 
 def picture(path, colour, size=(32, 32)):
@@ -254,9 +256,12 @@ def test_pictures_are_known_by_their_content(tmp_path):
     [
         ("bert", {}, f"'bert' is unknown; valid: {', '.join(ENCODERS)}, corpus-lsi-<language>, "),
         ("", {}, "encoder='' is unknown"),
+        ("USE-multilingual", {}, "encoder='USE-multilingual' is unknown; valid: "),
         ("use-multilingual", {"kind": "sound"}, "kind='sound' is unknown; valid: image, text"),
         ("use-multilingual", {"max_tokens": 0}, "max_tokens=0"),
+        ("use-multilingual", {"max_tokens": -1}, "max_tokens=-1"),
         ("use-multilingual", {"max_tokens": 1.5}, "max_tokens=1.5"),
+        ("use-multilingual", {"max_tokens": "128"}, "max_tokens='128'"),
         *(
             (name, {"kind": wrong}, f"reads {KINDS[name]}, not {wrong}; encoders for {wrong}: ")
             for name in ENCODERS

@@ -410,6 +410,13 @@ def test_colours_stand_out_from_the_page():
         assert min(contrast(ink, "#ffffff"), contrast(style.DARK[ink], ground)) >= 4.5
 
 
+def test_themes_that_would_cover_one_another_or_leave_the_map_are_left_out():
+    style.style()
+    written = [text.get_text() for text in maps().axes[0].texts]
+    assert written == ["cat, bird", "ship, sea"]
+    plt.close("all")
+
+
 # letters that the usual font has not
 
 RUNE = "\U00016a40"  # of a script that no font of the usual machines has

@@ -50,19 +50,23 @@ def divided(sign, *table):
 @pytest.mark.parametrize(
     ("name", "sign", "head"),
     [
-        ("t.csv", ",", ["en_text,de_text"]),
-        ("t.csv", ";", ["en_text;de_text"]),
-        ("t.tsv", "\t", ["en_text\tde_text"]),
-        ("t.txt", "\t", ["en_text\tde_text"]),
-        ("t.txt", "|", ["en_text|de_text"]),
-        ("t.csv", ";", ["sep=;", "en_text;de_text"]),  # as Excel names the delimiter
-        ("t.csv", ",", [" en_text , de_text"]),
+        pytest.param("t.csv", ",", ["en_text,de_text"], id="commas"),
+        pytest.param("t.csv", ";", ["en_text;de_text"], id="semicolons"),
+        pytest.param("t.tsv", "\t", ["en_text\tde_text"], id="tabs in tsv"),
+        pytest.param("t.txt", "\t", ["en_text\tde_text"], id="tabs"),
+        pytest.param("t.txt", "|", ["en_text|de_text"], id="bars"),
+        pytest.param("t.csv", ";", ["sep=;", "en_text;de_text"], id="delimiter named by Excel"),
+        pytest.param("t.csv", ",", [" en_text , de_text"], id="blanks in the header"),
     ],
 )
 def test_a_text_file_is_read_whatever_divides_its_cells(tmp_path, name, sign, head, encoding):
     table = [*head, *divided(sign, *([text, "fluss"] for text in RIVERS))]
-    frame = load(lines(tmp_path, *table, name=name, encoding=encoding)).frame
-    assert frame["en_text"].tolist() == RIVERS and set(frame["de_text"]) == {"fluss"}
+    tuples = load(lines(tmp_path, *table, name=name, encoding=encoding))
+    assert tuples.frame["en_text"].tolist() == RIVERS
+    assert set(tuples.frame["de_text"]) == {"fluss"}
+    noted = {f"cells are divided by {sign!r}": sign != ",", "read as utf-16": encoding == "utf-16"}
+    for note, said in noted.items():
+        assert (note in tuples.card["notes"]) == said
 
 
 def test_other_encoding_is_guessed_in_the_message_and_read_when_said(tmp_path):
@@ -74,11 +78,21 @@ def test_other_encoding_is_guessed_in_the_message_and_read_when_said(tmp_path):
     refused(tmp_path, "encoding 'klingon' is not known", encoding="klingon")
 
 
-def test_what_is_broken_in_a_text_file_is_named_with_its_place(tmp_path):
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_doubled_header_is_named_with_its_places(tmp_path, kind):
     lines(tmp_path, "en_text,de_text,en_text", "draft,fluss,river")
-    refused(tmp_path, r"column 'en_text' stands twice \(1 and 3\); rename one")
+    columns = [pa.array(["draft"]), pa.array(["fluss"]), pa.array(["river"])]
+    twice = pa.Table.from_arrays(columns, names=["en_text", "de_text", "en_text"])
+    pq.write_table(twice, tmp_path / "table.parquet")
+    refused(tmp_path, r"column 'en_text' stands twice \(1 and 3\); rename one", f"table.{kind}")
+
+
+def test_quote_that_is_never_closed_is_named_with_its_line(tmp_path):
     lines(tmp_path, "en_text,de_text", "river,fluss", 'castle,"schloss', *["bridge,brücke"] * 40)
     refused(tmp_path, "not a whole csv file .near line 3: a quote that opens there is never closed")
+
+
+def test_rows_of_other_lengths_are_all_named_with_their_lines(tmp_path):
     bad = [f"river, wide {i},fluss" for i in range(12)]
     path = lines(tmp_path, "en_text,de_text", '"castle\nold",schloss', "", *bad, "bridge")
     message = refused(tmp_path, r"13 problems:\s+row 2 \(line 5\): 3 cells, and the header has 2")
@@ -116,7 +130,8 @@ def test_bytes_lists_and_numbers_are_read_as_people_write_them(tmp_path):
     tuples = load(path, id_column="id")
     assert tuples.frame["en_text"].tolist() == tuples.frame["de_text"].tolist() == TEXTS
     assert tuples.frame["tuple_id"].tolist() == [str(i) for i in range(12)]
-    assert "cells of bytes, decoded as UTF-8: 12" in tuples.card["notes"]
+    for note in ("cells of bytes, decoded as UTF-8: 12", "cells of lists, joined by blanks: 12"):
+        assert note in tuples.card["notes"]
 
 
 @pytest.mark.parametrize(
@@ -125,14 +140,11 @@ def test_bytes_lists_and_numbers_are_read_as_people_write_them(tmp_path):
         (["brücke".encode("latin-1")] * 12, "12 problems:\n  row 1, column 'de_text': bytes that"),
         ([{"text": text} for text in TEXTS], "column 'de_text': a record of text, expected a tex"),
     ],
+    ids=["bytes", "records"],
 )
 def test_cells_that_are_no_texts_are_refused(tmp_path, cells, message):
     parquet(tmp_path, en_text=TEXTS, de_text=cells)
     refused(tmp_path, message, "table.parquet")
-    columns = [pa.array(["x"]), pa.array(["y"]), pa.array(["z"])]
-    twice = pa.Table.from_arrays(columns, names=["en_text", "de_text", "en_text"])
-    pq.write_table(twice, tmp_path / "table.parquet")
-    refused(tmp_path, r"column 'en_text' stands twice \(1 and 3\)", "table.parquet")
 
 
 def test_words_for_nothing_are_nothing_when_said_and_counted_otherwise(tmp_path):
@@ -204,13 +216,21 @@ def test_picture_is_found_under_another_spelling_which_is_counted(tmp_path, name
 @pytest.mark.parametrize(
     ("name", "files", "cure"),
     [
-        ("https://example.org/a.png", [], "no such picture.*an address; pictures are not fetched"),
+        pytest.param(
+            *("https://example.org/a.png", []),
+            "no such picture.*an address; pictures are not fetched",
+            id="an address",
+        ),
         ("data:image/png;base64,iVBOR", [], "no such picture.*an address; pictures are not fet"),
         ("aa.png; bb.png", ["aa.png", "bb.png"], "no such picture.*say picture_separator=';'"),
         ("aa.pgn", ["aa.png"], "no such picture.*there is 'aa.png'"),
         ("elsewhere/aa.png", ["aa.png"], "no such picture.*there is 'aa.png'"),
         ("NULL", [], r"no such picture.*if 'NULL' means nothing, say missing: \['NULL'\]"),
-        ("a.png", ["A.PNG", "a.PNG"], r"several are near it: '[aA]\.PNG', '[aA]\.PNG'"),
+        pytest.param(
+            *("a.png", ["A.PNG", "a.PNG"]),
+            r"several are near it: '[aA]\.PNG', '[aA]\.PNG'",
+            id="several files",
+        ),
     ],
 )
 def test_name_that_fits_no_file_or_several_comes_with_the_cure(tmp_path, name, files, cure):

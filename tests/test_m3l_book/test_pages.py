@@ -12,13 +12,14 @@ from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from book_support import VIEWS, record, run_page
 from PIL import Image
 from support import make_corpus
 
-from m3l import M3L, ViewSpec
+from m3l import M3L, DataError, ViewSpec
 from m3l.files import read_json, write_json
 from m3l.metrics.assessment import evaluate
 from m3l_book.records.collection import Collection
@@ -209,6 +210,61 @@ def test_a_page_counts_what_became_of_a_table_and_shows_its_texts_as_they_are(tm
     assert "No two views share a space here" in page.said, "each is trained on one language"
 
 
+PART = {"tuples": 5, "articles": 4, "illustrated": 2, "pictures": 3}
+PAIRS = [
+    {"view": "image", "split": "test", "likeness": 0.5, "train": "a", "other": "b"},
+    {"view": "en", "split": "validation", "likeness": 0.6, "train": "b", "other": "a"},
+]
+CARD = {
+    "languages": ["en", "de"],
+    "near_duplicates": PAIRS,
+    "illustration": {"titles": 7, "pictures": 12, "denied": 2, "of_two_titles": 1},
+    "join": {
+        "train": {"rows": 1200, "found": 1000, "gone": 200},
+        "test": {"rows": 50, "found": 50},
+    },
+    "counts": {
+        **{"train": PART, "validation": dict.fromkeys(PART, 0), "test": PART},
+        "documents_dropped_as_too_short": {"en": {"train": 1, "test": 2}, "de": {"train": 0}},
+        **{"tuples_dropped_as_incomplete": 4, "leaking_tuples": 3},
+    },
+    **{"vocabularies": {"en": 40, "de": 50}, "vocabulary_size": 50, "min_words": 5, "options": {}},
+}
+
+
+def test_a_page_says_by_hand_what_was_left_out_of_a_corpus_and_how_right_its_pictures_are(tmp_path):
+    folder, readings = tmp_path / "prepared" / "c", tmp_path / "read.csv"
+    folder.mkdir(parents=True)
+    write_json(folder / "card.json", CARD)
+    rows = {
+        "article_id": ["a", "b"],
+        "split": "test",
+        "en_title": [NASTY, "Chad"],
+        "image_id": None,
+    }
+    rows |= {"en_text": "one two", "de_title": "x", "de_text": "eins zwei"}
+    pd.DataFrame(rows).to_parquet(folder / "tuples.parquet")
+    pd.DataFrame({"right": ["no", *["yes"] * 49]}).to_csv(readings, index=False)
+    about = {"data": str(tmp_path), "corpora": ["c"], "readings": str(readings)}
+    with (
+        patch("m3l_book.data.sources.load_source", lambda *_, **__: None),
+        patch("m3l_book.data.prepare.prepare", lambda *_, **__: CARD),
+    ):
+        page = run_page("01-data", until="4c3e9a6d", **about)
+    said = " ".join(page.said.split())
+    assert "3 in en, 0 in de documents were too short, and 4 tuples were left out" in said
+    assert "3 were left out because an item of theirs stands in a later part too" in said
+    assert "12 pictures were found for 7 titles" in said
+    assert "Of 50 drawn at random from the full corpus, 49 show" in said
+    assert "**98.0%** (89.5% to 99.6%)" in said, "Wilson's interval"
+    assert "2 pairs of items" in said and "1 image (test), 1 en (validation)." in said
+    near = page.table("c: near-duplicates across parts")
+    assert near["in the other part"].tolist() == ["Chad", NASTY]
+    listed = page.table("c: tuples of the lists").set_index("tuples")
+    assert list(listed.index) == ["asked for", "found", "gone"]
+    assert listed["train"].tolist() == [1200, 1000, 200] and listed["test"].tolist() == [50, 50, 0]
+
+
 # a corpus whose runs were trained on fewer articles too
 @pytest.fixture(scope="module")
 def part():
@@ -336,6 +392,12 @@ def test_a_smaller_test_part_flatters_and_says_less(own, runs, part):
     last = table.iloc[-1]
     assert last["score"] == last["lowest"] == last["highest"] == pytest.approx(whole["score"])
     assert last["interval"] == pytest.approx((whole["high"] - whole["low"]) / 2)
+
+
+def test_one_test_article_is_no_test_part(own, part, monkeypatch):
+    monkeypatch.setitem(own, "by_topics", part.subset(np.arange(len(part)) < 1))
+    with pytest.raises(DataError, match="small: one test article with en and fr"):
+        own["smaller_tests"]("en", "fr")
 
 
 def test_words_that_never_meet_are_counted_by_hand(runs, part):
@@ -514,14 +576,17 @@ SPEED = [
 ]
 
 
-def page_on_scale(folder, gpu=None):
-    """The chapter on scale, of four jobs and of speeds that were made up."""
+def page_on_scale(folder, gpu=None, speed=SPEED, **changed):
+    """The chapter on scale, of four jobs and of speeds that were made up; ``changed`` is what else
+    was measured of scale than is kept.
+    """
     rows = [
-        {"what": "", "cores": cores, "views": views, "tuples_per_second": speed, **more}
-        for cores, views, speed, more in SPEED
+        {"what": "", "cores": cores, "views": views, "tuples_per_second": rate, **more}
+        for cores, views, rate, more in speed
     ]
     write_json(folder / "speed.json", {"rows": rows})
-    write_json(folder / "scale.json", read_json(ROOT / "data" / "results" / "scale.json"))
+    kept = read_json(ROOT / "data" / "results" / "scale.json")
+    write_json(folder / "scale.json", kept | changed)
     if gpu:
         write_json(folder / "gpu.json", gpu)
     with patch.object(Collection, "load", lambda *_: Collection(JOBS, "data")):
@@ -609,6 +674,36 @@ def test_the_bill_takes_the_speed_that_the_script_measures_on_a_gpu(tmp_path, mo
     hours = (neural["runs a seed"] * 20_000 * 100 / neural["views"].map(rates)).sum() / 3600
     bill = page.table("The paper's experiment, 5 seeds").set_index("step")
     assert bill.loc["training, neural models", "hours, a GPU"] == pytest.approx(5 * hours)
+
+
+def on_gpu(what, views, rate, epochs=5):
+    """A row of what was measured on a card, whose seconds nothing is reckoned from."""
+    about = {"what": what, "kernel": "plain", "views": views, "epochs": epochs, "seconds": 1.0}
+    return about | {"tuples_per_second": rate}
+
+
+def test_the_bill_by_hand_of_a_card_leaves_out_what_was_measured_without_pictures(tmp_path):
+    gpu = {"device": "a card", "torch": "2.13", "measured": "2026-01-01", "memory_mb": 900}
+    gpu |= {"tolerance": 2e-3, "parity": {"relative": 1e-5}, "rows": [on_gpu("a run", 3, 2e5, 100)]}
+    gpu["rows"] += [on_gpu("without a picture", 3, 9)]
+    gpu["rows"] += [on_gpu("fewer", views, 4e5) for views in (1, 2)]
+    page = page_on_scale(tmp_path, gpu)
+    for said in ("Measured on a card", "PyTorch 2.13", "1e-05 of it (tolerance 2e-03)", "900 MiB"):
+        assert said in " ".join(page.said.split())
+    table = page.table("Training on a GPU")
+    assert table["tuples per second"].tolist() == [2e5, 9, 4e5, 4e5]
+    neural = page["grid"][page["grid"]["model"] != "PLTM"]
+    rates = neural["views"].map({1: 4e5, 2: 4e5, 3: 2e5})
+    hours = (neural["runs a seed"] * 20_000 * 100 / rates).sum() / 3600
+    bill = page.table("The paper's experiment, 5 seeds").set_index("step")
+    assert bill.loc["training, neural models", "hours, a GPU"] == pytest.approx(5 * hours)
+
+
+def test_what_was_not_measured_is_named_with_its_file(tmp_path):
+    with pytest.raises(DataError, match=r"speed\.json: no measurement of one job alone"):
+        page_on_scale(tmp_path, speed=SPEED[:2])
+    with pytest.raises(DataError, match=r"scale\.json: no encoder of known size was measured"):
+        page_on_scale(tmp_path, encoders=[{"what": "other", "items_per_second": 1.0}])
 
 
 @pytest.mark.thorough

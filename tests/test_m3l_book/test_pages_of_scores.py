@@ -262,6 +262,9 @@ def test_agreement_is_one_for_topics_that_are_the_labels_and_near_zero_for_chanc
     # by hand: topics {a, a, b} and {b}: 3 of 4 are of their topic's most frequent label
     by_hand = agreement(np.eye(2)[[0, 0, 0, 1]], np.array(["a", "a", "b", "b"]))
     assert by_hand["purity"] == 0.75
+    for theta, message in ((np.eye(4), "4 items and 3 labels"), (np.eye(4)[:0], "0 items and 0")):
+        with pytest.raises(DataError, match=message):
+            agreement(theta, labels[: min(3, len(theta))])
 
 
 def test_categories_are_told_by_the_network_that_was_trained_on_a_text(topics, collection):

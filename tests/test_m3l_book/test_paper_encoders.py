@@ -12,6 +12,7 @@ import pytest
 import tiny_models
 from PIL import Image
 
+from m3l_book.encoders.cache import encode
 from m3l_book.encoders.pretrained import LEAST
 from m3l_book.encoders.registry import get_encoder
 from m3l_book.encoders.spaces import reads, space_of
@@ -78,6 +79,15 @@ def test_the_papers_encoders_are_declared():
     assert space_of(CLIP) == space_of(CLIP_TEXT) == "clip-ViT-B-32"
     assert reads("clip-ViT-B-32") == ("text", "image") and reads("resnet-50") == ("image",)
     assert len({space_of(name) for name in (CLIP, MULTILINGUAL, ENGLISH, GERMAN)}) == 4
+
+
+def test_vectors_are_cached_under_the_content_of_the_model(models, tmp_path):
+    encoder = get_encoder(str(models / MULTILINGUAL))
+    first = encode(encoder, TEXTS, tmp_path, progress=False)
+    again = get_encoder(str(models / MULTILINGUAL))
+    assert again.identity == encoder.identity
+    broken = type(encoder)(**{**vars(again), "embed": None})  # would fail if it were asked
+    assert np.array_equal(encode(broken, TEXTS, tmp_path, progress=False), first)
 
 
 ASK = """

@@ -156,6 +156,33 @@ def test_a_map_of_points_of_a_plane_is_trusted_and_a_random_one_is_not():
     assert topic_space.trust(squared, rng.standard_normal((60, 2))) < 0.7
 
 
+def test_what_cannot_be_laid_out_or_measured_is_refused(test_part, chapter):
+    d = np.zeros((9, 9))
+    with pytest.raises(ParameterError, match=r"perplexity=0\.5: expected 1 or more"):
+        chapter.layout(d, perplexity=0.5)
+    with pytest.raises(DataError, match="2 items cannot be laid out; expected 3 or more"):
+        chapter.layout(d[:2, :2])
+    view = np.repeat(VIEWS, 3)
+    for neighbours in (topic_space.neighbours_of_another_kind, chapter.neighbours_of_another_kind):
+        for k in (0, 9):
+            with pytest.raises(ParameterError, match=f"k={k}: expected at least 1 and below 9"):
+                neighbours(d, view, k)
+    s = topic_space.pool(thetas(), test_part, 3)
+    apart = topic_space.Space(s.view, s.item, np.array([f"a{i}" for i in range(9)]), s.theta)
+    with pytest.raises(DataError, match="no item of en has a partner in de"):
+        chapter.pairs(apart, topic_space.distances(s.theta))
+
+
+def test_measuring_a_view_that_has_no_item_is_refused(test_part, monkeypatch):
+    runs = [record("m", "M3L-Contrast", VIEWS)]
+    whole = topic_space.pool(runs[0].theta, test_part, 3)
+    left = [field[whole.view != "de"] for field in vars(whole).values()]
+    monkeypatch.setattr(topic_space, "pool", lambda *_: topic_space.Space(*left))
+    tests = {("small", tuple((v, "x") for v in sorted(VIEWS))): test_part}
+    with pytest.raises(DataError, match="view 'de' has no item in the space"):
+        topic_space.mixing_measurements(runs, tests)
+
+
 def record(name, model, trained, views=VIEWS, seed=0, teacher="", variant=None):
     theta = {v: x for v, x in thetas(seed=len(name)).items() if v in views}
     params = {

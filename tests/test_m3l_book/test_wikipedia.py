@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from m3l import DataError, ParameterError
+from m3l.files import write_json
 from m3l_book.data.embed import embed_view
 from m3l_book.data.prepare import prepare
 from m3l_book.data.prepared import assemble
@@ -63,6 +64,16 @@ def test_file_is_fetched_once_and_checked(server, tmp_path):
     assert path.name == "b.bin" and path.read_bytes() == noise(10_000)
     assert fetch(address, tmp_path / "d") == path and len(asked(server)) == 1
     path.write_bytes(b"damaged")
+    with pytest.raises(DataError, match=r"b\.bin: not the file that was fetched"):
+        fetch(address, tmp_path / "d")
+
+
+def test_file_that_has_no_note_gets_one_so_that_later_damage_is_found(server, tmp_path):
+    address, path = put(server, "b.bin", b"whole"), tmp_path / "d" / "b.bin"
+    path.parent.mkdir()
+    path.write_bytes(b"whole")
+    assert fetch(address, tmp_path / "d") == path and asked(server) == []
+    path.write_bytes(b"hole")
     with pytest.raises(DataError, match=r"b\.bin: not the file that was fetched"):
         fetch(address, tmp_path / "d")
 
@@ -118,6 +129,26 @@ def test_file_that_changed_since_the_interruption_is_fetched_from_its_beginning(
         fetch(address, tmp_path / "d")
     put(server, "b.bin", b"another" * 50_000)
     assert fetch(address, tmp_path / "d").read_bytes() == b"another" * 50_000
+
+
+def test_part_that_has_all_bytes_already_is_fetched_anew(server, tmp_path):
+    address, part = put(server, "b.bin", b"whole"), tmp_path / "d" / "b.bin.part"
+    part.parent.mkdir()
+    part.write_bytes(b"whole")
+    tag = f'"{miniature.sha256(part)[:16]}"'
+    write_json(fetching._note_of(part), {"address": address, "tag": tag})
+    assert fetch(address, tmp_path / "d").read_bytes() == b"whole"
+    assert [headers.get("Range") for _, headers in asked(server)] == ["bytes=5-", None]
+
+
+def test_server_that_says_each_time_that_nothing_is_left_is_asked_no_further(server, tmp_path):
+    address = put(server, "b.bin", b"whole")
+    server.faults["b.bin"] = [416] * (fetching.ATTEMPTS + 1)
+    with pytest.raises(Unreachable, match=r"b\.bin: .*fewer bytes than came before, 7 times"):
+        fetch(address, tmp_path / "d")
+    assert len(asked(server)) == fetching.ATTEMPTS
+    with pytest.raises(NotThere, match=r"b\.bin: the server answers 416"):
+        get(address)
 
 
 def test_file_that_is_not_there_and_page_in_its_place_are_named(server, tmp_path):
@@ -403,6 +434,8 @@ def test_published_lists_are_read_with_what_is_odd_about_them(tmp_path):
         "test: rows of the list": 1,
         "pairs of articles in both lists": 1,
     }
+    with pytest.raises(DataError, match="none: no such file"):
+        joining.read_lists({"train": tmp_path / "none"}, ("en", "de"))
     (tmp_path / "train").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="no column en_title, de_title, image_url; it has a, b"):
         joining.read_lists({"train": tmp_path / "train"}, ("en", "de"))

@@ -99,8 +99,11 @@ class LogHandler(LogHandlerBase):
             tqdm.write(record.getMessage(), file=sys.stderr)
 
     def usual(self, rule: str) -> float:
-        """Return the recorded seconds of a step of a rule; of one that has none, the median's."""
-        return self.recorded.get(rule, statistics.median(self.recorded.values()))
+        """Return the recorded seconds of a step of a rule; of one that has none, the median's; 10
+        if nothing is recorded.
+        """
+        usual = statistics.median(self.recorded.values()) if self.recorded else 10.0
+        return self.recorded.get(rule, usual)
 
     def show(self, message: str, now: float) -> None:
         """Show how far the build is; a log gets a line where there is a message."""
