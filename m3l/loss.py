@@ -278,9 +278,12 @@ PRESETS = {
         directions="sum",
         betas=(0.9, 0.999),
     ),
-    # the released code of the week of the conference (afb8261)
+    # the released code of the week of the conference (afb8261, 10 October 2022)
     "released": Objective(kl_times_batch=True),
-    # what the released code means to do at its last commit: each view's KL to the prior
+    # three days later (07b4742), with the only released model of texts alone
+    "released_gaussian": Objective(kl="gaussian", kl_weight=0.01),
+    # what the released code means to do from d21f1c8 (14 November 2022) on: each view's KL to the
+    # prior, by a method that its class lacks
     "released_head": Objective(kl="prior", contrastive_weight=100.0),
     # the released code without the second multiplication by the batch size: what this book trains
     # with

@@ -37,6 +37,7 @@ CASES = {
     "book": (ALL, Objective.preset("book"), {}),
     "paper": (ALL, Objective.preset("paper"), {}),
     "released": (ALL, Objective.preset("released"), {}),
+    "released_gaussian": (ALL, Objective.preset("released_gaussian"), {}),
     "released_head": (ALL, Objective.preset("released_head"), {}),
     "gaussian, both orders": (ALL, Objective(kl="gaussian", kl_order="both", kl_weight=0.7), {}),
     "dot, own negatives": (ALL, Objective(similarity="dot"), {}),

@@ -173,6 +173,7 @@ def test_presets_differ_as_documented():
             "betas": (0.9, 0.999),
         },
         "released": {"kl_times_batch": True},
+        "released_gaussian": {"kl": "gaussian", "kl_weight": 0.01},
         "released_head": {"kl": "prior", "contrastive_weight": 100.0},
         "book": {},
         "zeroshot": {"kl": "prior", "contrastive_weight": 0.0},
@@ -197,7 +198,7 @@ def test_a_preset_takes_changes_and_stays_as_it_was():
 def test_unknown_preset_or_field_is_named_with_the_valid_ones():
     with pytest.raises(
         ParameterError,
-        match="objective='ours' is unknown; valid: book, paper, released, released_head, zeroshot",
+        match="objective='ours' is unknown; valid: book, paper, released, released_gaussian, released_head",
     ):
         Objective.preset("ours")
     with pytest.raises(ParameterError, match=r"'tau' is unknown; valid: .*temperature"):
