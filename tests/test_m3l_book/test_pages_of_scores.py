@@ -426,7 +426,7 @@ class Sampler:
     def __init__(self, theta, state):
         self.theta, self.state = theta, state
 
-    def infer(self, bow, view, one_state=False, sweeps=0, burn_in=0):
+    def infer(self, bow, view, one_state=False, sweeps=0, burn_in=0, seed=0):
         return self.state[view] if one_state else self.theta[view]
 
 
@@ -528,7 +528,7 @@ def test_ways_of_inference_are_scored_as_the_whole_evaluation_scores_and_stand_w
     chapter, compared
 ):
     table = chapter.table("PLTM by how a new document's").set_index("inference")["score"]
-    assert table["mean of 100 sweeps"] == f"{score_of(compared[5]):.3f}" and len(table) == 5
+    assert table["mean of 100 sweeps"] == f"{score_of(compared[5]):.3f}" and len(table) == 6
     two = chapter["table_of_ways"]({("PLTM", "one state"): [0.1, 0.3]})
     assert two["score"].tolist() == ["0.200 ± 0.141"]
 
