@@ -116,7 +116,7 @@ class Batches:
 def train_step(
     model: M3L, batch: Batch, objective: Objective, optimizer: torch.optim.Optimizer
 ) -> dict[str, Tensor]:
-    """Make one step on a batch; return the terms of its loss, scalars, before the step."""
+    """Make one step on a batch of x (B_v, D_v); return its loss terms, scalars, before the step."""
     terms = objective(model, batch)
     loss = sum(terms.values())
     optimizer.zero_grad()
@@ -128,7 +128,7 @@ def train_step(
 def train_epoch(
     step: Callable[[Tensor], dict], n: int, batch_size: int, order: torch.Generator
 ) -> dict[str, float]:
-    """Make a step on each batch of n tuples in a new order; return the mean terms per tuple."""
+    """Make a step on each batch (B,) of n tuples in a new order; return mean terms per tuple."""
     sums: dict[str, float] = {}
     for tuples in torch.randperm(n, generator=order).split(batch_size):
         for name, value in step(tuples).items():

@@ -239,7 +239,8 @@ def relevance(
 
 def nearest_both_ways(blocks: Blocks, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Find the ``n`` nearest items of each query, and the ``n`` nearest queries of each item, in
-    one pass over blocks of a symmetric distance: of equal ones, those with the smaller number.
+    one pass over blocks (B, M) of a symmetric distance: of equal ones, those with the smaller
+    number.
 
     Returns
     -------
