@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .checks import Prior, check_finite, check_training, sums_of_weights
-from .code import obstacle
+from .code import code_of_a_step, obstacle
 from .corpus import Corpus
 from .errors import ParameterError, check_integer, choose, require
 from .files import digest
@@ -158,7 +158,8 @@ def fit(
         Or a subclass of it with a loss of its own.
     checkpoint : path, optional
         Where training is saved, and resumed from if the file is there. A resumed run gives the
-        same numbers as one that was not interrupted. The file is left in place at the end.
+        same numbers as one that was not interrupted, so its step and loss must be of the same code.
+        The file is left in place at the end.
     progress : bool
     prior : two arrays (N, K), optional
         A prior of each tuple's own, from `m3l.distillation.teacher_prior`; the objective's ``kl``
@@ -202,6 +203,7 @@ def fit(
                 "seed": config.seed,
                 "device": device.type,
                 "kernel": kernel,
+                "code of step and loss": code_of_a_step(step, objective, model),
                 "model": model.description(),
                 "data": corpus.fingerprint() if checkpoint else "",
                 "prior": None if prior is None else digest(*prior),
