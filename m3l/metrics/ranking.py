@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import torch
 from scipy.special import gammaln, xlogy
 
 from ..errors import DataError, require
@@ -42,6 +41,8 @@ def jensen_shannon_matrix(p: np.ndarray, q: np.ndarray, chunk_bytes: int = 1 << 
     (start, float64 (n, M)): the rows of p from ``start`` on, ``chunk_bytes`` at most or one row.
     Torch's number of threads, four at most, work on as many blocks.
     """
+    from torch import get_num_threads  # here, since other metrics need not wait for it to load
+
     _require_one_width(p, q)
     p, q = (np.asarray(x, dtype=np.float64) for x in (p, q))
     # with s = p + q and rows that sum to 1 it is (Σ p log p + Σ q log q − Σ s log s) / 2 + log 2
@@ -59,7 +60,7 @@ def jensen_shannon_matrix(p: np.ndarray, q: np.ndarray, chunk_bytes: int = 1 << 
                 out[first : first + few] -= np.einsum("ij,ij->i", s, np.log(s))
         return start, np.maximum(0.5 * distance, 0.0)
 
-    threads, waiting = min(4, torch.get_num_threads()), deque()
+    threads, waiting = min(4, get_num_threads()), deque()
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(p), step):
             waiting.append(pool.submit(block, start))
