@@ -49,14 +49,14 @@ def jensen_shannon_matrix(p: np.ndarray, q: np.ndarray, chunk_bytes: int = 1 << 
     of_p, of_q = (xlogy(x, x).sum(axis=1) + np.log(2.0) * x.sum(axis=1) for x in (p, q))
     q = q + 1e-300  # where both are 0 the logarithm is finite
     step = max(1, chunk_bytes // (8 * len(q) + 1))
-    few = max(1, 20_000 // (q.shape[1] + 1))  # rows of q that fit in a processor's cache
+    few = max(1, 40_000 // (q.shape[1] + 1))  # rows of q that stay in a processor's cache
 
     def block(start: int) -> tuple[int, np.ndarray]:
         distance = of_p[start : start + step, None] + of_q
-        for row, out in zip(p[start : start + step], distance, strict=True):
-            for first in range(0, len(q), few):
-                s = row + q[first : first + few]
-                # several times as fast as xlogy
+        for first in range(0, len(q), few):
+            some = q[first : first + few]
+            for row, out in zip(p[start : start + step], distance, strict=True):
+                s = row + some  # log is several times as fast as xlogy
                 out[first : first + few] -= np.einsum("ij,ij->i", s, np.log(s))
         return start, np.maximum(0.5 * distance, 0.0)
 
