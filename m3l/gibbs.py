@@ -248,6 +248,9 @@ class Sampler:
         ``documents`` are word counts (D, V) by language, where a tuple without the language has an
         empty row; alpha (K,) and beta by language are the priors.
         """
+        rows = [bow.shape[0] for bow in documents.values()]
+        unlike = f"every language needs a row per tuple, and their rows are {rows}"
+        require(len(set(rows)) == 1, unlike, DataError)
         self.languages, self.alpha, self.beta = list(documents), alpha, dict(beta)
         self.sizes = np.array([documents[name].shape[1] for name in self.languages])
         self.first_word = np.concatenate([[0], np.cumsum(self.sizes)])

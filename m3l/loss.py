@@ -128,7 +128,7 @@ def rows_with(q: Posterior, present: Tensor | None, other: Tensor | None) -> Pos
 def pairs(
     posteriors: Mapping[str, Posterior], present: Mapping[str, Tensor]
 ) -> Iterator[tuple[Posterior, Posterior]]:
-    """Yield the posteriors of each pair of views, (B', K) each, on the tuples that have both."""
+    """Yield the posteriors of each pair of views, (N, K) each, on the N tuples that have both."""
     for a, b in combinations(posteriors, 2):
         has_a, has_b = present.get(a), present.get(b)
         earlier = rows_with(posteriors[a], has_a, has_b)
@@ -168,7 +168,8 @@ def loss_terms(objective: "Objective", model: M3L, batch: Batch) -> dict[str, Te
     """Return the terms of the loss, weighted and summed over a batch; their sum is minimised.
 
     They are ``reconstruction``, ``kl`` and ``contrastive``, scalars in nats, those that apply. A
-    term counts a tuple only where the views that it needs are there.
+    term counts a tuple only where the views that it needs are there: of embeddings (B_v, D_v) and
+    counts (B_v, V_v), each view has its own rows.
     """
     posteriors, words, kl, nce = model(batch.x), [], [], []
     for view, counts in batch.bow.items():

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .checks import Prior, check_finite, check_training, sums_of_weights
-from .code import obstacle
+from .code import code_of_a_step, obstacle
 from .corpus import Corpus
 from .errors import ParameterError, check_integer, choose, require
 from .files import digest
@@ -116,7 +116,7 @@ class Batches:
 def train_step(
     model: M3L, batch: Batch, objective: Objective, optimizer: torch.optim.Optimizer
 ) -> dict[str, Tensor]:
-    """Make one step on a batch; return the terms of its loss, scalars, before the step."""
+    """Make one step on a batch of x (B_v, D_v); return its loss terms, scalars, before the step."""
     terms = objective(model, batch)
     loss = sum(terms.values())
     optimizer.zero_grad()
@@ -128,7 +128,7 @@ def train_step(
 def train_epoch(
     step: Callable[[Tensor], dict], n: int, batch_size: int, order: torch.Generator
 ) -> dict[str, float]:
-    """Make a step on each batch of n tuples in a new order; return the mean terms per tuple."""
+    """Make a step on each batch (B,) of n tuples in a new order; return mean terms per tuple."""
     sums: dict[str, float] = {}
     for tuples in torch.randperm(n, generator=order).split(batch_size):
         for name, value in step(tuples).items():
@@ -158,7 +158,8 @@ def fit(
         Or a subclass of it with a loss of its own.
     checkpoint : path, optional
         Where training is saved, and resumed from if the file is there. A resumed run gives the
-        same numbers as one that was not interrupted. The file is left in place at the end.
+        same numbers as one that was not interrupted, so its step and loss must be of the same code.
+        The file is left in place at the end.
     progress : bool
     prior : two arrays (N, K), optional
         A prior of each tuple's own, from `m3l.distillation.teacher_prior`; the objective's ``kl``
@@ -202,6 +203,7 @@ def fit(
                 "seed": config.seed,
                 "device": device.type,
                 "kernel": kernel,
+                "code of step and loss": code_of_a_step(step, objective, model),
                 "model": model.description(),
                 "data": corpus.fingerprint() if checkpoint else "",
                 "prior": None if prior is None else digest(*prior),

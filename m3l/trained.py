@@ -152,6 +152,10 @@ class TrainedModel(nn.Module):
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             message = f"{path}: not a whole model ({error}); train it again"
             raise DataError(message) from error
+        for name, words in model.vocabularies.items():
+            columns = model.beta[name].shape[1] if name in model.decoders else 0
+            unlike = f"{path}: {len(words)} words of view {name!r}, whose topics have {columns}"
+            require(len(words) == columns, f"{unlike}; train it again", DataError)
         return model.eval()
 
 

@@ -126,7 +126,7 @@ def _check_words(view: View, where: str) -> None:
 
 
 def check_embeddings(embeddings: np.ndarray, view: str, size: int) -> None:
-    """Check that embeddings are finite float32 (M, ``size``); `DataError` naming the view."""
+    """Check that embeddings (M, D) are finite float32 and D is ``size``, or `DataError`."""
     kind = getattr(embeddings, "dtype", type(embeddings).__name__)
     shape = getattr(embeddings, "shape", "")
     fits = isinstance(embeddings, np.ndarray) and embeddings.ndim == 2

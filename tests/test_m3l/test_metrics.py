@@ -4,6 +4,7 @@ from itertools import combinations, pairwise, permutations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
@@ -28,6 +29,7 @@ from m3l.metrics import (
     topic_diversity,
     topic_recovery,
 )
+from m3l.metrics.ranking import retrieval_from
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -61,13 +63,48 @@ def test_jensen_shannon_is_that_of_scipy_squared_in_nats(dtype):
     assert whole(jensen_shannon_matrix(p, near / near.sum(axis=1, keepdims=True))).min() >= 0
 
 
-@pytest.mark.parametrize("chunk_bytes", [1, 1000, 1 << 30])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_divergence_is_between_0_and_ln_2_and_0_from_itself(dtype):
+    edges = np.vstack([np.eye(6), np.full((1, 6), 1 / 6)])
+    p = np.vstack([simplex(40, 6, concentration=0.01), edges]).astype(dtype)
+    distance = whole(jensen_shannon_matrix(p, p))
+    assert distance.min() >= 0 and distance.max() <= math.log(2) + 1e-6
+    np.testing.assert_allclose(distance.diagonal(), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 1000, 5000, 1 << 30])
 def test_chunks_change_nothing(chunk_bytes):
     p, q = simplex(23, 5), simplex(11, 5, seed=1)
     blocks = list(jensen_shannon_matrix(p, q, chunk_bytes))
     assert [start for start, _ in blocks] == list(np.cumsum([0] + [len(b) for _, b in blocks])[:-1])
     np.testing.assert_array_equal(whole(blocks), whole(jensen_shannon_matrix(p, q)))
     assert all(len(b) == 1 or b.nbytes <= chunk_bytes for _, b in blocks)
+
+
+def test_distances_are_the_same_whatever_the_threads():
+    p, q = simplex(50, 90, concentration=0.05), simplex(431, 90, seed=1)
+    p[3], threads, found = np.eye(90)[2], torch.get_num_threads(), []
+    try:
+        for number in (1, 3, 9):
+            torch.set_num_threads(number)
+            found.append(list(jensen_shannon_matrix(p, q, 20_000)))
+    finally:
+        torch.set_num_threads(threads)
+    for blocks in found:
+        assert [start for start, _ in blocks] == list(range(0, 50, 5))
+        np.testing.assert_array_equal(whole(blocks), whole(found[0]))
+    np.testing.assert_array_equal(whole(found[0]), whole(jensen_shannon_matrix(q, p)).T)
+
+
+def test_memory_stays_near_the_chunk():
+    # as one array of pairs and topics 32 MB
+    p, q, chunk = simplex(400, 20), simplex(500, 20, seed=1), 1 << 20
+    tracemalloc.start()
+    for _ in jensen_shannon_matrix(p, q, chunk):
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * chunk
 
 
 def test_arrays_of_different_numbers_of_topics_are_refused():
@@ -135,7 +172,8 @@ def test_rankings_at_the_edges():
         assert chance(1, n) == rank_scores(np.zeros(n), last) == pytest.approx((tied, tied))
     for relevant in (1, 3, 5000, 9999, 10000):
         rr, ap = chance(relevant, 10000)
-        assert 0 < ap <= 1 + 1e-9 and 0 < rr <= 1 + 1e-9, "large groups of ties are finite"
+        assert 0 < ap <= 1 and 0 < rr <= 1, "large groups of ties are finite"
+    assert chance(10000, 10000) == pytest.approx((1, 1))
     assert chance(2, 5) == pytest.approx(by_enumeration([0] * 5, [True, True, False, False, False]))
 
 
@@ -164,6 +202,17 @@ def test_equal_topics_for_all_score_exactly_chance(distance):
                     np.testing.assert_allclose(scores[name], expected, rtol=1e-9)
 
 
+def test_random_topics_score_what_theory_says():
+    n, harmonic = 200, sum(1 / i for i in range(1, 201))
+    actual = [retrieval(simplex(n, 10, seed), simplex(n, 10, 1000 + seed)) for seed in range(10)]
+    scores = np.concatenate([found["reciprocal_rank"] for found in actual])
+    # one relevant item of n at rank R, uniform: E[1/R] = H_n / n
+    spread = np.std(1 / np.arange(1, n + 1)) / math.sqrt(len(scores))
+    assert abs(scores.mean() - harmonic / n) < 5 * spread < harmonic / n
+    for found in actual:
+        assert (found["chance_rr"], found["chance_ap"]) == pytest.approx((harmonic / n,) * 2)
+
+
 def test_random_topics_with_several_relevant_items_score_chance():
     rng, n, r = np.random.default_rng(0), 60, 4
     relevant = [set(rng.choice(n, r, replace=False).tolist()) for _ in range(3000)]
@@ -173,6 +222,7 @@ def test_random_topics_with_several_relevant_items_score_chance():
     assert (actual["chance_rr"], actual["chance_ap"]) == pytest.approx(chance(r, n))
     # P(no relevant item before rank i) = C(n-i+1, r) / C(n, r)
     first_at = [math.comb(n - i, r - 1) / math.comb(n, r) for i in range(1, n - r + 2)]
+    assert sum(first_at) == pytest.approx(1)
     assert actual["chance_rr"] == pytest.approx(sum(p / i for i, p in enumerate(first_at, 1)))
     # AP of a random order: each rank i holds a relevant item with r/n, and then (r-1)/(n-1) of
     # those before it
@@ -204,6 +254,9 @@ def test_queries_without_relevant_items_are_left_out_of_chance_too():
     [
         (lambda x: retrieval(x, x[:3]), "4 queries and 3 items: say which are relevant"),
         (lambda x: retrieval(x, x, [{0}, {1}]), "2 sets of relevant items for 4 queries"),
+        (lambda x: retrieval_from(x, [{0}] * 3), "3 sets of relevant items for 4 queries"),
+        (lambda x: retrieval_from(iter(x), [{0}] * 5), "5 sets of relevant items for 4 queries"),
+        (lambda x: retrieval_from(iter([]), [{0}]), "1 sets of relevant items for 0 queries"),
         (lambda x: retrieval(x, x, [set()] * 4), "no query has a relevant item"),
         (lambda x: retrieval(x, x * [[1], [1], [np.nan], [1]]), "query 0: .* NaN or infinity"),
         (lambda x: retrieval(x * [[1], [1], [np.nan], [1]], x), "query 2: .* NaN or infinity"),
@@ -245,6 +298,19 @@ def test_nearest_both_ways_are_those_of_a_whole_sort(n, levels):
     np.testing.assert_array_equal(back, np.argsort(distance.T, axis=1, kind="stable")[:, :n])
 
 
+def test_retrieval_from_blocks_is_that_from_the_whole():
+    distance = np.random.default_rng(1).random((30, 12)).round(1)
+    relevant = [{i % 12} if i % 4 else set() for i in range(30)]
+    at_once = retrieval_from(distance, relevant)
+    blocks = [distance[start : start + 8] for start in range(0, 30, 8)]
+    for found in (
+        retrieval_from((row for block in blocks for row in block), relevant),
+        retrieval(distance, distance, relevant, lambda *_: enumerate(blocks)),
+    ):
+        for key, value in at_once.items():
+            np.testing.assert_array_equal(found[key], value, err_msg=key)
+
+
 def test_retrieval_holds_one_block_of_distances_at_a_time():
     theta = np.random.default_rng(0).dirichlet(np.full(5, 0.1), size=1500)
     tracemalloc.start()
@@ -262,6 +328,8 @@ def test_the_interval_of_a_mean_is_the_t_interval_and_none_of_one_unit():
     low, high = interval_of_mean(values)
     half = student_t.isf(0.025, 199) * values.std(ddof=1) / math.sqrt(200)
     assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half))
+    narrow = estimate([values[None]], [1.0]).interval(0.5)
+    assert low < narrow[0] < narrow[1] < high
     assert interval_of_mean(np.full(5, 0.25)) == (0.25, 0.25)
     assert interval_of_mean([0.3]) is None
     assert interval_of_mean([0.3, 0.4], units=["a", "a"]) is None
@@ -433,6 +501,15 @@ def test_unpaired_arrays_may_be_of_different_units():
     assert high - low == pytest.approx(width, rel=0.25)
 
 
+def test_weights_scale_an_interval_and_a_model_against_itself_is_nothing():
+    values = np.random.default_rng(0).exponential(size=100)
+    low, high = interval_of_mean(values)
+    assert estimate([values[None]], [3.0]).interval() == pytest.approx((3 * low, 3 * high))
+    assert estimate([values[None]], [-1.0]).interval() == pytest.approx((-high, -low))
+    assert estimate([values[None], values[None]], [1, -1]).interval() == pytest.approx((0, 0))
+    assert estimate([np.full((3, 4), 0.25)], [2.0]).interval() == pytest.approx((0.5, 0.5))
+
+
 @pytest.mark.parametrize(
     ("values", "weights", "options", "message"),
     [
@@ -566,6 +643,12 @@ def test_npmi_is_1_for_words_always_together_near_minus_1_for_words_never_and_no
     assert np.isnan(scores[2])
 
 
+def test_words_beyond_the_first_do_not_count():
+    documents = [["a", "b"], ["a", "b"], ["c"]]
+    first = npmi([["a", "b", "ghost"]], documents, top_n=2)
+    assert first == pytest.approx(npmi([["a", "b"]], documents))
+
+
 def test_diversity_is_the_share_of_distinct_words():
     assert topic_diversity([["a", "b"], ["c", "d"]]) == 1
     assert topic_diversity([["a", "b"], ["a", "b"], ["a", "b"]]) == pytest.approx(1 / 3)
@@ -584,6 +667,8 @@ def test_recovery_matches_each_known_topic_once():
     np.testing.assert_allclose(fewer["correlation"], [0, 1, 0, 0, 1, 0], atol=1e-12)
     more = topic_recovery(np.hstack([simplex(100, 3, seed=1), truth]), truth)
     assert more["match"].tolist() == list(range(3, 9))
+    unrelated = topic_recovery(simplex(500, 6, seed=2), simplex(500, 6))
+    assert np.abs(unrelated["correlation"]).max() < 0.3
     assert np.isfinite(topic_recovery(np.full((100, 6), 1 / 6), truth)["correlation"]).all()
     with pytest.raises(DataError, match="99 inferred and 100 known"):
         topic_recovery(truth[1:], truth)
@@ -615,5 +700,7 @@ def test_neighbour_overlap_is_what_scikit_learn_finds():
     )
     rotation = np.linalg.qr(rng.standard_normal((5, 5)))[0]
     assert neighbour_overlap(a, 3 * a @ rotation, 10) == pytest.approx(1.0, abs=0.01)
+    a, b = rng.standard_normal((300, 6)), rng.standard_normal((300, 9))
+    assert neighbour_overlap(a, b, 10) == pytest.approx(10 / 299, abs=0.02), "chance"
     with pytest.raises(DataError, match="more than k"):
         neighbour_overlap(a[:10], a[:10], 10)

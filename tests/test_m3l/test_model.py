@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -402,6 +404,21 @@ def test_top_words_of_pictures_or_of_an_unknown_vocabulary_are_refused():
         make_model().top_words("image")
     with pytest.raises(DataError, match="view 'en': the model does not know its vocabulary"):
         make_model().top_words("en")
+
+
+@pytest.mark.parametrize("name, words", [("en", 29), ("de", 26), ("image", 3), ("fr", 3)])
+def test_a_saved_vocabulary_of_another_length_than_its_topics_is_refused(tmp_path, name, words):
+    model, path = make_model(), tmp_path / "m.safetensors"
+    model.vocabularies = {"en": [f"w{i}" for i in range(30)], "de": [f"w{i}" for i in range(25)]}
+    model.save(path)
+    assert M3L.load(path).vocabularies == model.vocabularies
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    columns = len(model.vocabularies.get(name, ()))
+    model.vocabularies[name] = [f"w{i}" for i in range(words)]
+    model.save(path)
+    message = f"{words} words of view '{name}', whose topics have {columns}"
+    with pytest.raises(DataError, match=rf"{re.escape(str(path))}: {message}"):
+        M3L.load(path)
 
 
 def test_top_topics_are_the_most_probable_first_and_ties_by_column():

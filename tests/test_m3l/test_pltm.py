@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from itertools import pairwise, product
 from math import lgamma
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -155,6 +156,12 @@ def enumerated(tuples, sizes, alpha, beta):
 
 
 CASES = {
+    "two topics": (
+        [[("en", 0), ("en", 1), ("de", 0)], [("en", 0), ("en", 0)], [("de", 0), ("de", 1)]],
+        {"en": 2, "de": 3},
+        [0.6, 0.6],
+        {"en": 0.3, "de": 0.3},
+    ),
     "asymmetric alpha, beta by language": (
         [[("en", 0), ("en", 0), ("de", 1)], [("en", 1), ("de", 0), ("de", 1)]],
         {"en": 2, "de": 2},
@@ -280,6 +287,16 @@ def test_the_log_likelihood_is_the_joint_log_probability(case):
             joint = log_joint(tuples, sampler.z, sizes, alpha, beta)
             assert sampler.log_likelihood() == pytest.approx(joint, abs=1e-9)
             sampler.sweep()
+
+
+def test_the_joint_probability_sums_to_one_over_words_and_topics():
+    """A check of the check: over every text of two tuples and every assignment."""
+    sizes, alpha, beta, total = {"en": 2, "de": 3}, [0.9, 0.3], {"en": 0.2, "de": 0.6}, 0.0
+    for a, b, c, d in product(range(2), range(2), range(3), range(3)):
+        tuples = [[("en", a), ("en", b), ("de", c)], [("de", d)]]
+        for z in product(range(2), repeat=4):
+            total += math.exp(log_joint(tuples, z, sizes, alpha, beta))
+    assert total == pytest.approx(1)
 
 
 # what it learns
@@ -516,7 +533,18 @@ def test_hyperparameters_climb_to_the_maximum_of_the_likelihood_of_the_present_t
             sampler.beta[name] = value
 
 
-@pytest.mark.parametrize(("every", "burn_in", "changed"), [(0, 0, 0), (5, 10, 0), (5, 9, 1)])
+def test_a_frequent_topic_gets_a_larger_prior_and_no_topic_a_prior_of_zero():
+    corpus, phi = planted(tuples=300, topics=4, shares=[2.0, 0.2, 0.2, 0.2])
+    model, _ = sampled(corpus, topics=6, sweeps=200, burn_in=50, optimize_every=5)
+    match = numbers_of(phi, corpus, model)["en"][0]
+    assert model.alpha.argmax() == match[0]
+    assert model.alpha[match[0]] > 3 * model.alpha[match[1:]].max()
+    assert (model.alpha > 0).all() and all(b > 0 for b in model.beta.values())
+
+
+@pytest.mark.parametrize(
+    ("every", "burn_in", "changed"), [(0, 0, 0), (5, 10, 0), (5, 9, 1), (1, 0, 1)]
+)
 def test_hyperparameters_change_when_they_are_asked_to(every, burn_in, changed):
     how = {"sweeps": 10, "optimize_every": every, "burn_in": burn_in}
     model, _ = sampled(planted(tuples=20)[0], **how)
@@ -533,7 +561,7 @@ def small():
 
 
 @pytest.mark.parametrize("optimize_every", [0, 2])
-@pytest.mark.parametrize("interruptions", [[1], [3], [8], [5, 4], []])  # a checkpoint every 3
+@pytest.mark.parametrize("interruptions", [[1], [3], [8], [11], [5, 4], []])  # a checkpoint every 3
 def test_a_chain_interrupted_twice_is_still_the_same(
     tmp_path, monkeypatch, small, interruptions, optimize_every
 ):
@@ -566,24 +594,48 @@ def test_a_chain_interrupted_twice_is_still_the_same(
         sampled(small, path, sweeps=4, **how)
 
 
-@pytest.mark.parametrize("damage", ["empty", "truncated", "payload", "another file"])
+@pytest.mark.parametrize(
+    "damage", ["empty", "truncated", "header", "text", "payload", "history", "another file"]
+)
 def test_a_broken_checkpoint_is_named(tmp_path, small, damage):
     path = tmp_path / "c.safetensors"
     sampled(small, path, sweeps=4)
     data = path.read_bytes()
     body = 8 + int.from_bytes(data[:8], "little") + 100
     flipped = bytes(b ^ 0x55 for b in data[body : body + 64])
+    digit = data.index(b"log_likelihood") + len(b'log_likelihood\\": -')
+    other = b"8" if data[digit : digit + 1] == b"9" else b"9"
     broken = {
         "empty": b"",
         "truncated": data[:-100],
+        "header": b"\xff" * 16 + data[16:],
+        "text": b"not a checkpoint",
+        "history": data[:digit] + other + data[digit + 1 :],
         "payload": data[:body] + flipped + data[body + 64 :],
     }
     if damage == "another file":
         PLTM({"en": 3}, 2).save(path)
     else:
         path.write_bytes(broken[damage])
-    with pytest.raises(DataError, match=re.escape(str(path))):
+    with pytest.raises(DataError, match=rf"{re.escape(str(path))}: not a whole checkpoint"):
         sampled(small, path, sweeps=6)
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path, monkeypatch, small):
+    import safetensors.torch
+
+    def full(tensors, path, metadata):
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "c"
+    sampled(small, path, sweeps=4)
+    before = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(safetensors.torch, "save_file", full)
+        with pytest.raises(OSError, match=re.escape(str(path))):
+            sampled(small, path, sweeps=8)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["c"]
 
 
 def wider(corpus):
@@ -607,6 +659,7 @@ def wider(corpus):
         ({"topics": 5}, "prior"),
         ({"corpus": wider(planted(tuples=25, length=12)[0])}, "vocabulary_sizes"),
         ({"corpus": planted(tuples=25, length=12, seed=1)[0]}, "data"),
+        ({"corpus": planted(tuples=24, length=12)[0]}, "data"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused_naming_what_differs(tmp_path, small, change, part):
@@ -627,10 +680,16 @@ PAIR = PLTM({"en": 5, "de": 4}, 3)
     ("make", "message"),
     [
         (lambda: PLTM({"en": 5}, 1), "topics=1"),
+        (lambda: PLTM({"en": 5}, 2.5), r"topics=2\.5"),
         (lambda: PLTM({"en": 5}, True), "topics=True"),
+        (lambda: PLTM({"en": 5}, "ten"), "topics='ten'"),
+        (lambda: PLTM({"en": 5}, 4, alpha=0), "alpha=0"),
+        (lambda: PLTM({"en": 5}, 4, alpha=float("inf")), "alpha=inf"),
         (lambda: PLTM({"en": 5}, 4, alpha=float("nan")), "alpha=nan"),
         (lambda: PLTM({"en": 5}, 4, alpha="small"), "alpha='small'"),
         (lambda: PLTM({"en": 5}, 4, beta=0), "beta=0"),
+        (lambda: PLTM({"en": 5}, 4, beta=-0.1), r"beta=-0\.1"),
+        (lambda: PLTM({"en": 5}, 4, beta=float("nan")), "beta=nan"),
         (lambda: PLTM({"en": 5}, 4, beta=float("inf")), "beta=inf"),
         (lambda: PLTM({}, 4), "vocabulary_sizes: expected at least one language"),
         (lambda: PLTM({"en": 5, "de": 0}, 4), "vocabulary_sizes: words of 'de'=0"),
@@ -640,12 +699,15 @@ PAIR = PLTM({"en": 5, "de": 4}, 3)
         ),
         (lambda: GibbsConfig(sweeps=0), "sweeps=0"),
         (lambda: GibbsConfig(sweeps=1.5), r"sweeps=1\.5: expected an integer, 1 or more"),
+        (lambda: GibbsConfig(sweeps=True), "sweeps=True"),
+        (lambda: GibbsConfig(seed=-1), "seed=-1"),
         (lambda: GibbsConfig(seed=None), "seed=None"),
         (lambda: GibbsConfig(optimize_every=-1), "optimize_every=-1"),
         (lambda: GibbsConfig(burn_in=-1), "burn_in=-1"),
         (lambda: GibbsConfig(checkpoint_every=0), "checkpoint_every=0"),
         (lambda: PAIR.infer(bags([0], size=5), "fr"), "view='fr' is unknown; valid: de, en"),
         (lambda: PAIR.infer(bags([0], size=5), "en", burn_in=100), "burn_in=100: .*sweeps=100"),
+        (lambda: PAIR.infer(bags([0], size=5), "en", sweeps=20), "burn_in=20: .* sweeps=20"),
         (lambda: PAIR.infer(bags([0], size=5), "en", burn_in=-1), "burn_in=-1"),
         (lambda: PAIR.infer(bags([0], size=5), "en", 0, 0), "sweeps=0"),
         (lambda: PAIR.top_words("fr"), "view='fr' is unknown; valid: de, en"),
@@ -670,12 +732,21 @@ def fitted(sizes, corpus):
         (lambda _: PAIR.infer(sp.csr_matrix([[0.5, 1, 0, 0]]), "de"), "other than counts"),
         (lambda _: PAIR.infer(sp.csr_matrix([[-1, 1, 0, 0]]), "de"), "other than counts"),
         (lambda small: fitted({"en": 40}, small), r"has languages \['en'\], the .*'de', 'en'"),
+        (lambda small: fitted({"en": 40, "fr": 50}, small), r"\['en', 'fr'\], the .*'de', 'en'"),
         (lambda small: fitted({"en": 40, "de": 51}, small), "'de': 50 words, the model has 51"),
         (
             lambda _: fitted({"en": 30}, make_corpus(views=("en", "image")).select(["image"])),
             "no view has words",
         ),
         (lambda _: Sampler({"en": bags([], size=3)}, np.ones(2), {"en": 1.0}), "no token"),
+        (
+            lambda _: Sampler(
+                {"en": bags([0], [1], size=3), "de": bags([0], size=2)},
+                np.ones(2),
+                {"en": 1.0, "de": 1.0},
+            ),
+            r"every language needs a row per tuple, and their rows are \[2, 1\]",
+        ),
     ],
 )
 def test_data_that_do_not_fit_are_refused_naming_what_is_wrong(small, make, message):
@@ -700,13 +771,21 @@ def test_a_saved_model_comes_back_whole_and_the_same_model_gives_the_same_bytes(
     assert loaded.alpha.dtype == np.float64 and loaded.counts["en"].dtype == np.int32
 
 
-@pytest.mark.parametrize("damage", ["truncated", "an array is missing", "no file"])
+@pytest.mark.parametrize("damage", ["empty", "truncated", "an array is missing", "a word too few"])
 def test_a_broken_model_is_named(tmp_path, damage):
     path = tmp_path / "m.safetensors"
+    PLTM({"en": 3, "de": 2}, 2).save(path)
+    data = path.read_bytes()
     if damage == "an array is missing":
         write_tensors(path, {"alpha": np.ones(2)}, {"beta": {"en": 0.1}, "vocabularies": {}})
-    elif damage == "truncated":
-        PLTM({"en": 3, "de": 2}, 2).save(path)
-        path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(DataError, match=re.escape(str(path))):
+    elif damage == "a word too few":
+        about = {"beta": {"en": 0.1}, "vocabularies": {"en": ["a", "b"]}}
+        write_tensors(path, {"alpha": np.ones(2), "counts.en": np.ones((2, 3), np.int32)}, about)
+    else:
+        path.write_bytes(b"" if damage == "empty" else data[:-3])
+    with pytest.raises(DataError, match=re.escape(str(path))) as refused:
         PLTM.load(path)
+    assert damage != "a word too few" or "2 words of 'en', which has 3" in str(refused.value)
+    assert os.listdir(tmp_path) == [path.name]
+    with pytest.raises(DataError, match="no such file"):
+        PLTM.load(tmp_path / "none")

@@ -314,6 +314,61 @@ def test_a_checkpoint_of_another_run_is_refused_naming_what_differs(tmp_path, co
         train(**{"corpus": corpus, "checkpoint": path, "epochs": 4, **change})
 
 
+class Doubled(Objective):
+    def __call__(self, model, batch):
+        return {name: 2 * value for name, value in super().__call__(model, batch).items()}
+
+
+def own_step(model, batch, objective, optimizer):
+    return training.train_step(model, batch, objective, optimizer)
+
+
+@pytest.mark.parametrize("change", [{"step": own_step}, {"objective": Doubled()}])
+def test_a_checkpoint_of_another_step_or_loss_is_refused(tmp_path, corpus, change):
+    path = tmp_path / "c"
+
+    def train_so(epochs, objective=BOOK, **options):
+        kernel = config(epochs=epochs, kernel="plain")
+        model = model_for(corpus, 4)
+        return fit(model, corpus, objective, kernel, path, progress=False, **options)
+
+    train_so(2)
+    before = path.read_bytes()
+    message = rf"{re.escape(str(path))}: .*another run: its code of step and loss is \w+, this run"
+    with pytest.raises(DataError, match=message):
+        train_so(4, **change)
+    assert path.read_bytes() == before
+    path.unlink()
+    train_so(2, **change)
+    assert len(train_so(4, **change)) == 4, "their own checkpoint is theirs"
+    with pytest.raises(DataError, match=message):
+        train_so(4)
+
+
+def test_another_process_goes_on_from_the_checkpoint_of_a_step_of_ones_own(tmp_path):
+    script = """
+import sys
+sys.path[:0] = sys.argv[1:2]
+from support import make_corpus
+import m3l
+from m3l.train import train_step
+def own(model, batch, objective, optimizer):
+    return train_step(model, batch, objective, optimizer)
+config = m3l.TrainConfig(epochs=int(sys.argv[3]), batch_size=16, device="cpu")
+corpus = make_corpus()
+model = m3l.model_for(corpus, 4)
+fitted = m3l.fit(model, corpus, m3l.Objective(), config, sys.argv[2], progress=False, step=own)
+print(len(fitted))
+"""
+    (tmp_path / "own.py").write_text(script, encoding="utf-8")
+    tests = Path(__file__).parents[1]
+    for epochs in ("2", "3"):  # the order of sets differs between the two
+        command = [sys.executable, tmp_path / "own.py", tests, tmp_path / "c", epochs]
+        around = {**os.environ, "PYTHONHASHSEED": epochs, "PYTHONPATH": str(tests.parent)}
+        done = subprocess.run(command, env=around, capture_output=True, text=True)
+        assert done.stdout == f"{epochs}\n", done.stderr[-3000:]
+
+
 # what cannot be trained
 
 
