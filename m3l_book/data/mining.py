@@ -75,8 +75,7 @@ def check_titles(
     keep bool (P,), false for pairs that contradict a match, and counts: ``checked`` pairs one of
     whose titles has an exact match, ``agreeing``, and ``matches`` in all.
     """
-    in_a, in_b = unique_titles(titles_a), unique_titles(titles_b)
-    match = {in_a[t]: in_b[t] for t in in_a.keys() & in_b.keys()}
+    match = same_titles(titles_a, titles_b)
     matched_b = set(match.values())
     checkable = np.array([i in match or j in matched_b for i, j in pairs], dtype=bool)
     agrees = np.array([match.get(i) == j for i, j in pairs], dtype=bool)
@@ -90,6 +89,12 @@ def check_titles(
         "recall": agreeing / len(match) if match else None,
     }
     return ~checkable | agrees, report
+
+
+def same_titles(titles_a: list[str], titles_b: list[str]) -> dict[int, int]:
+    """Pair the rows whose plain titles agree, where no other row of either side has that title."""
+    in_a, in_b = unique_titles(titles_a), unique_titles(titles_b)
+    return {in_a[title]: in_b[title] for title in sorted(in_a.keys() & in_b.keys())}
 
 
 def unique_titles(titles: list[str]) -> dict[str, int]:
@@ -166,14 +171,16 @@ def find_pairs(
     for other in others:
         both = pivot, other
         path = Path(lists) / f"pairs-{pivot}-{other}.csv"
+        titles = [[entry["title"] for entry in some[language]] for language in both]
         listed = lists != "" and encoder == ENCODER and threshold >= THRESHOLD and path.is_file()
         if listed:
             pairs, margins = read_pairs(path, {language: entries[language] for language in both})
             there = [len(some[language]) for language in both]
             pairs = pairs[(margins >= threshold) & (pairs < there).all(axis=1)]
-        else:
+        elif encoder:
             pairs, _ = mine(*map(embedded, both), threshold)
-        titles = [[entry["title"] for entry in some[language]] for language in both]
+        else:
+            pairs = np.array([*same_titles(*titles).items()], dtype=int).reshape(-1, 2)
         keep, report = check_titles(pairs, *titles)
         report |= {"kept": int(keep.sum()), "articles": [len(several) for several in titles]}
         reports["-".join(both)] = {**report, "list": path.as_posix() if listed else ""}

@@ -1,6 +1,7 @@
 """Vital articles: mined pairs, the list of them, pictures, and the corpus that they make."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -151,6 +152,23 @@ def test_pairs_that_the_list_does_not_hold_are_mined(entries, cache, options, mo
     monkeypatch.setattr(mining, "get_encoder", lambda _: get_encoder(ENCODER))
     _, reports = find_pairs(entries, limit=20, cache=cache, **options)
     assert reports["en-fr"]["list"] == ""
+
+
+def test_without_an_encoder_the_pairs_are_those_of_the_same_title(entries, monkeypatch):
+    monkeypatch.setattr(mining, "get_encoder", None)
+    partner, reports = find_pairs(entries, encoder="")
+    titles = {
+        language: [plain_name(entry["title"]) for entry in several]
+        for language, several in entries.items()
+    }
+    pairs = partner["fr"]
+    assert len(pairs) == reports["en-fr"]["kept"] > 2500
+    assert all(titles["en"][i] == titles["fr"][j] for i, j in pairs.items())
+    once = [{t for t, n in Counter(own).items() if n == 1} for own in titles.values()]
+    assert {titles["en"][i] for i in pairs} == (once[0] & once[1]) - {""}
+    tuples = vital.load(encoder="", pictures="", test=600)
+    assert len(tuples.frame) == len(pairs) and tuples.card["mining"] == {}
+    assert "No encoder chose the pairs" in tuples.card["biases"]
 
 
 def test_pairs_that_an_emoji_names_are_added():

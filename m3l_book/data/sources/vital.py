@@ -30,6 +30,10 @@ BIASES = (
     "Pictures are pictograms, flags and maps, not photographs, of things that somebody drew a sign "
     "for: countries, animals, food, tools. Nearly all other articles have none."
 )
+OF_TITLES = (
+    "Articles that Wikipedians of English find vital, and of these the ones that both languages "
+    "call by the same name: people and places above all. No encoder chose the pairs."
+)
 
 
 def load(
@@ -65,7 +69,8 @@ def load(
     threshold : float
         Least ratio margin of a pair.
     encoder : str
-        Multilingual text encoder that finds the pairs.
+        Multilingual text encoder that finds the pairs; "" for none: then the pairs are those whose
+        titles agree exactly.
     lists : path
         Folder with lists of pairs that were mined before, such as ``pairs-en-fr.csv``; "" mines
         them again. So are those of languages without a list, of another encoder, or of a lower
@@ -98,7 +103,8 @@ def load(
         entries[language], hashes[language] = articles(language)
     partner, reports = find_pairs(entries, limit, threshold, encoder, lists, cache)
     entries = {language: several[: limit or None] for language, several in entries.items()}
-    _pair_by_emoji(entries, partner, reports)
+    if encoder:
+        _pair_by_emoji(entries, partner, reports)
     illustrations, counts = named.illustrate(
         [entry["title"] for entry in entries[chosen[0]]],
         named.named_pictures(collections),
@@ -118,9 +124,9 @@ def load(
         "licence": "; ".join(["texts: Wikipedia, CC BY-SA", *named.licences(collections)]),
         "sha256": hashes,
         "options": {**options, "encoder": encoder, "image_side": image_side, "seed": seed},
-        "mining": reports,
+        "mining": reports if encoder else {},
         "illustration": counts,
-        "biases": BIASES,
+        "biases": BIASES if encoder else OF_TITLES,
     }
 
     def write_images(folder: Path) -> dict[str, str]:
