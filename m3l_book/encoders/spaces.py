@@ -13,7 +13,7 @@ from m3l.errors import M3LError
 from m3l.text import primary
 
 READS = {
-    **dict.fromkeys(("use-multilingual", "e5-multilingual", "minilm-en"), ("text",)),
+    **dict.fromkeys(("use-multilingual", "e5-multilingual", "minilm-en", "words-fr"), ("text",)),
     **dict.fromkeys(("efficientnet-lite0", "efficientnet-lite2", "pocket-clip"), ("image",)),
     "resnet-50": ("image",),  # what Wikimedia published with its image-caption challenge
     **dict.fromkeys(("clip-ViT-B-32", "clip-ViT-B-16", "clip-ViT-L-14"), ("text", "image")),

@@ -318,6 +318,7 @@ LONG = (
 )
 JAPANESE = "量子力学は物理学の理論である犬は森の中を走る猫は家で眠る東京は日本の首都"
 WIDTHS = {"use-multilingual": 512, "e5-multilingual": 384, "minilm-en": 384}
+WIDTHS |= {"words-fr": 300}
 
 
 @pytest.fixture(scope="module", params=WIDTHS)
@@ -334,7 +335,7 @@ def test_text_encoder_gives_unit_vectors_that_depend_on_the_text_alone(short):
     np.testing.assert_allclose(vectors, alone, atol=1e-4)
     a, b = short.embed(["The dog sleeps.", "The dog barks."])
     assert np.abs(a - b).max() > 0.01
-    if short.name != "minilm-en":
+    if short.name not in ("minilm-en", "words-fr"):
         a, b, c = vectors
         assert a @ b > max(a @ c, b @ c) + 0.05, "a translation is nearer"
 
