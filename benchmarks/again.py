@@ -1,20 +1,23 @@
 """Every tenth recorded run, trained again: its scores beside the recorded ones. ``make bench``
 
 On the machine that recorded them the scores are equal; on another, rounding makes a run differ as
-another seed would. Runs are kept in ``runs/again`` and not trained twice.
+another seed would. What came out is kept in ``data/results/again.json``. Runs are kept in
+``runs/again`` and not trained twice.
 """
 
 import argparse
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
 
+from m3l.files import write_json
 from m3l_book.execute import execute
 from m3l_book.recorded import Recorded, load_recorded
 from m3l_book.records import planning
-from m3l_book.records.run import PARTS, load_run
+from m3l_book.records.run import PARTS, commit, load_run, processor
 
 RUNS = Path("runs/again")
 
@@ -54,14 +57,18 @@ def main() -> int:
     plan = planning.make_plan(yaml.safe_load(path.read_text(encoding="utf-8")))
     subprocess.run([sys.executable, "workflow/build.py", options.profile, "embeddings"], check=True)
     names = sorted(recorded.scores["run"].unique())[:: options.every]
-    worst = 0.0
+    worst, lines = 0.0, []
     for name in names:
         train(name, plan, f"data/{options.profile}")
         rows = differences(name, recorded)
         where, kept, again = max(rows, key=lambda row: abs(row[1] - row[2]))
         worst = max(worst, abs(kept - again))
+        lines.append({"run": name, "where": where, "recorded": kept, "again": again})
         print(f"{name}: farthest in {where}, recorded {kept:.4f}, now {again:.4f}", flush=True)
     print(f"{len(names)} runs trained again; the largest difference is {worst:.4f}")
+    about = {"profile": options.profile, "processor": processor(), "commit": commit()}
+    about["date"] = datetime.now(UTC).date().isoformat()
+    write_json("data/results/again.json", {**about, "largest": worst, "runs": lines})
     return 0
 
 

@@ -17,6 +17,7 @@ from .run import Teacher
 STUDENT = {"floor": -2.0, "words_of": ""}
 PROTOCOL = {
     "whole_tuples": False,  # train on tuples that have every view alone
+    "one_picture": False,  # train on one tuple of each article, drawn once for all runs
     "articles": 0,  # train on so many articles, drawn once for all runs; 0 for all
     "samples": 20,  # of the posterior at inference
     "validate_every": 0,  # epochs between looks at the validation part; 0 for never
@@ -73,6 +74,10 @@ def training_part(train: Corpus, protocol: Mapping, views: Sequence[str]) -> Cor
     fewer articles than ``protocol`` asks for.
     """
     chosen = train.having(views) if protocol["whole_tuples"] else train
+    if protocol["one_picture"]:
+        order = np.random.default_rng(0).permutation(len(chosen))
+        first = np.unique(chosen.article_ids[order], return_index=True)[1]
+        chosen = chosen.subset(np.isin(np.arange(len(chosen)), order[first]))
     wanted = protocol["articles"]
     if not wanted:
         return chosen

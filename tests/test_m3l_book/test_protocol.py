@@ -56,6 +56,17 @@ def test_a_run_trains_on_whole_tuples_alone_or_on_fewer_articles_if_asked():
         protocol.training_part(corpus, protocol.protocol_options({"articles": 61}), VIEWS)
 
 
+def test_a_run_trains_on_one_picture_of_each_article_if_asked():
+    corpus = make_corpus(n=60, views=VIEWS)
+    corpus.article_ids[:] = [f"a{i // 3:02d}" for i in range(60)]
+    options = protocol.protocol_options({"one_picture": True})
+    one, again = (protocol.training_part(corpus, options, VIEWS) for _ in range(2))
+    assert sorted(one.article_ids) == sorted(set(corpus.article_ids)) and len(one) == 20
+    np.testing.assert_array_equal(one.tuple_ids, again.tuple_ids)
+    place = [corpus.tuple_ids.tolist().index(name) % 3 for name in one.tuple_ids]
+    assert set(place) == {0, 1, 2}, "not the first of each article"
+
+
 def test_a_run_may_count_fewer_words_and_every_document_keeps_one():
     corpus = make_corpus(n=60, views=VIEWS, split=["train"] * 40 + ["test"] * 20)
     assert protocol.words_read(corpus, protocol.protocol_options({})) is corpus
