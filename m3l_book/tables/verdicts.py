@@ -64,7 +64,6 @@ def came_out(verdicts: Iterable[Verdict]) -> str:
 def verdict_table(
     verdicts: Sequence[Verdict],
     roles: Roles,
-    changes: Mapping[str, Sequence[Change]] | None = None,
     live: Mapping[str, Verdict] | None = None,
     claims: "DataFrame | None" = None,
 ) -> "Styler":
@@ -75,8 +74,6 @@ def verdict_table(
     verdicts : sequence of Verdict
     roles : corpus -> view -> part in the paper
         Of the corpora of ``verdicts`` and of ``live``.
-    changes : claim's id -> what would change its verdict, optional
-        Of `m3l_book.claims.judging.changes`; they fill a last column, unless all are empty.
     live : claim's id -> verdict of this build's runs, optional
         A column shows their means, and whether these point the same way.
     claims : DataFrame, optional
@@ -98,8 +95,6 @@ def verdict_table(
             row |= frame.loc[claim.id, ["as in its table", "over the study"]]
         if live:
             row["this build"] = _this_build(verdict, live.get(claim.id), roles)
-        if changes and any(changes.values()):
-            row["would change it"] = _changes(changes.get(claim.id, ()))
         rows.append(row)
     return styled(pd.DataFrame(rows), markup=True).set_table_attributes('class="verdict-table"')
 
@@ -169,12 +164,13 @@ def _this_build(verdict: Verdict, own: Verdict | None, roles: Roles) -> str:
     return f"<b>points the {way} way</b><br>{lines}" if way else lines
 
 
-def _changes(changes: Sequence[Change]) -> str:
+def change_lines(changes: Sequence[Change]) -> str:
+    """Return the choices under which a verdict would be another, a line of HTML for each."""
     lines = []
     for change in changes:
         outcomes = (f"{outcome} on {as_html(c)}" for c, outcome in change.by_corpus.items())
         lines.append(f"{escape(change.choice)}: {', '.join(outcomes)}")
-    return "<br>".join(lines) or "–"
+    return "<br>".join(lines)
 
 
 def _with_section(claim: Claim) -> str:

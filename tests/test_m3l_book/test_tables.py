@@ -195,12 +195,11 @@ def test_every_claim_has_a_row_with_its_rule_and_the_measured_numbers(verdicts, 
     )
 
 
-def test_what_would_change_a_verdict_stands_in_a_column_of_its_own(verdicts, tests):
-    names = selection.roles_by_corpus(tests)
-    changes = {"m3l-beats-pltm": [Change("floor <-4>", {"small": "differs"})]}
-    frame = verdict_tables.verdict_table(verdicts, names, changes).data
-    shown = dict(zip([v.claim.id for v in verdicts], frame["would change it"], strict=True))
-    assert shown["m3l-beats-pltm"] == "floor &lt;-4&gt;: differs on small"
-    assert set(shown.values()) == {"–", shown["m3l-beats-pltm"]}
-    nothing = {v.claim.id: [] for v in verdicts}
-    assert "would change it" not in verdict_tables.verdict_table(verdicts, names, nothing).data
+def test_what_would_change_a_verdict_is_a_line_for_each_choice():
+    several = [
+        Change("floor <-4>", {"small": "differs"}),
+        Change("epochs 400", {"a": "replicates"}),
+    ]
+    shown = verdict_tables.change_lines(several)
+    assert shown == "floor &lt;-4&gt;: differs on small<br>epochs 400: replicates on a"
+    assert verdict_tables.change_lines([]) == ""
