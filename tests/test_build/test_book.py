@@ -136,7 +136,8 @@ def test_verdicts_are_the_recorded_ones_and_beside_them_stands_this_build(book, 
     assert len(tested) >= 16
     read = unescape(re.sub(r"<[^>]+>", " ", re.sub(r"<script.*?</script>", "", page, flags=re.S)))
     for v in verdicts.values():
-        assert v.claim.claim in shown and v.claim.rule in shown and v.claim.written in read
+        there = shown if v.cases or v.claim.standing != "tested" else read
+        assert v.claim.claim in there and v.claim.rule in there and v.claim.written in read
     order = [shown.index(v.claim.claim) for v in tested] + [len(shown)]
     for v, begin, end in zip(tested, order, order[1:], strict=False):
         row, means = shown[begin:end], {**v.means, **live[v.claim.id].means}
