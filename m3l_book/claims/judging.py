@@ -115,10 +115,12 @@ class Verdict:
     @property
     def as_in_the_table(self) -> str:
         """Whether what was measured is as in the paper's tables, whatever its words say: "yes",
-        "no", or "" where one of the two says nothing.
+        "no", or which of the two says nothing.
         """
-        if self.paper_agrees == "no number" or self.verdict not in ("replicates", "differs"):
-            return ""
+        if self.paper_agrees == "no number":
+            return "no number printed"
+        if self.verdict not in ("replicates", "differs"):
+            return "not decided"
         same = (self.verdict == "replicates") == (self.paper_agrees == "yes")
         return "yes" if same else "no"
 

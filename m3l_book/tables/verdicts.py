@@ -43,12 +43,16 @@ def claims_frame(verdicts: Iterable[Verdict]) -> "DataFrame":
     rows = [
         {name: getattr(verdict.claim, name) for name in about}
         | {"counts": verdict.claim.counts, "paper's table": verdict.paper_agrees}
-        | {"verdict": verdict.words, "as in its table": verdict.as_in_the_table or "–"}
-        | {"over the study": {True: "yes", False: "no"}.get(sure.get(verdict.claim.id), "–")}
+        | {"verdict": verdict.words, "as in its table": verdict.as_in_the_table}
+        | {
+            "over the study": {True: "yes", False: "no"}.get(
+                sure.get(verdict.claim.id), "not decided"
+            )
+        }
         for verdict in verdicts
     ]
     columns = [*about, "counts", "paper's table", "verdict", "as in its table", "over the study"]
-    return pd.DataFrame(rows, columns=columns).replace({"paper's table": {"no number": "–"}})
+    return pd.DataFrame(rows, columns=columns)
 
 
 def came_out(verdicts: Iterable[Verdict]) -> str:

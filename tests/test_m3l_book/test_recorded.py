@@ -192,7 +192,7 @@ def test_beside_a_verdict_stands_where_the_means_of_a_build_point():
     frame = tables.verdict_table(verdict, roles, here, claims).data
     assert list(frame.columns) == ["claim", "paper", "verdict", *TOO, "this build"]
     assert ">differs<" in frame["verdict"][0] and "PLTM 0.5" in frame["verdict"][0]
-    assert frame[TOO].values.tolist() == [["–", "yes"]], "no printed number, and clear"
+    assert frame[TOO].values.tolist() == [["no number printed", "yes"]]
     assert "points the other way" in frame["this build"][0] and "en → fr" in frame["this build"][0]
     untrained = tables.verdict_table(verdict, roles, {"x": None}).data
     assert untrained["this build"][0] == "not trained here"
