@@ -6,7 +6,9 @@ is measured on every article (Clark 1973, The language-as-fixed-effect fallacy; 
 Bates 2008). The design is balanced, so that the components of variance have a closed form (Searle,
 Casella & McCulloch 1992, ch. 4). The degrees of freedom of a sum of variances are Satterthwaite's
 (1946), several tests are corrected as Holm (1979) does, and two means are called equal by two
-one-sided tests (Schuirmann 1987). All is conditional on the one training corpus.
+one-sided tests (Schuirmann 1987). All is conditional on the one training corpus. Seeds of different
+models are taken as independent; a student shares its teacher's, so that its difference from the
+teacher looks less certain than it is.
 """
 
 from collections.abc import Sequence
@@ -31,10 +33,9 @@ class Estimate:
         Degrees of freedom of that error.
     seeds : int
         Of the model that was trained least often.
-    of_units, of_seeds : float
-        The parts of the squared error that become smaller with more units and with more seeds. What
-        a model makes of an article with one seed and not with another is in the first, and becomes
-        smaller with either.
+    of_units, of_seeds, of_both : float
+        The parts of the squared error that become smaller with more units alone, with more seeds
+        alone, and with either.
     """
 
     value: float
@@ -43,6 +44,7 @@ class Estimate:
     seeds: int
     of_units: float
     of_seeds: float
+    of_both: float
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the bounds of the values that a t test at ``1 - level`` does not refuse."""
@@ -119,21 +121,24 @@ def estimate(
     means = [part.mean(axis=0) for part in parts]
     # mean squares, each as a share of the sum's variance, with their degrees of freedom
     squares = [_square(m) for m in ([sum(means)] if paired else means)]
-    of_units, of_seeds = sum(variance for variance, _ in squares), 0.0
+    total, of_seeds, of_both = sum(variance for variance, _ in squares), 0.0, 0.0
     for weight, x, part, mean in zip(weights, arrays, parts, means, strict=True):
         seeds = len(x)
         if seeds > 1:
             among = weight**2 * float(x.mean(axis=1).var(ddof=1)) / seeds
             both = sum(_square(p - mean)[0] for p in part) / (seeds * (seeds - 1))
+            of_both += both
             if among > both:
                 of_seeds += among - both
                 squares += [(among, seeds - 1), (both, (seeds - 1) * (part.shape[1] - 1))]
-    total = of_units + of_seeds
+    of_both = min(of_both, total)
+    of_units, total = total - of_both, total + of_seeds
     below = sum(variance**2 / freedom for variance, freedom in squares)
     freedom = total**2 / below if below > 0 else float(squares[0][1])
     value = sum(w * float(x.mean()) for w, x in zip(weights, arrays, strict=True)) + constant
     fewest = min(map(len, arrays))
-    return Estimate(value, float(np.sqrt(total)), freedom, fewest, of_units, of_seeds)
+    error = float(np.sqrt(total))
+    return Estimate(value, error, freedom, fewest, of_units, of_seeds, of_both)
 
 
 def _by_unit(x: np.ndarray, units: Sequence | np.ndarray | None) -> np.ndarray:

@@ -19,8 +19,10 @@ SENTENCES = {
         {
             "replicates": "as the paper says",
             "differs": "where the paper has ZeroshotTM first",
-            "no difference": "and what is between ZeroshotTM, the paper's first, and the model"
-            " nearest to it does not matter",
+            "in part": "as the paper says, though not every other model is behind by as much as"
+            " matters",
+            "no difference": "and no model is behind or ahead of ZeroshotTM, the paper's first, by"
+            " as much as matters",
             "undecided": "and whether ZeroshotTM is first, as the paper says, cannot be told",
         },
     ),
@@ -39,6 +41,8 @@ SENTENCES = {
             " says",
             "differs": "M3L-Contrast does not retrieve pictures better than ZeroshotTM, where the"
             " paper says so",
+            "in part": "From one language M3L-Contrast retrieves pictures better than ZeroshotTM,"
+            " as the paper says, and from the other the two do not differ as much as matters",
             "no difference": "In retrieving pictures M3L-Contrast and ZeroshotTM do not differ as"
             " much as matters, where the paper has M3L-Contrast ahead",
             "undecided": "Whether M3L-Contrast retrieves pictures better than ZeroshotTM, as the"
@@ -52,6 +56,9 @@ SENTENCES = {
             " paper says",
             "differs": "Joint training does not retrieve them better than training in sequence,"
             " where the paper says so",
+            "in part": "From one language joint training retrieves them better than training in"
+            " sequence, as the paper says, and from the other the two do not differ as much as"
+            " matters",
             "no difference": "Joint training and training in sequence do not differ there as much"
             " as matters, where the paper has joint training ahead",
             "undecided": "Whether joint training retrieves them better than training in sequence"
@@ -72,6 +79,8 @@ SENTENCES = {
             "replicates": "More topics retrieve better between languages, as the paper says",
             "differs": "More topics do not always retrieve better between languages, where the"
             " paper says that in general they do",
+            "in part": "More topics retrieve better between languages, as the paper says, though"
+            " not every step is one that matters",
             "no difference": "More topics do not change retrieval between languages as much as"
             " matters, where the paper says that in general they improve it",
             "undecided": "Whether more topics retrieve better between languages cannot be told",

@@ -5,21 +5,23 @@ means, positive if the claim is right: A − B for "A above B", A − t·B for "
 estimated over test articles and training seeds (`m3l.metrics.uncertainty`) and comes out
 
 - *equal* if two one-sided tests place it within the margin of its measure, within which a
-  difference does not matter (of "above" and "below" alone: a threshold is a margin itself);
+  difference does not matter (of orders alone: a threshold is a margin itself);
 - for the claim if it is above zero, by a test at `LEVEL`;
 - against it if it is below zero, by the same test corrected for the number of the claim's cases
   (Holm 1979), since one case is enough to refute a claim, and of several one is against it by
   chance more often.
 
 A claim *replicates* on a corpus if every case is for it: all must be, so that nothing has to be
-corrected (Berger 1982, the intersection–union test). It *differs* if any is against it, there is
-*no difference* if each is for it or equal, and otherwise it is *undecided*. Nothing is decided by a
-model that was trained fewer than three times.
+corrected (Berger 1982, the intersection–union test). It replicates *in part* if some are for it and
+the others equal. It *differs* if any is against it, there is *no difference* if all are equal, and
+otherwise it is *undecided*. Nothing is decided by a model that was trained fewer than three times.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from scipy.special import stdtrit
 
 from m3l.metrics.uncertainty import Estimate, holm
 
@@ -37,7 +39,7 @@ from .reading import (
 
 LEVEL = 0.05  # of a test
 SEEDS = 3  # the fewest by which a trained model can decide a case
-OUTCOMES = ("replicates", "differs", "no difference", "undecided")
+OUTCOMES = ("replicates", "in part", "no difference", "differs", "undecided")
 WITH_MARGIN = ("above", "below", "ranked above")
 
 
@@ -47,7 +49,8 @@ class Case:
     "yes", "no", "equal" or "undecided", and ``p_value`` that of the test that says so.
 
     ``seeds`` are of the least trained contender (0 if none is trained), ``margin`` is that within
-    which its measure is equal (0 where nothing is).
+    which its measure is equal (0 where nothing is). ``of_articles`` is whether its values are of
+    articles, as those of coherence are not.
     """
 
     corpus: str
@@ -58,6 +61,7 @@ class Case:
     margin: float
     p_value: float
     right: str
+    of_articles: bool = True
 
     @property
     def value(self) -> float:
@@ -125,7 +129,8 @@ class Verdict:
         return "yes" if same else "no"
 
 
-IN_WORDS = {name: name for name in OUTCOMES} | {"no difference": "no difference that matters"}
+IN_WORDS = {name: name for name in OUTCOMES}
+IN_WORDS |= {"in part": "replicates in part", "no difference": "no difference that matters"}
 
 
 def judge(
@@ -138,9 +143,9 @@ def judge(
     """Decide one claim; ``find`` is of `m3l_book.claims.reading.paper_lookup`, ``margins`` of
     `m3l_book.claims.reading.read_margins`.
 
-    A corpus counts if all the claim's models were measured there on the pair. On a corpus that was
-    ``generated`` they are compared, which does not count: what holds there is a fact about how it
-    was made.
+    A corpus counts if all the claim's models were measured there on each of its pairs. On a corpus
+    that was ``generated`` they are compared, which does not count: what holds there is a fact about
+    how it was made.
     """
     cases: list[Case] = []
     means: dict[tuple[str, str, Contender], float] = {}
@@ -150,7 +155,8 @@ def judge(
         own, found = _cases(claim, corpus, measured, margin)
         cases += own
         means |= found
-        if own and corpus not in generated:
+        whole = {case.pair for case in own} == set(claim.pairs)
+        if whole and corpus not in generated:
             by_corpus[corpus] = _outcome({case.right for case in own})
     outcomes = set(by_corpus.values())
     verdict = "mixed" if len(outcomes) > 1 else "".join(outcomes) or "not measured"
@@ -164,7 +170,9 @@ def _outcome(right: set[str]) -> str:
         return "differs"
     if "undecided" in right:
         return "undecided"
-    return "no difference" if "equal" in right else "replicates"
+    if "equal" in right:
+        return "in part" if "yes" in right else "no difference"
+    return "replicates"
 
 
 def _cases(
@@ -184,23 +192,17 @@ def _cases(
             terms = {who: weight for who, weight in weights.items() if who != CONSTANT}
             sums = combine(there, terms, weights.get(CONSTANT, 0.0))
             seeds = fewest_seeds([there[who] for who in terms])
-            raw.append((corpus, pair, dict(weights), sums, seeds, margin))
-    corrected = holm([sums.p_value for *_, sums, _, _ in raw])
-    return [_decided(*one, p) for one, p in zip(raw, corrected, strict=True)], means
+            of_articles = all(there[who].units is not None for who in terms)
+            raw.append(Case(corpus, pair, dict(weights), sums, seeds, margin, 1.0, "", of_articles))
+    corrected = holm([case.sums.p_value for case in raw])
+    return [_decided(case, p) for case, p in zip(raw, corrected, strict=True)], means
 
 
-def _decided(
-    corpus: str,
-    pair: str,
-    weights: dict,
-    sums: Estimate,
-    seeds: int,
-    margin: float,
-    corrected: float,
-) -> Case:
+def _decided(case: Case, corrected: float) -> Case:
     """Decide one comparison; ``corrected`` is its p value among those of its claim."""
+    sums, margin = case.sums, case.margin
     p_value, right = sums.p_value, "undecided"
-    if 0 < seeds < SEEDS:
+    if 0 < case.seeds < SEEDS:
         pass
     elif margin and sums.p_equal(margin) <= LEVEL:
         p_value, right = sums.p_equal(margin), "equal"
@@ -208,7 +210,7 @@ def _decided(
         right = "yes"
     elif sums.value < 0 and corrected <= LEVEL:
         p_value, right = corrected, "no"
-    return Case(corpus, pair, weights, sums, seeds, margin, p_value, right)
+    return replace(case, p_value=p_value, right=right)
 
 
 def verdicts(
@@ -229,27 +231,31 @@ def verdicts(
 
 
 def over_the_study(judged: Sequence[Verdict]) -> dict[str, bool]:
-    """Say of each decided claim that counts, by id, whether it is decided too when all comparisons
-    of all such claims are corrected together (Holm 1979).
+    """Say of each decided claim that counts, by id, whether it is decided too when all such claims
+    are corrected together (Holm 1979).
+
+    A claim has one p value: the largest of its cases where all must be so, and the smallest of
+    those against it, which is corrected among its cases, where one is enough.
     """
-    counted = [v for v in judged if v.claim.counts]
-    cases = [(v, case) for v in counted for case in v.cases if case.corpus in v.by_corpus]
-    corrected = holm([case.p_value for _, case in cases])
-    sure = {id(case): p <= LEVEL for (_, case), p in zip(cases, corrected, strict=True)}
-    told = {}
-    for verdict in counted:
+    p_values: dict[str, float] = {}
+    for verdict in (v for v in judged if v.claim.counts and v.by_corpus):
         own = [case for case in verdict.cases if case.corpus in verdict.by_corpus]
-        if verdict.verdict == "differs":
-            told[verdict.claim.id] = any(sure[id(case)] for case in own if case.right == "no")
-        elif verdict.decided:
-            told[verdict.claim.id] = all(sure[id(case)] for case in own)
-    return told
+        against = [case.p_value for case in own if case.right == "no"]
+        largest = max(case.p_value for case in own)
+        p_values[verdict.claim.id] = min(against) if against else largest
+    corrected = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+    return {
+        v.claim.id: corrected[v.claim.id] <= LEVEL
+        for v in judged
+        if v.claim.id in corrected and v.decided
+    }
 
 
 @dataclass(frozen=True)
 class Needed:
     """How many times as many seeds, or as many test articles, a comparison would need to come out
-    if its value stayed what it is: infinite if no number would do.
+    if its value stayed what it is: infinite if no number would do, or where articles are not its
+    units.
     """
 
     seeds: float
@@ -258,23 +264,30 @@ class Needed:
 
 def needed(case: Case) -> Needed:
     """Compute what would decide a comparison: for or against the claim, or as equal, whichever
-    needs less.
+    needs less. The degrees of freedom are taken to stay what they are.
     """
-    sums = case.sums
+    sums, inside = case.sums, max(case.margin - abs(case.sums.value), 0.0)
     # the squared standard errors at which the 95 % interval would leave out zero, and the 90 %
     # interval would lie within the margin
-    aims = [(sums.value / 1.96) ** 2, (max(case.margin - abs(sums.value), 0.0) / 1.645) ** 2]
+    aims = [
+        (far / stdtrit(sums.freedom, share)) ** 2
+        for far, share in ((sums.value, 0.975), (inside, 0.95))
+    ]
 
     def times(smaller: float, fixed: float) -> float:
         return min(smaller / (aim - fixed) if aim > fixed else float("inf") for aim in aims)
 
-    return Needed(times(sums.of_seeds, sums.of_units), times(sums.of_units, sums.of_seeds))
+    seeds = times(sums.of_seeds + sums.of_both, sums.of_units)
+    articles = times(sums.of_units + sums.of_both, sums.of_seeds)
+    return Needed(seeds, articles if case.of_articles else float("inf"))
 
 
-# what a variant may change without being another question; others, such as the number of topics,
-# are what claims are about
-CHOICES = ("objective", "similarity", "inputs", "floor", "epochs", "texts", "priors", "reading")
-CHOICES += ("tuples",)
+NEURAL, JOINT = ("ZeroshotTM", "ZeroshotTM-KD", "M3L-Contrast"), ("M3L-Contrast",)
+# what a variant may change without being another question, and of which models; others, such as
+# the number of topics, are what claims are about
+CHOICES = dict.fromkeys(("inputs", "texts", "epochs"), NEURAL)
+CHOICES |= dict.fromkeys(("objective", "similarity", "tuples"), JOINT)
+CHOICES |= {"floor": ("ZeroshotTM-KD",), "priors": ("PLTM",), "reading": ("PLTM",)}
 
 
 @dataclass(frozen=True)
@@ -294,8 +307,9 @@ def changes(
 ) -> list[Change]:
     """Find the choices under which a corpus says something else of a claim than it does.
 
-    The choices are those of which there are runs that vary nothing else. Only corpora count where
-    every model was trained often enough to decide.
+    The choices are those of which there are runs that vary nothing else. A choice is made of every
+    model of the claim that can make it, or not at all. Only corpora count where every model was
+    trained often enough to decide.
     """
     varied = [key[4].changes[0] for key in measured if len(key[4].changes) == 1]
     found = []
@@ -319,10 +333,12 @@ def _under(claim: Claim, measured: Mapping[Key, Measured], what: str, value: str
     """Return the claim about models that were made with another choice, where they were."""
     about = (claim.setting, claim.measure)
     there = {key[4] for key in measured if key[1:3] == about and key[3] in claim.pairs}
-
-    def changed(who: Contender) -> Contender:
-        other = contender(who.model, {**dict(who.changes), what: value})
-        return other if other in there and what not in dict(who.changes) else who
-
-    subject, others = tuple(map(changed, claim.subject)), tuple(map(changed, claim.others))
+    named = {*claim.subject, *claim.others}
+    concerned = [who for who in named if who.model in CHOICES[what] and not who.value(what)]
+    other = {who: contender(who.model, {**dict(who.changes), what: value}) for who in concerned}
+    if not set(other.values()) <= there:
+        return claim
+    subject, others = (
+        tuple(other.get(who, who) for who in side) for side in (claim.subject, claim.others)
+    )
     return replace(claim, subject=subject, others=others)

@@ -18,6 +18,7 @@ MARKS = {"yes": "✔", "no": "✘", "equal": "=", "undecided": "?"}
 IN_WORDS = {
     "replicates": "As the paper says:",
     "differs": "Otherwise than the paper says:",
+    "in part": "In part as the paper says, with no difference that matters in the rest:",
     "no difference": "Where the paper sees one, there is no difference that matters:",
     "mixed": "One way on one corpus and another on another:",
     "undecided": "Cannot be told:",
@@ -126,10 +127,12 @@ def _claim_lines(verdict: Verdict, roles: Roles, marks: bool = True) -> str:
     """Return what was measured for a claim, a line of HTML for each corpus and pair of views: each
     model's mean, and with ``marks`` whether the comparison with it came out right.
     """
-    right = {}
+    right: dict[tuple, str] = {}
+    several = len(verdict.claim.subject) > 1 and verdict.claim.relation != "ranked above"
     for case in verdict.cases:
-        against = [who for who in case.weights if who != CONSTANT][-1]
-        right[case.corpus, case.pair, against] = MARKS[case.right]
+        compared = [who for who in case.weights if who != CONSTANT]
+        where = case.corpus, case.pair, compared[0 if several else -1]
+        right[where] = right.get(where, "") + MARKS[case.right]
     lines = []
     for corpus, pair in dict.fromkeys((case.corpus, case.pair) for case in verdict.cases):
         values = []

@@ -447,14 +447,15 @@ def test_components_of_variance_are_those_of_the_two_way_table():
     units = s * columns.var(ddof=1)
     found = estimate([x], [1.0])
     assert found.of_seeds == pytest.approx((seeds - both) / (s * n))
-    assert found.of_units == pytest.approx(units / (s * n))
+    assert found.of_both == pytest.approx(both / (s * n))
+    assert found.of_units == pytest.approx((units - both) / (s * n))
     assert found.error**2 == pytest.approx((seeds + units - both) / (s * n))
     low = (seeds + units - both) ** 2 / (
         seeds**2 / (s - 1) + units**2 / (n - 1) + both**2 / ((s - 1) * (n - 1))
     )
     assert found.freedom == pytest.approx(low)
     flat = estimate([x - rows[:, None]], [1.0])
-    assert flat.of_seeds == 0.0 and flat.error**2 == pytest.approx(flat.of_units)
+    assert flat.of_seeds == 0.0 and flat.error**2 == pytest.approx(flat.of_units + flat.of_both)
 
 
 def test_topics_are_other_topics_with_each_seed_and_count_as_such():

@@ -490,8 +490,8 @@ def test_the_front_page_counts_the_verdicts_and_lists_the_main_ones(verdicts_pag
     said = unescape(glued["summary"].data)
     assert f"Of {len(tested)} claims that were put to the test at the paper's settings" in said
     words = {"replicates": "replicate", "differs": "differ", "undecided": "undecided"}
-    words["no difference"] = "make no difference that matters"
-    assert set(tested) == set(words)
+    words["in part"] = "replicate in part"
+    assert set(tested) - {"no difference"} == set(words)
     for outcome, told in words.items():
         assert f"<b>{tested.count(outcome)}</b> {told}" in said
     again = [v for v in page["tested"] if v.claim.restates]

@@ -121,7 +121,7 @@ def judged(outcome, seeds=3):
 
 
 def test_a_builds_means_point_the_same_way_or_the_other():
-    assert set(LANGUAGES) | {"no difference"} == set(OUTCOMES)
+    assert set(LANGUAGES) | {"no difference", "in part"} == set(OUTCOMES)
     verdicts = [judged(outcome) for outcome in LANGUAGES]
     replicates, differs, undecided = (v["zeroshot-wins-text"] for v in verdicts)
     one_seed = judged("replicates", seeds=1)

@@ -1,6 +1,7 @@
 """Tables and verdicts: what is shown is what was recorded."""
 
 import re
+from dataclasses import replace
 from html import escape
 
 import numpy as np
@@ -12,7 +13,7 @@ from m3l.metrics.assessment import aligned_pairs
 from m3l_book.claims import judging, reading
 from m3l_book.claims.judging import Change
 from m3l_book.claims.reading import paper_lookup
-from m3l_book.measured import Contender
+from m3l_book.measured import Contender, Measured, contender
 from m3l_book.records import results, selection
 from m3l_book.tables import verdicts as verdict_tables
 
@@ -203,3 +204,21 @@ def test_what_would_change_a_verdict_is_a_line_for_each_choice():
     shown = verdict_tables.change_lines(several)
     assert shown == "floor &lt;-4&gt;: differs on small<br>epochs 400: replicates on a"
     assert verdict_tables.change_lines([]) == ""
+
+
+def test_of_several_models_each_has_the_mark_of_its_own_comparison():
+    subject = [contender("M3L-Contrast", {"texts": kind}) for kind in ("one", "two")]
+    (claim,) = (c for c in reading.read_claims("data/paper/claims.csv") if c.id == "hybrid")
+    claim = replace(claim, subject=tuple(subject), others=(Contender("PLTM"),), standing="tested")
+    rng, units = np.random.default_rng(0), np.arange(50)
+    where = "vital", claim.setting, claim.measure, claim.pairs[0]
+    found = {
+        (*where, who): Measured(mean + 0.01 * rng.standard_normal((3, 50)), units)
+        for who, mean in zip((*subject, Contender("PLTM")), (0.2, 0.5, 0.3), strict=True)
+    }
+    judged = judging.judge(claim, found, lambda *_: None)
+    cell = verdict_tables.verdict_table([judged], {"vital": {"en": "en", "fr": "de"}}).data
+    (row,) = cell["verdict"]
+    assert "(texts one) 0.20" in row and "(texts two) 0.49" in row
+    marks = [part.strip()[-1] for part in row.split("</b>")[-1].split("<br>")[0].split(" · ")]
+    assert marks[:2] == ["✘", "✔"] and marks[2].isdigit()
