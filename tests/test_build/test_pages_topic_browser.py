@@ -74,7 +74,8 @@ def test_the_topic_browser_keeps_the_colours_that_a_reader_chose(opened):
         dark = page.evaluate(ground)
         assert dark != light and not browsing.serious_faults(page)
         page.reload()
-        assert page.evaluate(ground) == dark and page.locator("#mode").input_value() == "dark"
+        page.wait_for_function("() => document.querySelector('#mode')?.value === 'dark'")
+        assert page.evaluate(ground) == dark
         page.locator("#mode").select_option("auto")
         assert page.evaluate(ground) == light
 
