@@ -76,6 +76,7 @@ def test_code_that_changed_makes_anew_what_it_makes_and_no_more(workshop, edited
     assert again <= steps and not not_again & steps, said
 
 
+@pytest.mark.thorough
 def test_the_same_seed_gives_the_same_numbers(workshop):
     folder = workshop / "runs/smoke/emoji-m3l-s0"
     before = numbers(folder)
