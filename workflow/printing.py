@@ -25,6 +25,8 @@ MARGINS = {"top": "18mm", "bottom": "18mm", "left": "17mm", "right": "17mm"}
 BOOK = ".admonition.provenance .admonition.provenance { display: none; }"
 # a report of four pages has no list of its own contents and no folds
 REPORT = "#jb-print-docs-body #jb-print-toc, .admonition.provenance { display: none; }"
+# it is to have four pages
+REPORT += " .bd-article td, .bd-article th { padding: 0.1em 0.4em !important; line-height: 1.2; }"
 # MathJax, where there is one, has set its last equation
 SET = "window.MathJax && MathJax.startup ? MathJax.startup.promise.then(() => true) : true"
 
