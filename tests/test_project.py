@@ -269,7 +269,7 @@ def test_ci_brings_a_browser_and_runs_the_tests_and_nothing_else():
         if line and not line.startswith(("#", "set", "cd"))
     ]
     assert lines[0].startswith("command -v chromium")
-    assert lines[1:] == ["CI=true make test"]
+    assert lines[1:] == ["CI=true make test", "CI=true make test-all"]
 
 
 def test_files_that_the_readmes_show_are_there():
