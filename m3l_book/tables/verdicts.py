@@ -33,23 +33,20 @@ def claims_frame(verdicts: Iterable[Verdict]) -> "DataFrame":
     Columns are id, section, claim, rule, chapter, standing, note, ``restates``, and ``written`` and
     ``changed`` of its rule; ``counts``; ``paper's table``, whether it bears the claim out;
     ``verdict``; ``as in its table``, whether what was measured is as the paper's table has it; and
-    ``over the study``, whether it stays decided if all comparisons are corrected together.
+    ``over the study``, whether it stays decided if all claims that count are corrected
+    together.
     """
     import pandas as pd
 
     verdicts = list(verdicts)
-    sure = over_the_study(verdicts)
+    sure = {name: "yes" if stands else "no" for name, stands in over_the_study(verdicts).items()}
     about = ["id", "section", "claim", "rule", "chapter", "standing", "note", "restates"]
     about += ["written", "changed"]
     rows = [
         {name: getattr(verdict.claim, name) for name in about}
         | {"counts": verdict.claim.counts, "paper's table": verdict.paper_agrees}
         | {"verdict": verdict.words, "as in its table": verdict.as_in_the_table}
-        | {
-            "over the study": {True: "yes", False: "no"}.get(
-                sure.get(verdict.claim.id), "not decided"
-            )
-        }
+        | {"over the study": sure.get(verdict.claim.id, "not decided")}
         for verdict in verdicts
     ]
     columns = [*about, "counts", "paper's table", "verdict", "as in its table", "over the study"]
@@ -120,7 +117,7 @@ def chip(verdict: Verdict) -> str:
     if verdict.verdict in ("not testable", "not counted"):
         words = STANDINGS[verdict.claim.standing]
     kind = verdict.verdict.replace(" ", "-") if verdict.verdict in OUTCOMES else "aside"
-    return f'<span class="verdict {kind}">{escape(words)}</span>'
+    return f'<span class="verdict {kind}">{as_html(words)}</span>'
 
 
 def _claim_lines(verdict: Verdict, roles: Roles, marks: bool = True) -> str:

@@ -190,6 +190,12 @@ def test_a_claim_counts_once_and_what_it_restates_is_of_the_same_models():
         assert all(who.value("topics") for who in (*c.subject, *c.others))
 
 
+def refuses(path, text, message, read, *more):
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        read(path, *more)
+
+
 def test_each_claim_is_made_by_a_sentence_of_the_paper_and_each_sentence_has_a_standing(tmp_path):
     rows = read_sentences(PAPER / "sentences.csv", CLAIMS)
     made = {name.strip() for row in rows for name in row["claims"].split(";")}
@@ -208,9 +214,7 @@ def test_each_claim_is_made_by_a_sentence_of_the_paper_and_each_sentence_has_a_s
         "s 1,,no result,,an opinion": "line 2: says is empty",
         "s 1,It is good.,maybe,,x": "line 2: standing='maybe'; valid: tested, not testable",
     }.items():
-        (tmp_path / "s.csv").write_text(f"{head}\n{line}\n", encoding="utf-8")
-        with pytest.raises(DataError, match=message):
-            read_sentences(tmp_path / "s.csv", CLAIMS)
+        refuses(tmp_path / "s.csv", f"{head}\n{line}\n", message, read_sentences, CLAIMS)
 
 
 def test_every_measure_of_an_order_has_a_margin_with_its_reason(tmp_path):
@@ -224,9 +228,7 @@ def test_every_measure_of_an_order_has_a_margin_with_its_reason(tmp_path):
         "MRR,1,,y": "line 2: reason is empty",
         "MRR,1,x,y\nMRR,2,x,y": "line 3: measure 'MRR' stands twice",
     }.items():
-        (tmp_path / "m.csv").write_text(f"{head}{line}\n", encoding="utf-8")
-        with pytest.raises(DataError, match=message):
-            read_margins(tmp_path / "m.csv")
+        refuses(tmp_path / "m.csv", f"{head}{line}\n", message, read_margins)
     assert len(read_texts(PAPER / "caveats.csv", ("caveat", "text"))) >= 5
 
 

@@ -40,6 +40,20 @@ def test_recorded_results_say_where_they_are_from_and_fit_in_the_repository(full
     assert about["profile"] == "full" and about["seconds"] > 1000 and "cores" in about["machine"]
     assert re.fullmatch(r"[0-9a-f]{12}\+?", about["commit"]) and about["versions"]["torch"]
     assert about["runs"] == full.scores["run"].nunique() >= 454
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    planned = about["runs"] + len(about["missing"])
+    assert f"{about['runs']} of them)" in readme
+    assert f"{about['runs']} of {planned} runs, {about['seconds']:,} s of training" in readme
+
+
+def test_numbers_of_the_recorded_corpus_in_prose_are_those_of_the_record(full):
+    articles = f"{full.about['articles']['vital']:,}"
+    caveats = (PAPER / "caveats.csv").read_text(encoding="utf-8")
+    assert f"these models on {articles}." in caveats
+    texts = full.scores[full.scores["run"] == "vital-m3l-texts-s0"].iloc[0]
+    report = (ROOT / "book" / "report.ipynb").read_text(encoding="utf-8")
+    made = f"joint training makes {int(texts['updates']):,} on {articles} pairs of articles"
+    assert made in report
     assert sum(path.stat().st_size for path in FULL.rglob("*")) <= 20 * 2**20
 
 
