@@ -40,6 +40,7 @@ def prepare(
     folder: str | Path,
     vocabulary_size: int | None = None,
     min_words: int = 10,
+    max_words: int | None = None,
     incomplete: str = "drop",
     leakage: str = "error",
     near_duplicates: str = "report",
@@ -55,6 +56,9 @@ def prepare(
         all that a small corpus has.
     min_words : int
         A document with fewer words of the vocabulary is dropped from its tuples.
+    max_words : int
+        Words from the beginning of each document that are counted; the released preprocessing
+        counts 200. By default all are. What an encoder reads is bounded by its ``max_tokens``.
     incomplete : {"drop", "pairs", "keep"}
         What becomes of tuples that then lack a view: they are dropped, so that all tuples have the
         same views, as in the paper; or they stay if they have two views, a pair; or they stay with
@@ -79,9 +83,10 @@ def prepare(
     choose("incomplete", incomplete, LEAST_VIEWS)
     choose("leakage", leakage, ("error", "drop", "keep"))
     choose("near_duplicates", near_duplicates, ("report", "drop"))
-    for option, value in (("min_words", min_words), ("vocabulary_size", vocabulary_size)):
+    numbers = {"min_words": min_words, "max_words": max_words, "vocabulary_size": vocabulary_size}
+    for option, value in numbers.items():
         fits = isinstance(value, int) and value >= 1
-        fits = fits or (value is None and option == "vocabulary_size")
+        fits = fits or (value is None and option != "min_words")
         require(fits, f"{option}={value!r}: expected an integer, 1 or more")
     frame, languages = tuples.frame.reset_index(drop=True), tuples.languages
     counts = {"tuples_from_source": len(frame)}
@@ -97,7 +102,8 @@ def prepare(
             frame = frame[~near].reset_index(drop=True)
         trained = "train" in set(frame["split"])
         require(trained, f"corpus {tuples.name}: no training tuple", DataError)
-        tokens = {language: _tokens(frame, language, segmented) for language in languages}
+        how = {"segmented": list(segmented), "max_words": max_words}
+        tokens = {language: _tokens(frame, language, how) for language in languages}
         vocabularies = {
             language: _vocabulary(frame, language, tokens[language], vocabulary_size, stopwords)
             for language in languages
@@ -119,7 +125,7 @@ def prepare(
             "counts": counts,
             "vocabulary_size": asked,
             "min_words": min_words,
-            "segmented": list(segmented),
+            **how,
             **_about_words(vocabularies, stopwords or {}, tuples.card),
         }
         if leakage == "keep" and leaks.any():
@@ -200,10 +206,10 @@ def _separate(frame: DataFrame, pictures: dict[str, Path]) -> dict[str, str]:
 # words
 
 
-def _tokens(frame: DataFrame, language: str, segmented: Sequence[str]) -> dict[str, list[str]]:
+def _tokens(frame: DataFrame, language: str, how: Mapping) -> dict[str, list[str]]:
     """Cut each text of a language into words."""
     texts = frame[f"{language}_text"].dropna().unique()
-    return dict(zip(texts, tokens_of(texts, language, segmented), strict=True))
+    return dict(zip(texts, tokens_of(texts, language, **how), strict=True))
 
 
 def stopwords_used(language: str, given: Mapping | None) -> frozenset[str]:

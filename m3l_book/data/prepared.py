@@ -55,13 +55,23 @@ def _columns(view: str) -> tuple[str, str]:
 
 
 def tokens_of(
-    texts: Iterable[str], language: str, segmented: Sequence[str] = ()
+    texts: Iterable[str],
+    language: str,
+    segmented: Sequence[str] = (),
+    max_words: int | None = None,
 ) -> list[list[str]]:
-    """Cut texts of a language into words.
+    """Cut texts of a language into words, and keep the first ``max_words`` of each, or all.
 
     ``segmented`` are languages whose words have blanks between them though their script has none.
     """
-    return [words.tokenize(text, language, language in segmented) for text in texts]
+    blanks = language in segmented
+    return [words.tokenize(text, language, blanks)[:max_words] for text in texts]
+
+
+def cutting(folder: str | Path) -> dict:
+    """Read how a prepared corpus was cut into words: the options of `tokens_of`."""
+    card = Path(folder) / "card.json"
+    return {option: entry_of(card, option) for option in ("segmented", "max_words")}
 
 
 def vocabulary(folder: str | Path, language: str) -> list[str]:
@@ -96,8 +106,7 @@ def training_texts(folder: str | Path, language: str) -> list[str]:
 
 def training_tokens(folder: str | Path, language: str) -> list[list[str]]:
     """Read each training document's words of the vocabulary, on which coherence is measured."""
-    segmented = entry_of(Path(folder) / "card.json", "segmented")
-    tokens = tokens_of(training_texts(folder, language), language, segmented)
+    tokens = tokens_of(training_texts(folder, language), language, **cutting(folder))
     return keep_vocabulary(tokens, vocabulary(folder, language))
 
 

@@ -15,7 +15,7 @@ from m3l.pltm import PLTM
 from m3l.text import bag_of_words
 from m3l.trained import top_documents
 
-from ..data.prepared import embedding_card, entry_of, items, read_tuples, tokens_of, training_texts
+from ..data.prepared import cutting, embedding_card, items, read_tuples, tokens_of, training_texts
 from ..data.schema import PICTURES
 from ..encoders.cache import encode
 from ..encoders.registry import get_encoder
@@ -75,7 +75,7 @@ class Learnt:
         if not isinstance(self.model, M3L):
             if view not in self.model.vocabularies:
                 raise ParameterError(f"view={view!r}: PLTM reads words of its languages alone")
-            tokens = tokens_of(new, view, entry_of(self.prepared / "card.json", "segmented"))
+            tokens = tokens_of(new, view, **cutting(self.prepared))
             bags = bag_of_words(tokens, self.model.vocabularies[view])
             return self.model.infer(bags, view, seed=params["seed"])
         if view == PICTURES:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scipy.sparse import load_npz
 
 from m3l.errors import DataError, ParameterError
 from m3l_book.data.embed import embed_view
@@ -387,9 +388,29 @@ def test_incomplete_tuples_are_dropped_or_kept(tmp_path):
     assert frame["de_text"][0] is None, "missing is None, which a page can tell from a text"
 
 
+def test_the_first_words_alone_are_counted(tmp_path):
+    """The vocabulary, the bags of words and the words of coherence are of the same words."""
+    late = {"en_text": " steamboat", "de_text": " dampfer"}
+    table = [{key: value + late.get(key, "") for key, value in row.items()} for row in rows()]
+    card, frame = prepared(tmp_path, table, vocabulary_size=None)
+    assert "steamboat" in vocabulary(tmp_path / "out", "en") and card["max_words"] is None
+    assert max(map(len, training_tokens(tmp_path / "out", "en"))) == 7
+    card, frame = prepared(tmp_path, table, max_words=4, vocabulary_size=None)
+    assert "steamboat" not in vocabulary(tmp_path / "out", "en") and card["max_words"] == 4
+    assert load_npz(tmp_path / "out" / "bow_en.npz").sum(axis=1).max() == 4
+    assert set(map(len, training_tokens(tmp_path / "out", "en"))) == {4}
+    assert frame["en_text"].str.endswith("steamboat").all(), "the text itself is whole"
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("incomplete", "maybe"), ("leakage", "ignore"), ("min_words", 0), ("vocabulary_size", 0)],
+    [
+        ("incomplete", "maybe"),
+        ("leakage", "ignore"),
+        ("min_words", 0),
+        ("max_words", 0),
+        ("vocabulary_size", 0),
+    ],
 )
 def test_bad_parameter_is_named(tmp_path, option, value):
     with pytest.raises(ParameterError, match=f"{option}={value!r}"):
