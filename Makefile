@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # where the project is published; with it chapters have buttons for Binder and Colab
 export M3L_BOOK_REPOSITORY := $(REPOSITORY)
 
-.PHONY: book smoke chapter pdf slides report exercises test test-all test-fast rehearsal lab bench lint serve clean
+.PHONY: book smoke chapter pdf slides report exercises test test-all test-fast rehearsal lab bench photographs lint serve clean
 
 book: $(VENV)/ready
 	$(RUN) workflow/build.py $(PROFILE)
@@ -59,6 +59,10 @@ bench: $(VENV)/ready .venv.ctm/ready .venv.lda/ready
 	$(RUN) benchmarks/weigh.py build/$(PROFILE)/html
 	$(RUN) benchmarks/again.py
 	$(RUN) benchmarks/independent.py
+
+# photographs of a Debian package in the place of pictograms, placed by the runs of profile full
+photographs: $(VENV)/ready
+	$(RUN) benchmarks/photographs.py
 
 lint: $(VENV)/ready
 	$(RUN) -m ruff check .

