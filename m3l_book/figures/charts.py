@@ -1,4 +1,4 @@
-"""Figures of scores: retrieval, coherence, curves along a parameter; and of verdicts on claims."""
+"""Figures of scores: retrieval, coherence, curves along a parameter, and the main results."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -8,9 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..claims.judging import Verdict
-from ..tables.shared import own_direction
-from .style import FAINT, GRID, INK, PALETTE, WIDTH, described, legend_below, looks_of, panels
+from .style import FAINT, INK, WIDTH, described, legend_below, looks_of, panels
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -18,11 +16,6 @@ if TYPE_CHECKING:
 DOTTED = {"color": FAINT, "linestyle": ":"}
 STAR = {"marker": "*", "linestyle": "", "markersize": 12}
 STAR |= {"markerfacecolor": "none", "markeredgewidth": 1.5}
-FARTHEST = 6.0  # a margin beyond is drawn there
-LOOKS = {"yes": ("o", PALETTE[2]), "no": ("X", PALETTE[3])}
-LOOKS |= {"equal": ("s", PALETTE[0]), "undecided": ("D", FAINT)}
-MEANING = {"yes": "as the claim says", "no": "the other way"}
-MEANING |= {"equal": "no difference that matters", "undecided": "cannot be told"}
 
 
 def retrieval_scores(table: "DataFrame", corpus: str, order: Sequence[str] = ()) -> Figure:
@@ -177,33 +170,33 @@ def _paper_scale(axes: Axes, line: str, looks: Mapping, stars: Sequence[Mapping]
     return f"; the paper's: {said}"
 
 
-def margins(verdicts: Sequence[Verdict], roles: Mapping[str, Mapping[str, str]]) -> Figure:
-    """Draw a row a claim, a mark a comparison: its value in half widths of its interval.
+def main_results(rows: "DataFrame", order: Sequence[str]) -> Figure:
+    """Draw the means of models with their intervals, and beside them what the paper prints.
 
-    Right of 1 its 95 % interval lies on the claim's side, left of −1 on the other; a comparison may
-    be equal within its margin wherever it stands. Only the corpora that count.
+    ``rows`` has columns panel, source ("the paper" or another), model, value, low, high (NaN where
+    nothing is known of an interval); ``order`` lists the models that keep their colours, from above
+    to below.
     """
-    counted = {v.claim.id: [c for c in v.cases if c.corpus in v.by_corpus] for v in verdicts}
-    counted = {claim: cases for claim, cases in counted.items() if cases}
-    figure, axes = plt.subplots(figsize=(WIDTH, 1.3 + 0.22 * max(len(counted), 1)))
+    models = [name for name in order if name in set(rows["model"])]
+    models += [name for name in dict.fromkeys(rows["model"]) if name not in order]
+    looks = looks_of(models, order)
+    parts = list(rows.groupby(["panel", "source"], sort=False))
+    figure, grid = panels(len(parts), len(parts), 0.9 + 0.36 * len(models), sharey=True)
     sentences = []
-    for row, (claim, cases) in enumerate(counted.items()):
-        for case in cases:
-            marker, colour = LOOKS[case.right]
-            x = np.clip(case.in_half_widths, -FARTHEST, FARTHEST)
-            axes.plot(x, row, marker, color=colour, markersize=5, markeredgewidth=0)
-        nearest = min(cases, key=lambda case: abs(case.in_half_widths))
-        where = f"{nearest.corpus} {own_direction(nearest.pair, roles[nearest.corpus])}"
-        sentences.append(f"{claim}: nearest to zero {nearest.in_half_widths:.1f} on {where}.")
-    for x in (-1, 0, 1):
-        axes.axvline(x, color=GRID, linewidth=1, zorder=0)
-    axes.set_yticks(range(len(counted)), list(counted))
-    axes.set(xlim=(-FARTHEST - 0.3, FARTHEST + 0.3), ylim=(len(counted) - 0.5, -0.5))
-    axes.set(xlabel=f"value in half widths of its interval, at most {FARTHEST:g}")
-    looks = {MEANING[right]: {"marker": m, "color": colour} for right, (m, colour) in LOOKS.items()}
-    legend_below(figure, looks, linestyle="")
-    return described(
-        figure,
-        "Each comparison's value in half widths of its interval, a row a claim; above 1 the"
-        f" interval is on the claim's side, below −1 on the other. {' '.join(sentences)}",
-    )
+    for axes, ((panel, source), part) in zip(grid, parts, strict=True):
+        for row in part.itertuples():
+            y, colour = models.index(row.model), looks[row.model]["color"]
+            axes.plot([row.low, row.high], [y, y], color=colour, linewidth=2.2)
+            mark = {"marker": looks[row.model]["marker"], "markersize": 7}
+            mark = STAR | {"markeredgecolor": colour} if source == "the paper" else mark
+            axes.plot(row.value, y, color=colour, **mark)
+            place = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center"}
+            axes.annotate(f"{row.value:.3f}", (row.value, y), **place, fontsize=9)
+        most = np.nanmax([*part["high"], *part["value"]])
+        axes.set(xlim=(0, 1.35 * most), ylim=(len(models) - 0.5, -0.7))
+        axes.set_title(f"{panel}\n{source}", fontsize=10)
+        axes.locator_params(axis="x", nbins=3)
+        axes.set_yticks(range(len(models)), models)
+        said = ", ".join(f"{row.model} {row.value:.3f}" for row in part.itertuples())
+        sentences.append(f"{panel}, {source}: {said}")
+    return described(figure, f"Means of models with 95 % intervals. {'. '.join(sentences)}.")

@@ -11,8 +11,10 @@ takes its fonts along, and leaves such texts out.
 
 import re
 import warnings
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from functools import cache
+from html import escape
 from io import StringIO
 from pathlib import Path
 
@@ -107,6 +109,14 @@ def vector(figure: Figure) -> str:
 
     # a hundredth of a point is finer than any eye or printer; six digits more are half the file
     return re.sub(r"<[^>]+>", rounded, drawing)
+
+
+def as_html(figure: Figure) -> str:
+    """Return the figure as an element of a page, which another page may show too; and close it."""
+    drawing = b64encode(vector(figure).encode()).decode()
+    plt.close(figure)
+    about = f'class="dark-light" alt="{escape(figure.get_label())}"'
+    return f'<img {about} src="data:image/svg+xml;base64,{drawing}">'
 
 
 def show(figure: Figure) -> None:

@@ -4,15 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from ..claims.judging import OUTCOMES, SEEDS, Change, Verdict, over_the_study
+from ..claims.judging import OUTCOMES, SEEDS, Case, Change, Verdict, over_the_study
 from ..claims.reading import CONSTANT, STANDINGS, Claim
 from ..record_check import points
 from ..shown import as_html
-from .shared import own_direction, styled
+from .shared import own_direction
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-    from pandas.io.formats.style import Styler
 
 MARKS = {"yes": "✔", "no": "✘", "equal": "=", "undecided": "?"}
 IN_WORDS = {
@@ -63,42 +62,119 @@ def came_out(verdicts: Iterable[Verdict]) -> str:
     return "".join(parts)
 
 
-def verdict_table(
+def cards(
     verdicts: Sequence[Verdict],
     roles: Roles,
-    live: Mapping[str, Verdict] | None = None,
     claims: "DataFrame | None" = None,
-) -> "Styler":
-    """Show each claim with its rule, the paper's numbers, and the verdict with what it rests on.
+    live: Mapping[str, Verdict] | None = None,
+    changes: Mapping[str, Sequence[Change]] | None = None,
+) -> str:
+    """Show each claim as a card, in HTML: what it says, its verdict, a strip for each comparison on
+    which the verdict hangs, and all else on demand.
 
     Parameters
     ----------
     verdicts : sequence of Verdict
     roles : corpus -> view -> part in the paper
         Of the corpora of ``verdicts`` and of ``live``.
-    live : claim's id -> verdict of this build's runs, optional
-        A column shows their means, and whether these point the same way.
     claims : DataFrame, optional
-        Of all claims, by `claims_frame`: two columns say whether what was measured is as the
+        Of all claims, by `claims_frame`: a card then says whether what was measured is as the
         paper's table has it, and whether the verdict stands over the whole study.
+    live : claim's id -> verdict of this build's runs, optional
+        A rhomb shows where the build's comparison lies.
+    changes : claim's id -> choices under which the verdict would be another, optional
     """
-    import pandas as pd
-
-    own_words = {"yes": "", "no": "<br><b>its own numbers say otherwise</b>", "no number": ""}
-    frame = None if claims is None else claims.set_index("id")
-    rows = []
+    frame, shown = None if claims is None else claims.set_index("id"), []
     for verdict in verdicts:
-        claim = verdict.claim
-        about = f"<br><small>Rule: {escape(claim.rule)}<br><code>{claim.id}</code></small>"
-        printed = paper_lines(verdict) + own_words[verdict.paper_agrees]
-        row = {"claim": _with_section(claim) + about, "paper": printed or "in words only"}
-        row["verdict"] = _outcome(verdict, roles)
+        own = (live or {}).get(verdict.claim.id)
+        more = _more(verdict, roles)
         if frame is not None:
-            row |= frame.loc[claim.id, ["as in its table", "over the study"]]
+            more["As in its table"] = frame.loc[verdict.claim.id, "as in its table"]
+            more["Over the study"] = frame.loc[verdict.claim.id, "over the study"]
         if live:
-            row["this build"] = _this_build(verdict, live.get(claim.id), roles)
-        rows.append(row)
-    return styled(pd.DataFrame(rows), markup=True).set_table_attributes('class="verdict-table"')
+            more["This build"] = _this_build(verdict, own, roles)
+        more["Would change it"] = change_lines((changes or {}).get(verdict.claim.id, ()))
+        rest = "the rule, the numbers, the rest"
+        folded = "".join(f"<p><b>{head}.</b> {text}</p>" for head, text in more.items() if text)
+        shown.append(
+            f'<article class="claim-card"><p>{_with_section(verdict.claim)}</p>{chip(verdict)}'
+            f"{_strips(verdict, own, roles)}<details><summary>{rest}</summary>{folded}"
+            "</details></article>"
+        )
+    return f'<div class="claim-cards">{"".join(shown)}</div>'
+
+
+def telling(verdict: Verdict) -> list[Case]:
+    """Choose the comparisons that a verdict hangs on, one for each corpus that counts and pair of
+    views: one against the claim before one that is undecided, and that before any other; of several
+    the one that is least for the claim.
+    """
+    order = ("no", "undecided", "equal", "yes")
+    chosen: dict[tuple[str, str], Case] = {}
+    for case in sorted(verdict.cases, key=lambda c: (order.index(c.right), c.in_half_widths)):
+        chosen.setdefault((case.corpus, case.pair), case)
+    return [chosen[case.corpus, case.pair] for case in verdict.cases if case in chosen.values()]
+
+
+def _strips(verdict: Verdict, live: Verdict | None, roles: Roles) -> str:
+    """Draw the telling comparisons on one scale: zero, the margin as a band, the interval, the
+    value, and that of this build.
+    """
+    cases = [case for case in telling(verdict) if case.corpus in verdict.by_corpus]
+    built = {(c.corpus, c.pair, *c.weights): c.value for c in live.cases} if live else {}
+    here = [built.get((case.corpus, case.pair, *case.weights)) for case in cases]
+    ends = [x for case in cases for x in (case.low, case.high, 1.5 * case.margin)]
+    most = max(map(abs, [*ends, *(value for value in here if value is not None)]), default=0) or 1.0
+    strips = []
+    for case, value in zip(cases, here, strict=True):
+        marks = [("zero", 0.0, 0.0)]
+        marks += [("band", -case.margin, case.margin)] if case.margin else []
+        marks += [("interval", case.low, case.high), ("value", case.value, case.value)]
+        marks += [("live", value, value)] if value is not None else []
+        drawn = "".join(_mark(kind, low / most, high / most) for kind, low, high in marks)
+        said = f"{case.value:+.3f}, 95 % interval {case.low:+.3f} to {case.high:+.3f}"
+        said += f"; this build {value:+.3f}" if value is not None else ""
+        compared = [who for who in case.weights if who != CONSTANT]
+        means = [f"{w.short} {verdict.means[case.corpus, case.pair, w]:.3f}" for w in compared]
+        where = f"{case.corpus} {own_direction(case.pair, roles[case.corpus])}"
+        strips.append(
+            f"<p><b>{as_html(where)}</b> {as_html(' · '.join(means))}</p>"
+            f'<div class="strip {case.right}" role="img" aria-label="{said}" title="{said}">'
+            f"{drawn}</div>"
+        )
+    ends = f"<span>−{most:.2f}</span><span>0</span><span>+{most:.2f} {verdict.claim.measure}</span>"
+    return "".join([*strips, f'<p class="scale">{ends}</p>' if strips else ""])
+
+
+def _mark(kind: str, low: float, high: float) -> str:
+    """Place a mark of a strip that goes from −1 to 1; what lies beyond stands at its end."""
+    near, far = (50 + 49 * max(-1.0, min(1.0, end)) for end in (low, high))
+    width = f";width:{far - near:.1f}%" if far > near else ""
+    return f'<i class="{kind}" style="left:{near:.1f}%{width}"></i>'
+
+
+def _more(verdict: Verdict, roles: Roles) -> dict[str, str]:
+    """Return what stands in a card on demand, by its heading, in HTML."""
+    claim = verdict.claim
+    thin = [c for c in verdict.cases if c.corpus in verdict.by_corpus and 0 < c.seeds < SEEDS]
+    printed = paper_lines(verdict) or "in words only"
+    if verdict.paper_agrees == "no":
+        printed += "<br>its own numbers say otherwise"
+    measured = _claim_lines(verdict, roles) if verdict.cases else "its runs are not there"
+    if verdict.verdict == "undecided" and thin:
+        measured += f"<br>fewer than {SEEDS} seeds decide nothing"
+    again = f"It says of other runs what {claim.restates} says." if claim.restates else ""
+    written = f"{claim.written}; changed: {claim.changed}" if claim.changed else claim.written
+    return {
+        "Rule": escape(claim.rule),
+        "In the paper": printed,
+        "Measured": measured,
+        "Not counted again": escape(again),
+        "Note": escape(claim.note),
+        "Caveats": escape(", ".join(claim.caveats_on(verdict.by_corpus))),
+        "Rule written": escape(written),
+        "Known in the files as": f"<code>{claim.id}</code>",
+    }
 
 
 def paper_lines(verdict: Verdict) -> str:
@@ -141,23 +217,6 @@ def _claim_lines(verdict: Verdict, roles: Roles, marks: bool = True) -> str:
         where = f"{corpus} {own_direction(pair, roles[corpus])}"
         lines.append(f"<b>{as_html(where)}</b> {' · '.join(values)}")
     return "<br>".join(lines)
-
-
-def _outcome(verdict: Verdict, roles: Roles) -> str:
-    """Return a verdict above what it rests on and what a reader must know of it, in HTML."""
-    lines = [chip(verdict)]
-    thin = [c for c in verdict.cases if c.corpus in verdict.by_corpus and 0 < c.seeds < SEEDS]
-    if verdict.verdict == "undecided" and thin:
-        lines.append(f"<small>fewer than {SEEDS} seeds decide nothing</small>")
-    lines.append(_claim_lines(verdict, roles) if verdict.cases else "its runs are not there")
-    claim, remarks = verdict.claim, []
-    if claim.restates:
-        remarks.append(f"Not counted again: it says of other runs what {claim.restates} says.")
-    remarks += [claim.note] if claim.note else []
-    if caveats := claim.caveats_on(verdict.by_corpus):
-        remarks.append(f"Caveats: {', '.join(caveats)}.")
-    said = escape(" ".join(remarks))
-    return "<br>".join([*lines, *([f"<small><i>{said}</i></small>"] if said else [])])
 
 
 def _this_build(verdict: Verdict, own: Verdict | None, roles: Roles) -> str:

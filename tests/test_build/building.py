@@ -14,7 +14,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path.stem for path in (ROOT / "book").glob("*.ipynb"))
 CONTENTS = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
-EVERY = ["index", *(entry["file"] for part in CONTENTS["parts"] for entry in part["chapters"])]
+ENTRIES = [entry for part in CONTENTS["parts"] for entry in part["chapters"]]
+ENTRIES += [below for entry in ENTRIES for below in entry.get("sections", [])]
+EVERY = ["index", *(entry["file"] for entry in ENTRIES)]
 
 
 def ends_with_the_tests():

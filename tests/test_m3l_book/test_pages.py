@@ -480,7 +480,7 @@ def test_the_conclusion_lists_each_claim_once_as_it_came_out_or_with_its_reason(
     assert not reasons and "future work" in set(table["standing"])
 
 
-def test_the_front_page_counts_the_verdicts_and_lists_the_main_ones(verdicts_page):
+def test_the_front_page_counts_the_verdicts_and_says_what_was_found(verdicts_page):
     page, glued = verdicts_page
     kept = read_json(FULL / "verdicts.json")
     judged = page["judged"]
@@ -496,8 +496,12 @@ def test_the_front_page_counts_the_verdicts_and_lists_the_main_ones(verdicts_pag
     assert set(tested) - {"no difference"} == set(words)
     for outcome, told in words.items():
         assert f"<b>{tested.count(outcome)}</b> {told}" in said
+    assert "other corpora or settings than the recorded ones" in said
+    said = unescape(page.said)
     again = [v for v in page["tested"] if v.claim.restates]
     assert f"{len(again)} more say again" in said and len(again) >= 6
+    for corpus in page["counting"]:
+        assert f"On <code>{corpus}</code> alone, of " in said
     split = [v for v in judged.values() if v.claim.counts and v.by_corpus]
     split = [v for v in split if v.paper_agrees == "no"]
     assert f"Of {len(split)} the paper's own table says otherwise than its words" in said
@@ -505,15 +509,32 @@ def test_the_front_page_counts_the_verdicts_and_lists_the_main_ones(verdicts_pag
     assert f"as the table has it for {with_table}." in said
     aside = [v for v in judged.values() if v.claim.standing != "tested"]
     assert f"{len(aside)} are shown and not counted" in said
-    assert "other corpora or settings than the recorded ones" in said
-    short = glued["short"].data.set_index("claim").rename(index=unescape, columns=unescape)
-    assert set(short.index) == {v.claim.claim for v in page["tested"] if v.claim.chapter < "10"}
-    for verdict in page["tested"]:
-        if verdict.claim.chapter < "10":
-            assert f">{verdict.words}<" in short.loc[verdict.claim.claim, "verdict"]
-    pointing = {"are not there", "decide nothing", "point the same way", "point the other way"}
-    assert set(short["this build's means"]) <= pointing
-    assert glued["answer"].data.count("Between languages") >= 1
+    findings = unescape(glued["findings"].data)
+    assert findings.count("<p>") == 3 and findings.count("Between languages") == 1
+
+
+def test_the_figure_of_the_front_page_has_the_recorded_means_and_the_papers(verdicts_page):
+    page, glued = verdicts_page
+    about = unescape(glued["main-figure"].data)
+    judged = page["judged"]
+    for name, panel in (("zeroshot-wins-text", "MRR en → fr"), ("m3l-beats-kd-image", "UAP en → ")):
+        verdict = judged[name]
+        pair = verdict.claim.pairs[0]
+        for who in (*verdict.claim.subject, *verdict.claim.others):
+            mean, printed = verdict.means["vital", pair, who], verdict.paper_means[pair, who]
+            for source, value in (("here", mean), ("the paper", printed)):
+                part = about[about.index(f"{panel}") :]
+                part = part[part.index(f", {source}: ") :].partition(". ")[0]
+                assert f"{who.model} {value:.3f}" in part
+
+
+def test_every_claim_that_counts_is_a_card_in_one_group(verdicts_page):
+    page, _ = verdicts_page
+    shown = [v.claim.id for own in page["groups"].values() for v in own]
+    assert sorted(shown) == sorted(v.claim.id for v in page["tested"] if v.claim.counts)
+    said = unescape(page.said)
+    assert said.count("claim-card") >= len(shown)
+    assert next(iter(page["groups"])) == "Between languages"
 
 
 def test_every_comparison_is_listed_with_its_interval(verdicts_page):
@@ -539,10 +560,10 @@ def test_claims_that_are_not_counted_stand_with_their_reason_and_all_with_their_
         line = claims.loc[name]
         assert line["claim"] == verdict.claim.claim and line["written"] == verdict.claim.written
         assert verdict.claim.standing == "tested" or line["note"], name
-    history = page.table("When each rule was written")
-    assert len(history) == len(claims) and "" not in set(history["changed since"])
-    aside = page.table("Claims that are shown and not counted")
-    assert len(aside) == (claims["standing"] != "tested").sum() >= 4
+    said = unescape(page.said)
+    for verdict in page["aside"]:
+        assert verdict.claim.claim in said and verdict.claim.note in said
+    assert len(page["aside"]) == (claims["standing"] != "tested").sum() >= 4
     sentences = page.table("The paper's sentences and their claims")
     for name, verdict in page["judged"].items():
         assert any(f"{name} ({verdict.words})" in cell for cell in sentences["claims"])

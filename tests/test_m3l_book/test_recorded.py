@@ -203,10 +203,11 @@ def test_beside_a_verdict_stands_where_the_means_of_a_build_point():
     verdict, here = judged("differs").values(), judged("replicates", seeds=1)
     roles = {"vital": {"en": "en", "fr": "de"}}
     claims = tables.claims_frame(verdict)
-    frame = tables.verdict_table(verdict, roles, here, claims).data
-    assert list(frame.columns) == ["claim", "paper", "verdict", *TOO, "this build"]
-    assert ">differs<" in frame["verdict"][0] and "PLTM 0.5" in frame["verdict"][0]
-    assert frame[TOO].values.tolist() == [["no number printed", "yes"]]
-    assert "points the other way" in frame["this build"][0] and "en → fr" in frame["this build"][0]
-    untrained = tables.verdict_table(verdict, roles, {"x": None}).data
-    assert untrained["this build"][0] == "not trained here"
+    card = tables.cards(verdict, roles, claims, here)
+    assert ">differs<" in card and "PLTM 0.5" in card
+    assert "As in its table.</b> no number printed" in card and "study.</b> yes" in card
+    assert "points the other way" in card and "en → fr" in card
+    assert card.count('class="live"') == 1 and "; this build +0." in card
+    untrained = tables.cards(verdict, roles, claims, {"x": None})
+    assert "not trained here" in untrained and 'class="live"' not in untrained
+    assert "This build" not in tables.cards(verdict, roles)

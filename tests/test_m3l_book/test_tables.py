@@ -162,38 +162,62 @@ def verdicts(runs, tests):
     ]
 
 
-def test_every_claim_has_a_row_with_its_rule_and_the_measured_numbers(verdicts, runs, tests):
+def card_of(verdicts, roles, **more):
+    """The cards of verdicts as text, by the claim's id."""
+    shown = verdict_tables.cards(verdicts, roles, **more)
+    assert shown.startswith('<div class="claim-cards">') and shown.endswith("</div>")
+    parts = shown.split('<article class="claim-card">')[1:]
+    return dict(zip((v.claim.id for v in verdicts), parts, strict=True))
+
+
+def test_every_claim_has_a_card_with_its_rule_and_the_measured_numbers(verdicts, runs, tests):
     names = selection.roles_by_corpus(tests)
-    frame = verdict_tables.verdict_table(verdicts, names).data
-    assert len(frame) == len(reading.read_claims("data/paper/claims.csv"))
-    assert list(frame.columns) == ["claim", "paper", "verdict"]
-    for (_, row), v in zip(frame.iterrows(), verdicts, strict=True):
-        assert (
-            escape(v.claim.claim) in row["claim"]
-            and f"Rule: {escape(v.claim.rule)}<" in row["claim"]
-            and escape(v.claim.note) in row["verdict"]
-        )
-        assert ("Caveats: " in row["verdict"]) == bool(v.claim.caveats)
-        assert all(name in row["verdict"] for name in v.claim.caveats)
-        assert ("Not counted again" in row["verdict"]) == bool(v.claim.restates)
+    found = card_of(verdicts, names)
+    assert len(found) == len(reading.read_claims("data/paper/claims.csv"))
+    for v in verdicts:
+        card = found[v.claim.id]
+        assert escape(v.claim.claim) in card and f"<b>Rule.</b> {escape(v.claim.rule)}<" in card
+        assert escape(v.claim.note) in card and v.claim.written in card
+        assert ("<b>Caveats.</b> " in card) == bool(v.claim.caveats_on(v.by_corpus))
+        assert all(name in card for name in v.claim.caveats)
+        assert ("Not counted again" in card) == bool(v.claim.restates)
         words = reading.STANDINGS[v.claim.standing] or v.verdict
-        assert f">{words}<" in row["verdict"]
-        shown = numbers_in(row["verdict"].replace(escape(v.claim.note), ""))
-        assert sorted(shown) == sorted(f"{mean:.3f}" for mean in v.means.values()), v.claim.id
-        assert sorted(numbers_in(row["paper"])) == sorted(
-            f"{x:.3f}" for x in v.paper_means.values()
-        )
+        assert f">{words}<" in card
+        measured_there = card.partition("<b>Measured.</b> ")[2].partition("</p>")[0]
+        assert sorted(numbers_in(measured_there)) == sorted(f"{x:.3f}" for x in v.means.values())
+        printed = card.partition("<b>In the paper.</b> ")[2].partition("</p>")[0]
+        assert sorted(numbers_in(printed)) == sorted(f"{x:.3f}" for x in v.paper_means.values())
     by = {v.claim.id: v for v in verdicts}
     assert by["zeroshot-wins-text"].verdict == "replicates", "the generated records were made so"
-    assert (
-        by["m3l-beats-pltm"].verdict == "replicates"
-        and by["m3l-beats-zeroshot-image"].verdict == "differs"
-    )
-    assert (
-        by["topics-25-m3l-kd"].verdict == "not measured"
-        and "its runs are not there"
-        in frame["verdict"].iloc[[v.claim.id for v in verdicts].index("topics-25-m3l-kd")]
-    )
+    assert by["m3l-beats-pltm"].verdict == "replicates"
+    assert by["m3l-beats-zeroshot-image"].verdict == "differs"
+    assert by["topics-25-m3l-kd"].verdict == "not measured"
+    assert "its runs are not there" in found["topics-25-m3l-kd"]
+
+
+def test_a_strip_shows_the_comparison_that_the_verdict_hangs_on(verdicts, tests):
+    """Zero stands in the middle, and the farthest end of an interval near the end."""
+    roles = selection.roles_by_corpus(tests)
+    for v in [v for v in verdicts if v.by_corpus]:
+        where = {(c.corpus, c.pair) for c in v.cases if c.corpus in v.by_corpus}
+        own = [c for c in verdict_tables.telling(v) if c.corpus in v.by_corpus]
+        assert {(c.corpus, c.pair) for c in own} == where and len(own) == len(where)
+        for case in own:
+            beside = [c for c in v.cases if (c.corpus, c.pair) == (case.corpus, case.pair)]
+            if any(c.right == "no" for c in beside):
+                assert case.right == "no"
+            elif any(c.right == "undecided" for c in beside):
+                assert case.right == "undecided"
+            assert case.in_half_widths == min(
+                c.in_half_widths for c in beside if c.right == case.right
+            )
+        (card,) = card_of([v], roles).values()
+        assert card.count('role="img"') == len(own) == card.count('class="zero" style="left:50.0%"')
+        assert all(f"{case.value:+.3f}, 95 % interval {case.low:+.3f}" in card for case in own)
+        ends = [float(x) for x in re.findall(r'class="interval" style="left:([\d.]+)%', card)]
+        widths = [float(x) for x in re.findall(r'class="interval".*?width:([\d.]+)%', card)]
+        assert all(x >= 0.9 and x + w <= 99.1 for x, w in zip(ends, widths, strict=True))
+        assert ('class="band"' in card) == any(case.margin for case in own)
 
 
 def test_what_would_change_a_verdict_is_a_line_for_each_choice():
@@ -217,8 +241,8 @@ def test_of_several_models_each_has_the_mark_of_its_own_comparison():
         for who, mean in zip((*subject, Contender("PLTM")), (0.2, 0.5, 0.3), strict=True)
     }
     judged = judging.judge(claim, found, lambda *_: None)
-    cell = verdict_tables.verdict_table([judged], {"vital": {"en": "en", "fr": "de"}}).data
-    (row,) = cell["verdict"]
+    (card,) = card_of([judged], {"vital": {"en": "en", "fr": "de"}}).values()
+    row = card.partition("<b>Measured.</b> ")[2].partition("</p>")[0]
     assert "(texts one) 0.20" in row and "(texts two) 0.49" in row
     marks = [part.strip()[-1] for part in row.split("</b>")[-1].split("<br>")[0].split(" · ")]
     assert marks[:2] == ["✘", "✔"] and marks[2].isdigit()
