@@ -28,6 +28,7 @@ from m3l_book.shown import as_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
+WHOLE = "m3l-in-150-lines"  # a page that runs without the book, too
 OTHER_CORPUS = """
 ```{{note}}
 This build is of {whose}, {corpora}. Where a page speaks of `vital` and `emoji`, it means the
@@ -171,6 +172,8 @@ def stage(profile: str, pages: Path, source: Path, part_of_it: bool) -> None:
     (extra / "bokeh").mkdir(parents=True)
     for script in bokeh_scripts():
         shutil.copyfile(script, extra / "bokeh" / script.name)
+    if WHOLE in notebooks:
+        nbformat.write(generated.without_the_book(notebooks[WHOLE]), extra / f"{WHOLE}.ipynb")
     for folder in ("assets", "topics"):
         if (pages.parent / folder).is_dir():
             shutil.copytree(pages.parent / folder, extra / folder)

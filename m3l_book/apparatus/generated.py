@@ -174,6 +174,21 @@ def figure_or_table(notebook: NotebookNode, captions: Sequence[str]) -> str | No
     return None
 
 
+def without_the_book(notebook: NotebookNode) -> NotebookNode:
+    """Return a notebook without the cells that need the book around it, and without outputs."""
+    alone = nbformat.v4.new_notebook(metadata=notebook.metadata)
+    for cell in notebook.cells:
+        tags = {"support", "parameters", "injected-parameters"} & set(cell.metadata.get("tags", []))
+        if cell.cell_type == "markdown":
+            # a page of the book is named, since nothing leads to it from elsewhere
+            text = re.sub(r"```\{glue:any\}.*?```\n", "", cell.source, flags=re.DOTALL)
+            text = re.sub(r"\{doc\}`([^`]*)`", r"*\1* of the book", text)
+            alone.cells.append(nbformat.v4.new_markdown_cell(text, id=cell.id))
+        elif not tags:
+            alone.cells.append(nbformat.v4.new_code_cell(cell.source, id=cell.id))
+    return alone
+
+
 def _emphasis(text: str) -> str:
     """Write a line of a slide as HTML; *stars* are emphasis, and mathematics is left to MathJax."""
     return re.sub(r"\*([^*$]+)\*", r"<em>\1</em>", html.escape(text, quote=False))

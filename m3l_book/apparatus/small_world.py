@@ -1,4 +1,4 @@
-"""A small world of four themes in two languages, for exercises: trained on in seconds."""
+"""A small world of a few themes in two languages, for exercises: trained on in seconds."""
 
 import numpy as np
 
@@ -11,12 +11,20 @@ WORDS = {
         "kitchen": "bread oven salt recipe butter soup knife plate",
         "music": "violin song rhythm choir melody drum concert piano",
         "sky": "star planet moon telescope orbit comet galaxy sun",
+        "garden": "seed flower soil rake bee hedge lawn tulip",
+        "sport": "goal ball referee team match coach stadium race",
+        "health": "doctor fever nurse pill wound hospital pulse cough",
+        "railway": "rail ticket engine station tunnel signal bridge wagon",
     },
     "de": {
         "sea": "Schiff Welle Hafen Matrose Anker Sturm Insel Fisch",
         "kitchen": "Brot Ofen Salz Rezept Butter Suppe Messer Teller",
         "music": "Geige Lied Rhythmus Chor Melodie Trommel Konzert Klavier",
         "sky": "Stern Planet Mond Teleskop Umlaufbahn Komet Galaxie Sonne",
+        "garden": "Samen Blume Erde Harke Biene Hecke Rasen Tulpe",
+        "sport": "Tor Ball Schiedsrichter Mannschaft Spiel Trainer Stadion Lauf",
+        "health": "Arzt Fieber Pfleger Pille Wunde Klinik Puls Husten",
+        "railway": "Schiene Fahrkarte Lok Bahnhof Tunnel Signal Brücke Waggon",
     },
 }
 THEMES = tuple(WORDS["en"])
@@ -28,10 +36,11 @@ def small_world(
     noise: float = 0.3,
     aligned: bool = True,
     seed: int = 0,
+    themes: int = 4,
 ) -> tuple[Corpus, np.ndarray]:
     """A corpus of English and German documents with pictures, and the mixture behind each tuple.
 
-    A tuple draws a mixture of four themes. A document is twelve words drawn through it; the
+    A tuple draws a mixture of themes. A document is twelve words drawn through it; the
     embedding of a document, or of a picture, is the mixture of the themes' vectors and some noise.
 
     Parameters
@@ -45,16 +54,20 @@ def small_world(
     aligned : bool
         Whether the views share the themes' vectors; otherwise each view has its own.
     seed : int
+    themes : int
+        2 to 8.
 
     Returns
     -------
-    The corpus, and the mixtures, (N, 4).
+    The corpus, and the mixtures, (N, themes).
     """
     require(tuples >= 10, f"tuples={tuples}: expected 10 or more")
+    require(2 <= themes <= len(THEMES), f"themes={themes}: expected 2 to {len(THEMES)}")
+    chosen = THEMES[:themes]
     rng = np.random.default_rng(seed)
-    mixtures = rng.dirichlet(np.full(len(THEMES), 0.3), size=tuples)
+    mixtures = rng.dirichlet(np.full(themes, 1.2 / themes), size=tuples)
     views = (*WORDS, "image")
-    vectors = {view: rng.standard_normal((len(THEMES), dimensions)) for view in views}
+    vectors = {view: rng.standard_normal((themes, dimensions)) for view in views}
     if aligned:
         vectors = dict.fromkeys(views, vectors["en"])
     embeddings = {
@@ -65,8 +78,8 @@ def small_world(
     }
     texts = {}
     for language, words in WORDS.items():
-        of_theme = [words[theme].split() for theme in THEMES]
-        drawn = [rng.choice(len(THEMES), size=12, p=mixture) for mixture in mixtures]
+        of_theme = [words[theme].split() for theme in chosen]
+        drawn = [rng.choice(themes, size=12, p=mixture) for mixture in mixtures]
         texts[language] = [" ".join(rng.choice(of_theme[t]) for t in row) for row in drawn]
     split = ["train"] * (tuples - tuples // 5) + ["test"] * (tuples // 5)
     size = min(len({w for text in of for w in text.lower().split()}) for of in texts.values())
