@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from pandas.io.formats.style import Styler
 
-    from ..record_check import Cell
-
 
 def styled(
     frame: "DataFrame", markup: bool | Collection[str] = (), index: bool = False
@@ -88,29 +86,13 @@ def spread(values: Sequence[float], digits: int = 3) -> str:
     return f"{values.mean():.{digits}f}{deviation}"
 
 
-def score_cell(
-    values: np.ndarray,
-    paper: float | None = None,
-    articles: np.ndarray | None = None,
-    live: "Cell | None" = None,
-) -> str:
-    """Write a cell of the paper's tables, as HTML, from each seed's values (S, N).
-
-    It has `spread` over seeds; with ``articles`` (N,) that the values are of, the 95 % interval
-    over articles and seeds; what this build's runs have, marked if it lies outside what recorded
-    seeds make likely; and the paper's number, if there is one.
+def score_cell(values: np.ndarray, articles: np.ndarray | None = None) -> str:
+    """Write the mean of each seed's values (S, N), as HTML; with ``articles`` (N,) that the values
+    are of, the 95 % interval over articles and seeds below it.
     """
-    mean, sign, deviation = spread(values.mean(axis=1)).partition(" ± ")
-    lines = [f"<b>{mean}</b>{sign}{deviation}"]
     interval = None if articles is None else interval_of_mean(values, articles)
-    if interval is not None:
-        lines.append(f"{interval[0]:.3f} – {interval[1]:.3f}")
-    if live is not None:
-        mark = "✔" if live.inside else "<b>✘ outside</b>"
-        lines.append(f"here {live.value:.3f} {mark}")
-    if paper is not None:
-        lines.append(f"<i>paper {paper:.3f}</i>")
-    return "<br>".join(lines)
+    mean = f"<b>{values.mean(axis=1).mean():.3f}</b>"
+    return mean if interval is None else f"{mean}<br>{interval[0]:.3f} – {interval[1]:.3f}"
 
 
 def score_table(rows: Sequence[Mapping]) -> "Styler":
