@@ -110,6 +110,24 @@ def training_tokens(folder: str | Path, language: str) -> list[list[str]]:
     return keep_vocabulary(tokens, vocabulary(folder, language))
 
 
+def running_article(folder: str | Path) -> str:
+    """Choose the article that chapters come back to: of the test articles that have every view, or
+    the most views that any has, the one whose shorter text keeps the most words of its vocabulary;
+    of several the first by its id.
+    """
+    frame = read_tuples(folder)
+    test = frame[frame["split"] == "test"]
+    columns = [_columns(view)[1] for view in views_of(folder)]
+    views = test[columns].notna().groupby(test["article_id"]).any().sum(axis=1)
+    whole = sorted(views.index[views == views.max()])
+    kept = dict.fromkeys(whole, np.inf)
+    for language in entry_of(Path(folder) / "card.json", "languages"):
+        counts = read_sparse(Path(folder) / f"bow_{language}.npz").sum(axis=1).A1
+        of_article = dict(zip(items(frame, language)["article_id"], counts, strict=True))
+        kept = {article: min(n, of_article.get(article, 0)) for article, n in kept.items()}
+    return str(max(kept, key=lambda article: kept[article]))
+
+
 def embedding_path(embeddings: str | Path, view: str, encoder: str) -> Path:
     """Give the file of a view's embeddings; the encoder may be a path or a hub name."""
     return Path(embeddings) / encoder.strip("/").replace("/", "--") / f"{view}.npy"

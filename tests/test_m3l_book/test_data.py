@@ -15,7 +15,13 @@ from scipy.sparse import load_npz
 from m3l.errors import DataError, ParameterError
 from m3l_book.data.embed import embed_view
 from m3l_book.data.prepare import prepare
-from m3l_book.data.prepared import assemble, read_tuples, training_tokens, vocabulary
+from m3l_book.data.prepared import (
+    assemble,
+    read_tuples,
+    running_article,
+    training_tokens,
+    vocabulary,
+)
 from m3l_book.data.sources import load_source
 from m3l_book.data.sources.table import load
 from m3l_book.encoders.spaces import Encoder
@@ -386,6 +392,22 @@ def test_incomplete_tuples_are_dropped_or_kept(tmp_path):
     assert frame["de_text"].isna().tolist() == [i == 0 for i in range(12)]
     assert frame["image_id"].isna().tolist() == [i == 1 for i in range(12)]
     assert frame["de_text"][0] is None, "missing is None, which a page can tell from a text"
+
+
+def test_the_running_article_has_every_view_and_the_longest_shorter_text(tmp_path):
+    """Of a pair the shorter text counts, so that neither is short."""
+    long, short = " ".join(WORDS["en"]), " ".join(WORDS["en"][:6])
+    german = " ".join(WORDS["de"])
+    table = changed(
+        split=dict.fromkeys(range(6, 12), "test"),
+        en_text={7: long, 8: long, 9: short, 10: long},
+        de_text={7: None, 8: german, 9: german, 10: german},
+    )
+    prepared(tmp_path, table, {"allow_missing": True}, incomplete="keep")
+    assert running_article(tmp_path / "out") == "r10", "of equals the first by its id, as text"
+    table[10]["en_text"] = short
+    prepared(tmp_path, table, {"allow_missing": True}, incomplete="keep")
+    assert running_article(tmp_path / "out") == "r8"
 
 
 def test_the_first_words_alone_are_counted(tmp_path):

@@ -227,7 +227,7 @@ def test_a_reading_shows_each_views_top_topic_in_every_language(topics, collecti
     names = ["PLTM", "ZeroshotTM<br><small>from en</small>"]
     assert frame["model"].tolist()[:2] == names and list(frame.columns) == ["model", *VIEWS]
     assert frame["model"].str.startswith("ZeroshotTM-KD<br><small>from en to fr").any()
-    assert len(frame) == 1 + 2 + 4 + 1
+    assert len(frame) == 1 + 1 + 2 + 1, "of the first language alone"
     (run,) = topics["joint_models"]["small"]
     assert list(run.theta) == list(VIEWS), "of the joint models the one with pictures"
     k, cell = int(run.theta["image"][7].argmax()), frame["image"].iloc[-1]
@@ -239,14 +239,14 @@ def test_a_reading_shows_each_views_top_topic_in_every_language(topics, collecti
 def test_the_worst_tuples_are_those_farthest_apart_and_unknown_ones_are_named(topics, collection):
     (run,) = topics["joint_models"]["small"]
     row = next(s for s in run.metrics["scores"] if (s["query"], s["item"]) == ("en", "image"))
-    worst = np.argsort(-row["divergences"], kind="stable")[:2]
+    worst = np.argsort(-row["divergences"], kind="stable")[:1]
     shown = [f"How each model reads tuple t{i}." for i in worst]
     assert set(shown) <= set(topics.tables)
     with pytest.raises(DataError, match="no test tuple or article is called 'nowhere'"):
         page_of(collection, "08-topics", tuples={"small": ["nowhere"]})
 
 
-def test_random_tuples_are_of_different_articles_and_the_same_each_time(topics, part):
+def test_worst_tuples_are_of_different_articles(topics, part):
     rows = topics["with_both"](part, "en", "image")
     assert rows.tolist() == list(range(50))
     twice = SimpleNamespace(article_ids=np.array(["a", "a", "b", "c"]))
