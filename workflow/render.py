@@ -153,8 +153,8 @@ def stage_contents(source: Path, part_of_it: bool) -> None:
 
 
 def stage(profile: str, pages: Path, source: Path, part_of_it: bool) -> None:
-    """Copy prose, static files and executed chapters into ``source``; prose says of which profile
-    and with which versions it was built.
+    """Copy prose, static files and executed chapters into ``source``; the page on the build's status
+    says of which profile and with which versions it was built.
     """
     corpora = read_json(pages.parent / "profile.json")["corpora"]
     left_out = ["*.ipynb", "*.csv", "slides.yml", "_ext", ".ipynb_checkpoints", "__pycache__"]
@@ -181,11 +181,10 @@ def stage(profile: str, pages: Path, source: Path, part_of_it: bool) -> None:
         plan = yaml.safe_load((BOOK / "slides.yml").read_text(encoding="utf-8"))
         text = generated.deck(plan, notebooks, "_static/mathjax/tex-svg.js")
         (extra / "slides.html").write_text(text, encoding="utf-8")
-    for page in sorted(source.rglob("*.md")):
-        text = page.read_text(encoding="utf-8")
-        text = first_page(text, corpora) if page == source / "index.md" else text
-        block = provenance_text({"profile": profile}, {}, environment())
-        page.write_text(f"{text}\n{block}", encoding="utf-8")
+    front, status = source / "index.md", source / "status.md"
+    front.write_text(first_page(front.read_text(encoding="utf-8"), corpora), encoding="utf-8")
+    with open(status, "a", encoding="utf-8") as file:
+        file.write("\n" + provenance_text({"profile": profile}, {}, environment()))
 
 
 def configuration(repository: str) -> str:

@@ -127,13 +127,13 @@ def autoencoder() -> Figure:
     for start, end in ((1.1, 1.5), (3.15, 4.1), (5.75, 6.7), (8.25, 8.6), (10.15, 10.4)):
         _arrow(axes, (start, 0), (end, 0))
     axes.text(10.9, 0, "words", ha="right", va="center", rotation=90)
-    axes.text(2.3, -1.2, "charged: KL to the prior", ha="center", **NOTE)
-    axes.text(9.0, -1.2, "charged: words badly written", ha="center", **NOTE)
+    axes.text(2.3, -1.2, "loss: KL to the prior", ha="center", **NOTE)
+    axes.text(9.0, -1.2, "loss: words badly written", ha="center", **NOTE)
     return described(
         figure,
         "A chain of boxes. A document enters an encoder, which gives mean and variance, the "
         "posterior; a sample is drawn from it; its softmax is the topics; a decoder turns them "
-        "into words. The posterior is charged for leaving the prior, the words for being wrong.",
+        "into words. The loss asks the posterior to stay near the prior, and the words to be right.",
     )
 
 

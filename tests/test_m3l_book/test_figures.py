@@ -162,7 +162,7 @@ TOLD = {
     "coherence_against_diversity": "vital, ZeroshotTM, de: NPMI 0.150, diversity 0.85",
     "curves": "PLTM 0.125 at 25, 0.250 at 50, 0.500 at 100",
     "topic_space": "themes written in: cat, bird; ship, sea.",
-    "autoencoder": "charged for leaving the prior",
+    "autoencoder": "near the prior",
     "simplex": "σ = 1, 0.50",
     "document_lengths": "vital en 9 and 5",
     "pictures": "for “ships”: its own; first",
