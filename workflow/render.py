@@ -153,8 +153,8 @@ def stage_contents(source: Path, part_of_it: bool) -> None:
 
 
 def stage(profile: str, pages: Path, source: Path, part_of_it: bool) -> None:
-    """Copy prose, static files and executed chapters into ``source``; the page on the build's status
-    says of which profile and with which versions it was built.
+    """Copy prose, static files and executed chapters into ``source``; the page on the status of the
+    build says of which profile it is, and which versions made it.
     """
     corpora = read_json(pages.parent / "profile.json")["corpora"]
     left_out = ["*.ipynb", "*.csv", "slides.yml", "_ext", ".ipynb_checkpoints", "__pycache__"]
