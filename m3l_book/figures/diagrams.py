@@ -133,7 +133,7 @@ def autoencoder() -> Figure:
         figure,
         "A chain of boxes. A document enters an encoder, which gives mean and variance, the "
         "posterior; a sample is drawn from it; its softmax is the topics; a decoder turns them "
-        "into words. The loss asks the posterior to stay near the prior, and the words to be right.",
+        "into words. The loss asks the posterior to stay near the prior and the words to be right.",
     )
 
 
