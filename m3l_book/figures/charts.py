@@ -1,6 +1,6 @@
 """Figures of scores: retrieval, coherence, curves along a parameter, and the main results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .style import FAINT, INK, WIDTH, described, legend_below, looks_of, panels
+from .style import FAINT, INK, MODELS, WIDTH, described, legend_below, looks_of, panels
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -18,14 +18,23 @@ STAR = {"marker": "*", "linestyle": "", "markersize": 12}
 STAR |= {"markerfacecolor": "none", "markeredgewidth": 1.5}
 
 
-def retrieval_scores(table: "DataFrame", corpus: str, order: Sequence[str] = ()) -> Figure:
+def sorted_by_model(names: Iterable[str]) -> list[str]:
+    """Sort names by the model of the paper that they begin with, others last."""
+    models = list(MODELS)
+
+    def place(name: str) -> int:
+        return max((i for i, m in enumerate(models) if name.startswith(m)), default=len(models))
+
+    return sorted(names, key=place)
+
+
+def retrieval_scores(table: "DataFrame", corpus: str) -> Figure:
     """Draw scores by direction and model, a panel per metric: a point per seed, the mean as a bar,
     chance dotted.
 
-    ``table`` has columns name, direction, metric, score, chance; ``order`` lists names that keep
-    their colours.
+    ``table`` has columns name, direction, metric, score, chance.
     """
-    looks = looks_of(list(dict.fromkeys(table["name"])), order)
+    looks = looks_of(sorted_by_model(dict.fromkeys(table["name"])))
     by_metric = dict(list(table.groupby("metric", sort=False)))
     bars = [part.groupby("direction")["name"].nunique().sum() for part in by_metric.values()]
     size = WIDTH, 0.9 + 0.9 * len(bars) + 0.2 * sum(bars)
@@ -65,14 +74,13 @@ def retrieval_scores(table: "DataFrame", corpus: str, order: Sequence[str] = ())
     )
 
 
-def coherence_against_diversity(table: "DataFrame", order: Sequence[str] = ()) -> Figure:
+def coherence_against_diversity(table: "DataFrame") -> Figure:
     """Draw topic diversity against NPMI, a panel per corpus: colour and shape tell the model,
     filled or open the language.
 
-    ``table`` has columns corpus, model, language, NPMI, diversity; ``order`` lists names that keep
-    their colours.
+    ``table`` has columns corpus, model, language, NPMI, diversity.
     """
-    looks = looks_of(list(dict.fromkeys(table["model"])), order)
+    looks = looks_of(sorted_by_model(dict.fromkeys(table["model"])))
     by_corpus = dict(list(table.groupby("corpus", sort=False)))
     figure, grid = panels(len(by_corpus), len(by_corpus), 3.4)
     sentences = []
@@ -104,18 +112,16 @@ def curves(
     paper: Sequence[Mapping] = (),
     line: str = "model",
     note: str = "",
-    order: Sequence[str] = (),
 ) -> Figure:
     """Draw scores against a parameter, a panel per direction, a line per model: the mean over
     seeds, ± their standard deviation, a dot per seed.
 
     ``rows`` has columns panel, ``line``, ``x``, score, chance. ``paper`` has ``panel``, ``line``,
     ``x`` and ``score`` of points that the paper prints, which are of other data: stars on a scale
-    of their own beside the panel. The axis of ``x`` is logarithmic. ``order`` lists all names that
-    figures beside this one draw, so that each keeps its colour.
+    of their own beside the panel. The axis of ``x`` is logarithmic.
     """
     by_panel = dict(list(rows.groupby("panel", sort=False)))
-    looks = looks_of(list(dict.fromkeys(rows[line])), order)
+    looks = looks_of(sorted_by_model(dict.fromkeys(rows[line])))
     paper = [point for point in paper if point["panel"] in by_panel and point[line] in looks]
     figure, grid = panels(len(by_panel), min(2, len(by_panel)), 2.6, 0.9)
     sentences = []
@@ -170,16 +176,14 @@ def _paper_scale(axes: Axes, line: str, looks: Mapping, stars: Sequence[Mapping]
     return f"; the paper's: {said}"
 
 
-def main_results(rows: "DataFrame", order: Sequence[str]) -> Figure:
+def main_results(rows: "DataFrame") -> Figure:
     """Draw the means of models with their intervals, and beside them what the paper prints.
 
     ``rows`` has columns panel, source ("the paper" or another), model, value, low, high (NaN where
-    nothing is known of an interval); ``order`` lists the models that keep their colours, from above
-    to below.
+    nothing is known of an interval).
     """
-    models = [name for name in order if name in set(rows["model"])]
-    models += [name for name in dict.fromkeys(rows["model"]) if name not in order]
-    looks = looks_of(models, order)
+    models = sorted_by_model(dict.fromkeys(rows["model"]))
+    looks = looks_of(models)
     parts = list(rows.groupby(["panel", "source"], sort=False))
     figure, grid = panels(len(parts), len(parts), 0.9 + 0.36 * len(models), sharey=True)
     sentences = []

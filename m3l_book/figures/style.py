@@ -45,6 +45,10 @@ DARK |= dict(zip(PALETTE, _DARK_PALETTE, strict=True))
 VIEWS = {"en": (0, "o"), "de": (1, "s"), "fr": (1, "s"), "es": (4, "D"), "image": (2, "^")}
 
 
+MODELS = {"PLTM": 0, "ZeroshotTM": 1, "ZeroshotTM-KD": 2, "M3L-Contrast": 3}
+"""The colour of each model, the same in every figure, in the order in which they are listed."""
+
+
 def style() -> None:
     """Set the book's look for all figures of a chapter."""
     plt.style.use(STYLE)
@@ -211,12 +215,17 @@ def view_looks(views: Sequence[str]) -> dict[str, dict[str, str]]:
     return {view: {"color": PALETTE[taken[view][0]], "marker": taken[view][1]} for view in views}
 
 
-def looks_of(names: Sequence[str], order: Sequence[str] = ()) -> dict[str, dict[str, str]]:
-    """Choose colour and marker by name, the same from figure to figure for those of ``order``."""
-    every = list(dict.fromkeys([*order, *names]))
-    n = len(PALETTE)  # beyond it colours come again, with other markers
-    return {
-        name: {"color": PALETTE[i % n], "marker": MARKERS[(i + i // n) % n]}
-        for i, name in enumerate(every)
-        if name in names
-    }
+def looks_of(names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Choose colour and marker by name, no two alike: a model of the paper has its colour in every
+    figure, and so have its variants, whose names begin with its own; others have one that is left.
+    """
+    taken: dict[str, tuple[int, str]] = {}
+    left = [i for i in range(len(PALETTE)) if i not in MODELS.values()]
+    for place, name in enumerate(names):
+        model = max((model for model in MODELS if name.startswith(model)), key=len, default="")
+        own = MODELS.get(model, left[place % len(left)])
+        start = list(MODELS).index(model) if model else place
+        markers = (MARKERS[(start + i) % len(MARKERS)] for i in range(len(MARKERS)))
+        pairs = ((own, marker) for marker in markers)
+        taken[name] = next((pair for pair in pairs if pair not in taken.values()), (own, "o"))
+    return {name: {"color": PALETTE[i], "marker": marker} for name, (i, marker) in taken.items()}

@@ -49,7 +49,7 @@ def test_curves_draw_each_model_once_a_panel_with_the_stars():
     assert [list(line.get_ydata()) for line in beside.lines] == [[0.997]], "on its own scale"
     assert axes.get_ylim()[1] < 0.997 < beside.get_ylim()[1]
     whole, part = (
-        charts.curves(rows, "topics", "topics", order=selection.PAPER_MODELS)
+        charts.curves(rows, "topics", "topics")
         for rows in (table, table[table["model"] != "ZeroshotTM"])
     )
     colours = [{c[0].get_color() for c in f.axes[0].containers} for f in (whole, part)]

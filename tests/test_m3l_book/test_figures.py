@@ -21,6 +21,7 @@ from m3l import ParameterError
 from m3l_book.figures import charts, diagrams, style, topic_map
 from m3l_book.figures import corpora as corpus_figures
 from m3l_book.figures import training as training_figures
+from m3l_book.records.selection import PAPER_MODELS
 from m3l_book.topic_space import Space, TopicMap
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -103,7 +104,7 @@ def main_results():
         for source in ("here", "the paper")
         for i, model in enumerate(MODELS[:3])
     ]
-    return charts.main_results(pd.DataFrame(rows), MODELS)
+    return charts.main_results(pd.DataFrame(rows))
 
 
 def looks():
@@ -188,7 +189,17 @@ def test_every_figure_of_the_module_is_tested_here():
         and getattr(value, "__module__", "") == module.__name__
         and name[0] != "_"
     }
-    helpers = {"style", "vector", "as_html", "show", "save_pdf", "dress", "view_looks", "looks_of"}
+    helpers = {
+        "style",
+        "vector",
+        "as_html",
+        "show",
+        "save_pdf",
+        "dress",
+        "view_looks",
+        "looks_of",
+        "sorted_by_model",
+    }
     helpers |= {"described", "panels", "legend_below"}
     assert public - helpers == set(FIGURES) == set(TOLD)
 
@@ -297,10 +308,17 @@ def test_views_of_one_corpus_share_neither_colour_nor_marker_as_long_as_there_ar
 
 def test_a_model_keeps_its_colour_from_figure_to_figure():
     style.style()
+    assert list(style.MODELS) == list(PAPER_MODELS)
+    names = ["other", "ZeroshotTM-KD", "M3L-Contrast, with pictures", "M3L-Contrast", "another"]
+    looks = style.looks_of(names)
+    assert looks["M3L-Contrast"]["color"] == looks["M3L-Contrast, with pictures"]["color"]
+    assert looks["ZeroshotTM-KD"]["color"] == style.PALETTE[2]
+    assert len({tuple(look.values()) for look in looks.values()}) == len(names)
+    assert not {looks["other"]["color"], looks["another"]["color"]} & set(style.PALETTE[:4])
     table = scores()
     legends = []
     for rows in (table, table[table["name"] != "PLTM"]):
-        figure = charts.retrieval_scores(rows, "emoji", order=MODELS)
+        figure = charts.retrieval_scores(rows, "emoji")
         legend = figure.legends[0]
         legends.append(
             {
@@ -312,7 +330,7 @@ def test_a_model_keeps_its_colour_from_figure_to_figure():
     assert set(legends[0]) == set(MODELS) and legends[1] == {
         name: c for name, c in legends[0].items() if name != "PLTM"
     }
-    figure = charts.coherence_against_diversity(quality().query("model != 'PLTM'"), order=MODELS)
+    figure = charts.coherence_against_diversity(quality().query("model != 'PLTM'"))
     assert [handle.get_color() for handle in figure.legends[0].legend_handles] == style.PALETTE[1:4]
     plt.close("all")
 
