@@ -69,8 +69,7 @@ def grid():
         for _ in range(2)
     ]
     stars = [{"panel": panels[0], "model": "PLTM", "x": 100, "score": 0.5}]
-    how = {"order": MODELS}
-    return charts.curves(pd.DataFrame(rows), "topics", "number of topics", stars, **how)
+    return charts.curves(pd.DataFrame(rows), "topics", "number of topics", stars)
 
 
 def maps():
