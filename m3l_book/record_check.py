@@ -96,7 +96,7 @@ def summary(cells: Mapping[Key, Cell]) -> str:
     ]
     text = (
         f"Of {len(cells)} numbers that the runs of this build can be held against,"
-        f" {len(cells) - len(outside)} lie where another recorded seed might have been."
+        f" {len(cells) - len(outside)} lie where one more recorded seed would be expected."
     )
     return f"{text} Outside: {'; '.join(outside)}." if outside else text
 
@@ -122,9 +122,9 @@ def agreement(verdicts: Mapping[str, Verdict], live: Mapping[str, Verdict]) -> s
     ways = {name: way for name, way in ways.items() if way}
     if not ways:
         return ""
-    other = [name for name, way in ways.items() if way == "other"]
+    other = [f"“{verdicts[name].claim.claim}”" for name, way in ways.items() if way == "other"]
     text = (
         f"Of {len(ways)} claims that the recorded runs decide and this build's runs speak to, their"
         f" means point the same way on {len(ways) - len(other)}"
     )
-    return f"{text}; not on {', '.join(other)}." if other else f"{text}."
+    return f"{text}; not on {'; '.join(other)}." if other else f"{text}."

@@ -68,24 +68,28 @@ def _between_languages(judged: Mapping[str, Verdict], corpus: str) -> str:
         said += ", behind PLTM, which only counts words" if behind else ""
     for other in (name for name in verdict.by_corpus if name != corpus):
         ahead = next(iter(_means(verdict, other, "en-de")))
-        said += f"; on {other} {ahead.model} retrieves best" if ahead != first else ""
+        said += f"; on {other} {ahead.model} has the highest mean" if ahead != first else ""
     return f"{said}."
 
 
 def _to_pictures(judged: Mapping[str, Verdict], corpus: str) -> str:
-    clauses, means = [], {}
+    clauses, means = [], {"first": {}, "second": {}}
     for name in ("m3l-beats-zeroshot-image", "m3l-beats-kd-image"):
         verdict = judged.get(name)
         if verdict and corpus in verdict.by_corpus:
             (other,) = verdict.claim.others
             clauses.append(BETTER[verdict.by_corpus[corpus]].format(other=other.model))
-            means |= _means(verdict, corpus, "en-image")
+            means["first"] |= _means(verdict, corpus, "en-image")
+            means["second"] |= _means(verdict, corpus, "de-image")
     if not clauses:
         return ""
-    means = dict(sorted(means.items(), key=lambda item: -item[1]))
+    listed = [
+        f"from the {language} language {_listed(dict(sorted(of.items(), key=lambda i: -i[1])))}"
+        for language, of in means.items()
+    ]
     return (
         f"From texts to pictures M3L-Contrast retrieves {'; '.join(clauses)}"
-        f" (UAP from the first language: {_listed(means)})."
+        f" (UAP {'; '.join(listed)})."
     )
 
 
@@ -99,7 +103,7 @@ def _what_moves_most(
     book = measured.get((corpus, "multilingual", "MRR", "en-de", M3L))
     if printed is not None and book is not None:
         said.append(
-            f"Trained with the loss as Eq. 1 prints it, M3L-Contrast reaches"
+            f"Trained with the loss of Eq. 1, its signs put right, M3L-Contrast reaches"
             f" {printed.values.mean():.3f} between languages instead of {book.values.mean():.3f}"
         )
     verdict = judged.get("hybrid")

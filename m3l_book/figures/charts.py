@@ -180,7 +180,7 @@ def main_results(rows: "DataFrame") -> Figure:
     """Draw the means of models with their intervals, and beside them what the paper prints.
 
     ``rows`` has columns panel, source ("the paper" or another), model, value, low, high (NaN where
-    nothing is known of an interval).
+    nothing is known of an interval), and ``chance``, what a random order scores, or NaN.
     """
     models = sorted_by_model(dict.fromkeys(rows["model"]))
     looks = looks_of(models)
@@ -196,6 +196,8 @@ def main_results(rows: "DataFrame") -> Figure:
             axes.plot(row.value, y, color=colour, **mark)
             place = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center"}
             axes.annotate(f"{row.value:.3f}", (row.value, y), **place, fontsize=9)
+        if part["chance"].notna().any():
+            axes.axvline(part["chance"].max(), linewidth=1.5, **DOTTED)
         most = np.nanmax([*part["high"], *part["value"]])
         axes.set(xlim=(0, 1.35 * most), ylim=(len(models) - 0.5, -0.7))
         axes.set_title(f"{panel}\n{source}", fontsize=10)

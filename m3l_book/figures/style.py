@@ -120,7 +120,8 @@ def as_html(figure: Figure) -> str:
     drawing = b64encode(vector(figure).encode()).decode()
     plt.close(figure)
     about = f'class="dark-light" alt="{escape(figure.get_label())}"'
-    return f'<img {about} src="data:image/svg+xml;base64,{drawing}">'
+    image = f'<img {about} src="data:image/svg+xml;base64,{drawing}">'
+    return f'<div class="wide-figure">{image}</div>'
 
 
 def show(figure: Figure) -> None:

@@ -129,9 +129,12 @@ def comparable(
     runs: Sequence[Run], corpus: str, contenders: Sequence[Contender], seed: int
 ) -> list[Run]:
     """Choose the records of one corpus and seed of these contenders, in their order; of joint
-    models the one with most views.
+    models the one with most views. If no record has the seed, they are of the least there is.
     """
-    own = [run for run in runs if (run.params["corpus"], run.params["seed"]) == (corpus, seed)]
+    there = [run for run in runs if run.params["corpus"] == corpus]
+    seeds = {run.params["seed"] for run in there}
+    chosen_seed = seed if seed in seeds else min(seeds, default=seed)
+    own = [run for run in there if run.params["seed"] == chosen_seed]
     chosen = []
     for contender in contenders:
         same = [run for run in own if contender_of(run.params) == contender]

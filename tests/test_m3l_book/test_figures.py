@@ -98,7 +98,7 @@ def maps():
 def main_results():
     rows = [
         {"panel": panel, "source": source, "model": model, "value": 0.1 * i + 0.2}
-        | ({"low": 0.1, "high": 0.6} if source == "here" else {})
+        | ({"low": 0.1, "high": 0.6, "chance": 0.01} if source == "here" else {})
         for panel in ("MRR en → fr", "UAP en → image")
         for source in ("here", "the paper")
         for i, model in enumerate(MODELS[:3])

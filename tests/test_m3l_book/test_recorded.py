@@ -145,7 +145,9 @@ def test_a_builds_means_point_the_same_way_or_the_other():
     assert record_check.points(differs, here) == "other"
     assert record_check.points(undecided, here) == record_check.points(replicates, None) == ""
     said = record_check.agreement(verdicts[1], one_seed)
-    assert said.endswith("the same way on 0; not on zeroshot-wins-text.")
+    assert said.endswith(
+        "the same way on 0; not on “Between languages ZeroshotTM retrieves best of all models”."
+    )
     assert record_check.agreement(verdicts[0], one_seed).endswith("the same way on 1.")
     assert record_check.agreement(verdicts[2], one_seed) == ""
 
