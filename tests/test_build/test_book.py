@@ -139,7 +139,8 @@ def test_verdicts_are_the_recorded_ones_and_beside_them_stands_this_build(book, 
     assert len(tested) >= 16
     read = unescape(re.sub(r"<[^>]+>", " ", re.sub(r"<script.*?</script>", "", page, flags=re.S)))
     for v in verdicts.values():
-        own = [card for card in shown if f" {v.claim.id} " in card]
+        known = re.compile(rf"Known in the files as\.\s+{v.claim.id}\s")
+        own = [card for card in shown if known.search(card)]
         assert len(own) == bool(v.cases or v.claim.standing != "tested"), v.claim.id
         assert all(v.claim.rule in card and v.claim.written in card for card in own)
         assert v.claim.claim in (own[0] if own else read)
