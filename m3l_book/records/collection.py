@@ -87,6 +87,14 @@ class Collection:
         """The corpora that were generated from known topics: no claim is decided by them."""
         return [corpus for corpus, card in self.cards.items() if card.get("true_topics")]
 
+    @property
+    def main_corpus(self) -> str:
+        """The corpus whose articles pages show: the first that was not generated, or else the
+        first; "" without any.
+        """
+        real = [corpus for corpus in self.widest if corpus not in self.generated]
+        return next(iter([*real, *self.widest]), "")
+
     def with_pictures(self) -> list[str]:
         """Return the corpora that have pictures."""
         return [corpus for corpus, role in self.roles.items() if "image" in role.values()]
