@@ -13,10 +13,12 @@ import pandas as pd
 import pytest
 from book_support import VIEWS, record, run_page
 from PIL import Image
+from scipy.sparse import csr_matrix, save_npz
 from support import make_corpus
 
 from m3l import DataError, model_for
 from m3l.files import write_json
+from m3l.metrics import jensen_shannon
 from m3l.metrics.assessment import evaluate
 from m3l_book.measured import Contender, Measured
 from m3l_book.recorded import Recorded
@@ -81,6 +83,10 @@ def collection(runs, part, tmp_path_factory):
     for name in pictures:
         Image.new("RGB", (8, 8)).save(folder / "images" / f"{name}.png")
     write_json(folder / "images.json", {str(name): f"{name}.png" for name in pictures})
+    write_json(folder / "card.json", {"languages": TEXTS})
+    for view in TEXTS:  # of the articles with a picture the eighth has most words
+        words = np.ones(N) + (np.arange(N) == 7)
+        save_npz(folder / f"bow_{view}.npz", csr_matrix(words[:, None]))
     collection = Collection(runs, str(folder.parents[1]))
     collection.tests = {selection.corpus_of(run): part.select(list(run.theta)) for run in runs}
     collection.cards = {"small": {"hashes": {"tuples": "x"}}}
@@ -217,6 +223,16 @@ def test_queries_lead_to_what_was_ranked_first_and_pictures_to_those_of_their_ar
         assert own == f"image-{article[1:]}"
         assert topic == run.theta["image"][int(first.split("-")[1])].argmax()
     assert "&lt;en&gt;" in retrieval.said or "&#60;en&#62;" in retrieval.said, "titles as they are"
+
+
+def test_the_running_article_is_ranked_by_each_model(retrieval, runs, part):
+    table = retrieval.table("small: ranks at which partners of the running article are found")
+    assert set(table["model"]) == {"PLTM", "ZeroshotTM", "ZeroshotTM-KD", "M3L-Contrast"}
+    run = next(r for r in runs if (r.params["model"], r.params["seed"]) == ("PLTM", 0))
+    distance = jensen_shannon(run.theta["en"][7], run.theta["fr"])
+    rank = 1 + (distance < distance[7]).sum()
+    own = table[(table["model"] == "PLTM") & (table["seed"] == 0)]
+    assert own["en → fr"].tolist() == [pytest.approx(rank)]
 
 
 # topics
