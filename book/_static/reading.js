@@ -1,7 +1,7 @@
 /* What scrolls sideways on a narrow screen can be reached, and scrolled, by keyboard. */
 "use strict";
 const reachable = () => {
-  const parts = ["table", ".cell_output", ".output", "div.math"];
+  const parts = ["table", ".cell_output", ".output", ".wide-figure", "div.math"];
   const boxes = document.querySelectorAll(parts.map((part) => `.bd-article ${part}`).join(", "));
   for (const box of boxes) {
     const wide = box.scrollWidth > box.clientWidth + 1;
@@ -12,6 +12,14 @@ window.addEventListener("load", () => {
   reachable();
   const article = document.querySelector(".bd-article");
   if (article) new ResizeObserver(reachable).observe(article);
+});
+
+/* The sidebar's arrows open the pages below one; they say so. */
+document.addEventListener("DOMContentLoaded", () => {
+  for (const arrow of document.querySelectorAll(".bd-sidenav details > summary")) {
+    const page = arrow.closest("li").querySelector("a");
+    arrow.setAttribute("aria-label", `pages below ${page ? page.textContent.trim() : "this one"}`);
+  }
 });
 
 /* Paper is white, whatever the screen is. */
