@@ -163,7 +163,7 @@ def test_verdicts_are_the_recorded_ones_and_beside_them_stands_this_build(book, 
     for (corpus, setting, metric, _, who), measured in recorded.measured.items():
         if setting == "multilingual" and metric == "MRR" and not who.changes and corpus == "vital":
             assert f"{measured.values.mean():.3f}" in table
-    assert all(f"paper {x}" in table for x in ("0.997", "0.333", "0.125", "0.445"))
+    assert all(f" {x} " in table for x in ("0.997", "0.333", "0.125", "0.445")), "the paper's"
 
 
 def test_a_run_of_other_data_is_not_scored(book, checkout):
