@@ -5,7 +5,7 @@ Debian's package ``tuxpaint-stamps-default`` has photographs of things, cut out,
 description. Those whose description or file is called as an article of `vital` outside the training
 part are placed by recorded runs of ``runs/full``, which have seen pictograms, flags and maps alone;
 so is one pictogram of the same article, and its texts. The reciprocal rank of each article's
-picture among those of its kind goes into ``data/results/full/photographs.json``, which a chapter
+picture among those of its kind goes into ``data/results/photographs.json``, which a chapter
 shows. No picture is kept.
 """
 
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--stamps", default="", help="the unpacked package; by default fetched")
     parser.add_argument("--data", default="data/full")
     parser.add_argument("--runs", default="runs/full")
-    parser.add_argument("--out", default="data/results/full/photographs.json")
+    parser.add_argument("--out", default="data/results/photographs.json")
     options = parser.parse_args()
     prepared = Path(options.data) / "prepared" / "vital"
     with tempfile.TemporaryDirectory() as place:
