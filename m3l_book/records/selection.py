@@ -125,16 +125,19 @@ def runs_of_texts(runs: Sequence[Run], corpus: str, model: str, language: str = 
     return chosen
 
 
+def seed_there(runs: Sequence[Run], corpus: str, seed: int) -> int:
+    """Return the seed if a corpus has records of it, or else the least that it has."""
+    seeds = {run.params["seed"] for run in runs if run.params["corpus"] == corpus}
+    return seed if seed in seeds else min(seeds, default=seed)
+
+
 def comparable(
     runs: Sequence[Run], corpus: str, contenders: Sequence[Contender], seed: int
 ) -> list[Run]:
     """Choose the records of one corpus and seed of these contenders, in their order; of joint
-    models the one with most views. If no record has the seed, they are of the least there is.
+    models the one with most views.
     """
-    there = [run for run in runs if run.params["corpus"] == corpus]
-    seeds = {run.params["seed"] for run in there}
-    chosen_seed = seed if seed in seeds else min(seeds, default=seed)
-    own = [run for run in there if run.params["seed"] == chosen_seed]
+    own = [run for run in runs if (run.params["corpus"], run.params["seed"]) == (corpus, seed)]
     chosen = []
     for contender in contenders:
         same = [run for run in own if contender_of(run.params) == contender]

@@ -15,6 +15,7 @@ from support import make_corpus
 from m3l import DataError, ParameterError
 from m3l_book import topic_space
 from m3l_book.measured import Contender
+from m3l_book.records.selection import seed_there
 
 VIEWS = ("en", "de", "image")
 KIND = "small", "multimodal", "neighbours of another kind"
@@ -238,3 +239,9 @@ def test_the_space_of_students_is_their_teachers_and_their_own(test_part):
     np.testing.assert_array_equal(theta["image"], students[1].theta["image"])
     for some, seed in ((students[:1], 0), (students, 1)):  # no student of pictures; another seed
         assert topic_space.of_contenders(some, test_part, "small", [kd], seed) == {}
+
+
+def test_where_a_seed_is_not_there_the_least_is_shown():
+    runs = [record(f"p{seed}", "PLTM", ["en"], ["en"], seed=seed) for seed in (20, 30)]
+    assert seed_there(runs, "small", 30) == 30 and seed_there(runs, "small", 0) == 20
+    assert seed_there(runs, "another", 7) == 7
