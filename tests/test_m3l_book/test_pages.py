@@ -421,7 +421,7 @@ def test_encoders_are_listed_by_the_languages_that_they_know(own):
     assert set(table["here"]) == {"x"}
 
 
-def page_of_claims(name, runs, part):
+def page_of_claims(name, runs, part, **parameters):
     """A page about all claims, of what is recorded beside made-up records."""
     collection, glued = Collection(runs, "data"), {}
     collection.tests = {corpus_of(run): part.select(list(run.theta)) for run in runs}
@@ -430,7 +430,7 @@ def page_of_claims(name, runs, part):
         patch.object(Collection, "load", lambda *_: collection),
         patch("myst_nb.glue", lambda name, shown, display: glued.update({name: shown})),
     ):
-        return run_page(name), glued
+        return run_page(name, **parameters), glued
 
 
 @pytest.fixture(scope="module")
@@ -526,6 +526,14 @@ def test_the_figure_of_the_front_page_has_the_recorded_means_and_the_papers(verd
                 part = about[about.index(f"{panel}") :]
                 part = part[part.index(f", {source}: ") :].partition(". ")[0]
                 assert f"{who.model} {value:.3f}" in part
+
+
+def test_of_texts_alone_the_front_page_has_a_figure_of_languages(runs, part):
+    texts = [run for run in runs if "image" not in run.theta]
+    _, glued = page_of_claims("verdicts", texts, part, recorded="")
+    about = glued["main-figure"].data
+    assert "MRR en → fr" in about and "UAP" not in about
+    assert "pictures" not in glued["findings"].data
 
 
 def test_every_claim_that_counts_is_a_card_in_one_group(verdicts_page):
