@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from ..measured import Contender, Key, Measured, contender
 from .judging import Verdict
 
-ZEROSHOT, M3L = Contender("ZeroshotTM"), Contender("M3L-Contrast")
+M3L = Contender("M3L-Contrast")
 PLACES = ("first", "second", "third", "last")
 FIRST = {
     "replicates": "as the paper says",
@@ -60,7 +60,7 @@ def _between_languages(judged: Mapping[str, Verdict], corpus: str) -> str:
         return ""
     first = next(iter(means))
     outcome = FIRST[verdict.by_corpus[corpus]]
-    said = f"Between languages {first.model} retrieves best (MRR: {_listed(means)}), {outcome}"
+    said = f"Between languages {first.model} has the highest MRR ({_listed(means)}), {outcome}"
     if first != M3L:
         place = list(means).index(M3L)
         behind = means.get(Contender("PLTM"), 0.0) > means[M3L]
@@ -68,7 +68,7 @@ def _between_languages(judged: Mapping[str, Verdict], corpus: str) -> str:
         said += ", behind PLTM, which only counts words" if behind else ""
     for other in (name for name in verdict.by_corpus if name != corpus):
         ahead = next(iter(_means(verdict, other, "en-de")))
-        said += f"; on {other} {ahead.model} has the highest mean" if ahead != first else ""
+        said += f"; on {other} {ahead.model} has it" if ahead != first else ""
     return f"{said}."
 
 

@@ -109,18 +109,20 @@ def telling(verdict: Verdict) -> list[Case]:
     views: one against the claim before one that is undecided, and that before any other; of several
     the one that is least for the claim.
     """
-    order = ("no", "undecided", "equal", "yes")
-    chosen: dict[tuple[str, str], Case] = {}
-    for case in sorted(verdict.cases, key=lambda c: (order.index(c.right), c.in_half_widths)):
-        chosen.setdefault((case.corpus, case.pair), case)
-    return [chosen[case.corpus, case.pair] for case in verdict.cases if case in chosen.values()]
+    order, groups = ("no", "undecided", "equal", "yes"), {}
+    for case in (case for case in verdict.cases if case.corpus in verdict.by_corpus):
+        groups.setdefault((case.corpus, case.pair), []).append(case)
+    return [
+        min(own, key=lambda case: (order.index(case.right), case.in_half_widths))
+        for own in groups.values()
+    ]
 
 
 def _strips(verdict: Verdict, live: Verdict | None, roles: Roles) -> str:
     """Draw the telling comparisons on one scale: zero, the margin as a band, the interval, the
     value, and that of this build.
     """
-    cases = [case for case in telling(verdict) if case.corpus in verdict.by_corpus]
+    cases = telling(verdict)
     built = {(c.corpus, c.pair, *c.weights): c.value for c in live.cases} if live else {}
     here = [built.get((case.corpus, case.pair, *case.weights)) for case in cases]
     ends = [x for case in cases for x in (case.low, case.high, 1.5 * case.margin)]

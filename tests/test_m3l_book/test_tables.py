@@ -200,7 +200,7 @@ def test_a_strip_shows_the_comparison_that_the_verdict_hangs_on(verdicts, tests)
     roles = selection.roles_by_corpus(tests)
     for v in [v for v in verdicts if v.by_corpus]:
         where = {(c.corpus, c.pair) for c in v.cases if c.corpus in v.by_corpus}
-        own = [c for c in verdict_tables.telling(v) if c.corpus in v.by_corpus]
+        own = verdict_tables.telling(v)
         assert {(c.corpus, c.pair) for c in own} == where and len(own) == len(where)
         for case in own:
             beside = [c for c in v.cases if (c.corpus, c.pair) == (case.corpus, case.pair)]
