@@ -95,6 +95,14 @@ def test_chapter_is_clean_and_its_parameters_are_typed_and_documented(chapter):
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda p: p.stem)
+def test_what_every_book_shows_leads_to_no_lesson(chapter):
+    for cell in nbformat.read(chapter, as_version=4).cells:
+        about = [tag for tag in cell.metadata.get("tags", []) if tag.startswith("only-")]
+        # a book of somebody's own corpus has no exercises
+        assert about or not re.search(r"\{doc\}`[^`]*(exercises|teaching)/", cell.source), cell.id
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda p: p.stem)
 def test_figures_are_shown_with_alternative_text_and_code_fits_its_box(chapter):
     for cell in nbformat.read(chapter, as_version=4).cells:
         if cell.cell_type == "code":

@@ -195,7 +195,7 @@ def test_the_commands_of_the_cookbook_do_what_they_say(workshop):
     environment = os.environ | {"PYTHONPATH": str(workshop), "PATH": path}
     said = []
     for command in commands:
-        command = command.replace("laptop", "smoke")
+        command = command.replace("laptop", "smoke").replace("-s20", "-s0")
         if "m3l_book.execute" in command:
             command += " -p profile smoke -p data data/smoke -p runs runs/smoke"
         if "my-run" in command:
