@@ -91,7 +91,7 @@ def test_chapter_is_clean_and_its_parameters_are_typed_and_documented(chapter):
     assert book.cells[0].cell_type == "markdown" and "What you will see" in book.cells[0].source
     assert "chapter.provenance(" in code[-1].source
     closed = any("## To take away" in c.source for c in book.cells if c.cell_type == "markdown")
-    assert closed or chapter.stem == "report"
+    assert closed
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda p: p.stem)

@@ -20,6 +20,7 @@ FOOT = (
     '<div style="font-size:8px;width:100%;text-align:center;color:#595959">'
     '<span class="pageNumber"></span></div>'
 )
+PAGES = {"slides": "slides.html", "report": "conclusion.html"}
 MARGINS = {"top": "18mm", "bottom": "18mm", "left": "17mm", "right": "17mm"}
 # on paper a page's provenance is without its lists of runs
 BOOK = ".admonition.provenance .admonition.provenance { display: none; }"
@@ -56,7 +57,7 @@ def main() -> int:
     parser.add_argument("what", choices=["book", "slides", "report"])
     options = parser.parse_args()
     build = ROOT / "build" / options.profile
-    page, output = build / "html" / f"{options.what}.html", build / f"{options.what}.pdf"
+    page, output = build / "html" / PAGES.get(options.what, ""), build / f"{options.what}.pdf"
     if options.what == "book":
         page = build / "onepage" / "index.html"
         command = [sys.executable, "workflow/render.py", options.profile]

@@ -204,19 +204,21 @@ def configuration(repository: str) -> str:
     return yaml.safe_dump(config, allow_unicode=True)
 
 
-def replace_changed(new: Path, old: Path) -> None:
+def replace_changed(new: Path, old: Path) -> bool:
     """Make a folder equal to a new one, and leave files alone whose content is the same: Sphinx
-    reads again what was written since.
+    reads again what was written since. Return whether a file went.
     """
     there = {path.relative_to(new) for path in new.rglob("*") if path.is_file()}
-    for path in [path for path in old.rglob("*") if path.is_file()]:
-        if path.relative_to(old) not in there:
-            path.unlink()
+    files = [path for path in old.rglob("*") if path.is_file()]
+    gone = [path for path in files if path.relative_to(old) not in there]
+    for path in gone:
+        path.unlink()
     for name in there:
         target = old / name
         if not target.is_file() or not filecmp.cmp(new / name, target, shallow=False):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(new / name, target)
+    return bool(gone)
 
 
 def jupyter_book(work: Path, builder: str, strict: bool) -> int:
@@ -253,7 +255,9 @@ def main() -> int:
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work) as folder:
         stage(options.profile, pages, Path(folder, "source"), options.page)
-        replace_changed(Path(folder, "source"), work / "source")
+        if replace_changed(Path(folder, "source"), work / "source"):
+            # Sphinx would leave the page of a file that is gone
+            shutil.rmtree(work / "_build", ignore_errors=True)
     repository = os.environ.get("M3L_BOOK_REPOSITORY", "").removesuffix("/").removesuffix(".git")
     (work / "_config.yml").write_text(configuration(repository), encoding="utf-8")
     if code := jupyter_book(work, options.builder, strict=not options.page):

@@ -8,14 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..topic_space import TopicMap, mixing, trust
-from .style import PAPER, SMALL, described, dress, legend_below, panels, view_looks
+from .style import INK, PAPER, SMALL, described, dress, legend_below, panels, view_looks
 
 
-def topic_space(maps: Mapping[str, TopicMap], themes: int = 0) -> Figure:
+def topic_space(maps: Mapping[str, TopicMap], themes: int = 0, article: str = "") -> Figure:
     """Draw items of all views by their topics, a panel a map, two in a row.
 
     Colour and shape tell the view. The words of the ``themes`` topics that are most items' main one
-    stand where these items are; words that would cover others or leave the panel are left out.
+    stand where these items are; words that would cover others or leave the panel are left out. The
+    items of ``article`` are ringed.
     """
     views = next(iter(maps.values())).space.view.tolist()
     looks = view_looks(list(dict.fromkeys(views)))
@@ -24,6 +25,8 @@ def topic_space(maps: Mapping[str, TopicMap], themes: int = 0) -> Figure:
         for view, look in looks.items():
             own = shown.place[shown.space.view == view]
             axes.scatter(*own.T, s=9, alpha=0.6, linewidths=0, clip_on=False, **look)
+        own = shown.place[shown.space.article == article]
+        axes.scatter(*own.T, s=70, facecolors="none", edgecolors=INK, linewidths=1.6)
         axes.set(title=title, xticks=[], yticks=[])
         axes.grid(False)
     legend_below(figure, looks, columns=8, linestyle="")
@@ -36,9 +39,10 @@ def topic_space(maps: Mapping[str, TopicMap], themes: int = 0) -> Figure:
         + "; ".join(text.get_text() for text in axes.texts)
         for axes, (title, shown) in zip(grid, maps.items(), strict=True)
     ]
+    ringed = f" The items of article {article} are ringed." if article else ""
     return described(
         figure,
-        f"Maps of {len(views)} items, a colour and shape a view ({', '.join(looks)})."
+        f"Maps of {len(views)} items, a colour and shape a view ({', '.join(looks)}).{ringed}"
         f" {'. '.join(sentences)}.",
     )
 

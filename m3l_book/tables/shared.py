@@ -37,7 +37,7 @@ def styled(
                 texts = [as_html(v) if isinstance(v, str) else v for v in cells]
                 if any(isinstance(v, str) for v in cells):
                     shown.isetitem(place, texts)
-        shown.columns = [as_html(c) if isinstance(c, str) else c for c in frame.columns]
+        shown = shown.rename(columns=lambda name: as_html(name) if isinstance(name, str) else name)
         if index and frame.index.nlevels == 1:
             shown.index = [as_html(i) if isinstance(i, str) else i for i in frame.index]
     return shown.style if index else shown.style.hide(axis="index")

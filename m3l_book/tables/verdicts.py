@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from ..claims.judging import OUTCOMES, SEEDS, Case, Change, Verdict, over_the_study
 from ..claims.reading import CONSTANT, STANDINGS, Claim
 from ..record_check import points
+from ..records.results import RAW
+from ..records.selection import PAPER_MODELS
 from ..shown import as_html
 from .shared import own_direction
 
@@ -50,6 +52,32 @@ def claims_frame(verdicts: Iterable[Verdict]) -> "DataFrame":
     ]
     columns = [*about, "counts", "paper's table", "verdict", "as in its table", "over the study"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def main_means(verdicts: Iterable[Verdict], roles: Roles) -> "DataFrame":
+    """Return the models' means behind the main claims on the first corpus that claims were tested
+    on: a row for each measure and direction, a column for each model, ours before the paper's.
+    """
+    import pandas as pd
+
+    verdicts, rows = list(verdicts), []
+    first = next((corpus for verdict in verdicts for corpus in verdict.by_corpus), "")
+    for verdict in verdicts:
+        claim = verdict.claim
+        if claim.standing != "tested" or claim.chapter != "07-retrieval":
+            continue
+        for (corpus, pair, who), mean in verdict.means.items():
+            if corpus == first and not who.changes:
+                about = claim.setting, claim.measure, own_direction(pair, roles[corpus]), who.model
+                rows.append((*about, mean, verdict.paper_means.get((pair, who))))
+    where = ["trained", "measure", "direction"]
+    columns = [*where, "model", "here", "in the paper"]
+    means = pd.DataFrame(rows, columns=columns).drop_duplicates()
+    wide = means.pivot(index=where, columns="model", values=["here", "in the paper"])
+    order = [*PAPER_MODELS, RAW.model]
+    wide = wide.sort_index(axis="columns", level=1, key=lambda names: names.map(order.index))
+    wide = wide[["here", "in the paper"]].dropna(axis="columns", how="all")
+    return wide.rename_axis(columns=[None, None]).reset_index()
 
 
 def came_out(verdicts: Iterable[Verdict]) -> str:

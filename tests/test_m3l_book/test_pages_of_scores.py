@@ -204,7 +204,7 @@ def test_queries_lead_to_what_was_ranked_first_and_pictures_to_those_of_their_ar
     retrieval, collection, part
 ):
     table = retrieval.table("small, en → fr: queries and what was found, the model trained with")
-    assert len(table) == 3
+    assert len(table) == 2
     run = collection.first_of("M3L-Contrast")[1]
     assert set(run.theta) == set(VIEWS)
     for row in table.to_dict("records"):
@@ -222,7 +222,6 @@ def test_queries_lead_to_what_was_ranked_first_and_pictures_to_those_of_their_ar
     for article, (own, first, *_), topic in drawn:
         assert own == f"image-{article[1:]}"
         assert topic == run.theta["image"][int(first.split("-")[1])].argmax()
-    assert "&lt;en&gt;" in retrieval.said or "&#60;en&#62;" in retrieval.said, "titles as they are"
 
 
 def test_the_running_article_is_ranked_by_each_model(retrieval, runs, part):
