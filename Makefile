@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # where the project is published; with it chapters have buttons for Binder and Colab
 export M3L_BOOK_REPOSITORY := $(REPOSITORY)
 
-.PHONY: book smoke chapter pdf slides report exercises test test-all test-fast rehearsal lab bench photographs lint serve clean
+.PHONY: book smoke chapter pdf slides report cards exercises test test-all test-fast rehearsal lab bench photographs lint serve clean
 
 book: $(VENV)/ready
 	$(RUN) workflow/build.py $(PROFILE)
@@ -27,7 +27,7 @@ chapter: $(VENV)/ready
 pdf: book
 	$(RUN) workflow/printing.py $(PROFILE) book
 
-slides report: book
+slides report cards: book
 	$(RUN) workflow/printing.py $(PROFILE) $@
 
 # for students, without answers

@@ -1,8 +1,7 @@
-"""Print a built book, its slides, or its report by chromium: ``python workflow/printing.py PROFILE
-book|slides|report``.
+"""Print a built book, its slides, its report, or its claims a page each by chromium: ``python
+workflow/printing.py PROFILE book|slides|report|cards``.
 
-The files are ``build/PROFILE/book.pdf``, ``slides.pdf`` and ``report.pdf``; the pages must have
-been built.
+The files are ``build/PROFILE/book.pdf``, ``slides.pdf`` and so on; the pages must have been built.
 """
 
 import argparse
@@ -20,7 +19,7 @@ FOOT = (
     '<div style="font-size:8px;width:100%;text-align:center;color:#595959">'
     '<span class="pageNumber"></span></div>'
 )
-PAGES = {"slides": "slides.html", "report": "conclusion.html"}
+PAGES = {"slides": "slides.html", "report": "conclusion.html", "cards": "verdicts.html"}
 MARGINS = {"top": "18mm", "bottom": "18mm", "left": "17mm", "right": "17mm"}
 # on paper a page's provenance is without its lists of runs
 BOOK = ".admonition.provenance .admonition.provenance { display: none; }"
@@ -28,6 +27,10 @@ BOOK = ".admonition.provenance .admonition.provenance { display: none; }"
 REPORT = "#jb-print-docs-body #jb-print-toc, .admonition.provenance { display: none; }"
 # it is to have four pages
 REPORT += " .bd-article td, .bd-article th { padding: 0.1em 0.4em !important; line-height: 1.2; }"
+# a claim on a page of its own, and nothing else
+CARDS = ".bd-article :not(:has(.claim-card)):not(.claim-card):not(.claim-card *)"
+CARDS += " { display: none !important; } .claim-cards { display: block !important; }"
+CARDS += " #jb-print-docs-body { display: none; } .claim-card { break-after: page; font-size: 1.6em; max-width: none; border: none; }"
 # MathJax, where there is one, has set its last equation
 SET = "window.MathJax && MathJax.startup ? MathJax.startup.promise.then(() => true) : true"
 
@@ -54,7 +57,7 @@ def print_page(page: Path, output: Path, style: str = "", **options: object) -> 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("profile")
-    parser.add_argument("what", choices=["book", "slides", "report"])
+    parser.add_argument("what", choices=["book", "slides", "report", "cards"])
     options = parser.parse_args()
     build = ROOT / "build" / options.profile
     page, output = build / "html" / PAGES.get(options.what, ""), build / f"{options.what}.pdf"
@@ -74,7 +77,8 @@ def main() -> int:
         layout |= {"display_header_footer": True, "header_template": "<span></span>"}
         layout |= {"footer_template": FOOT, "outline": True, "tagged": True}
         # wide tables need the room
-        layout |= {"scale": 0.7, "style": BOOK if options.what == "book" else REPORT}
+        style = {"book": BOOK, "report": REPORT, "cards": CARDS}[options.what]
+        layout |= {"scale": 1.0 if options.what == "cards" else 0.7, "style": style}
     try:
         print_page(page, output, **layout)
     except FileNotFoundError as error:

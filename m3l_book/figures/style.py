@@ -29,6 +29,8 @@ from matplotlib.text import Text
 from m3l.errors import require
 from m3l.files import atomic
 
+from ..measured import SHORT
+
 STYLE = Path(__file__).with_name("m3l.mplstyle")
 _own = mpl.rc_params_from_file(STYLE, use_default_template=False)
 WIDTH = _own["figure.figsize"][0]
@@ -218,12 +220,13 @@ def view_looks(views: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def looks_of(names: Sequence[str]) -> dict[str, dict[str, str]]:
     """Choose colour and marker by name, no two alike: a model of the paper has its colour in every
-    figure, and so have its variants, whose names begin with its own; others have one that is left.
+    figure, and so have its variants, whose names begin with its own or its short one; others have one that is left.
     """
     taken: dict[str, tuple[int, str]] = {}
     left = [i for i in range(len(PALETTE)) if i not in MODELS.values()]
     for place, name in enumerate(names):
-        model = max((model for model in MODELS if name.startswith(model)), key=len, default="")
+        known = [model for model in MODELS if name.startswith((model, f"{SHORT.get(model)} "))]
+        model = max(known, key=len, default="")
         own = MODELS.get(model, left[place % len(left)])
         start = list(MODELS).index(model) if model else place
         markers = (MARKERS[(start + i) % len(MARKERS)] for i in range(len(MARKERS)))

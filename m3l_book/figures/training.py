@@ -49,25 +49,28 @@ def log_likelihood(history: Sequence[Mapping]) -> Figure:
 
 
 def convergence(table: "DataFrame", corpus: str) -> Figure:
-    """Draw scores on the validation part against updates, a panel per direction, a line per model.
+    """Draw scores on the validation part against the share of a model's updates, a panel per
+    direction, a line per model.
 
     ``table`` is `m3l_book.records.results.curves`'; lines are means over seeds.
     """
     part = table[table["corpus"] == corpus]
     by_direction = dict(list(part.groupby("direction", sort=False)))
     looks = looks_of(list(dict.fromkeys(part["model"])))
+    all_of = part.groupby("model")["updates"].max()
     figure, grid = panels(len(by_direction), 1, 2.3, 0.8)
     sentences = []
     for axes, (direction, rows) in zip(grid, by_direction.items(), strict=True):
         for model, own in rows.groupby("model", sort=False):
             means = own.groupby("updates")["score"].mean()
-            axes.plot(means.index, means, markersize=4, **looks[model])
+            axes.plot(means.index / all_of[model], means, markersize=4, **looks[model])
             sentences.append(f"{direction}, {model}: {means.iloc[0]:.3f} to {means.iloc[-1]:.3f}")
-        axes.set(title=direction, xlabel="updates", ylabel=rows["metric"].iloc[0])
-        axes.xaxis.set_major_formatter("{x:,.0f}")
-    legend_below(figure, looks, columns=2, markersize=4)
+        axes.set(title=direction, xlabel="share of its updates", ylabel=rows["metric"].iloc[0])
+        axes.xaxis.set_major_formatter("{x:.0%}")
+    named = {f"{model} ({all_of[model]:,} updates)": look for model, look in looks.items()}
+    legend_below(figure, named, columns=2, markersize=4)
     return described(
         figure,
-        f"Scores on the validation part of {corpus} against updates. From the"
+        f"Scores on the validation part of {corpus} against the share of updates. From the"
         f" first look to the last: {'; '.join(sentences)}.",
     )

@@ -68,12 +68,13 @@ def main_means(verdicts: Iterable[Verdict], roles: Roles) -> "DataFrame":
             continue
         for (corpus, pair, who), mean in verdict.means.items():
             if corpus == first and not who.changes:
-                about = claim.setting, claim.measure, own_direction(pair, roles[corpus]), who.model
-                rows.append((*about, mean, verdict.paper_means.get((pair, who))))
-    where = ["trained", "measure", "direction"]
-    columns = [*where, "model", "here", "in the paper"]
+                where = f"{claim.measure} {own_direction(pair, roles[corpus])}"
+                texts_alone = claim.setting == "multilingual" or "image" in pair
+                where += "" if texts_alone else ", trained with pictures"
+                rows.append((where, who.model, mean, verdict.paper_means.get((pair, who))))
+    columns = ["measure", "model", "here", "in the paper"]
     means = pd.DataFrame(rows, columns=columns).drop_duplicates()
-    wide = means.pivot(index=where, columns="model", values=["here", "in the paper"])
+    wide = means.pivot(index="measure", columns="model", values=["here", "in the paper"])
     order = [*PAPER_MODELS, RAW.model]
     wide = wide.sort_index(axis="columns", level=1, key=lambda names: names.map(order.index))
     wide = wide[["here", "in the paper"]].dropna(axis="columns", how="all")

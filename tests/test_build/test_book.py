@@ -4,6 +4,7 @@ import json
 import re
 from html import unescape
 
+import pandas as pd
 import pytest
 import yaml
 from building import EVERY, PAGES
@@ -109,6 +110,15 @@ def test_rendered_scores_are_the_recorded_ones(book, checkout):
         assert (
             f"{score['score']:.3f}" in html and f"{score['low']:.3f} – {score['high']:.3f}" in html
         )
+
+
+def test_what_the_first_page_says_of_the_length_of_texts_is_so(checkout):
+    assert "some 75 and 50 words long" in (checkout / "book/index.md").read_text(encoding="utf-8")
+    tuples = pd.read_parquet(checkout / "data/smoke/prepared/vital/tuples.parquet")
+    tuples = tuples.drop_duplicates("article_id")
+    for language, length in (("en", 75), ("fr", 50)):  # of a tenth of the corpus
+        words = tuples[f"{language}_text"].dropna().str.split().str.len()
+        assert words.median() == pytest.approx(length, abs=8)
 
 
 def cells(html, table_class):
