@@ -30,7 +30,8 @@ REPORT += " .bd-article td, .bd-article th { padding: 0.1em 0.4em !important; li
 # a claim on a page of its own, and nothing else
 CARDS = ".bd-article :not(:has(.claim-card)):not(.claim-card):not(.claim-card *)"
 CARDS += " { display: none !important; } .claim-cards { display: block !important; }"
-CARDS += " #jb-print-docs-body { display: none; } .claim-card { break-after: page; font-size: 1.6em; max-width: none; border: none; }"
+CARDS += " #jb-print-docs-body { display: none; } .claim-card { break-after: page; }"
+CARDS += " .claim-card { font-size: 1.6em; max-width: none; border: none; }"
 # MathJax, where there is one, has set its last equation
 SET = "window.MathJax && MathJax.startup ? MathJax.startup.promise.then(() => true) : true"
 

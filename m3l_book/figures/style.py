@@ -220,7 +220,8 @@ def view_looks(views: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def looks_of(names: Sequence[str]) -> dict[str, dict[str, str]]:
     """Choose colour and marker by name, no two alike: a model of the paper has its colour in every
-    figure, and so have its variants, whose names begin with its own or its short one; others have one that is left.
+    figure, and so have its variants, whose names begin with its own or its short one; others have
+    one that is left.
     """
     taken: dict[str, tuple[int, str]] = {}
     left = [i for i in range(len(PALETTE)) if i not in MODELS.values()]

@@ -10,11 +10,12 @@ import browsing
 import nbformat
 import pytest
 import torch
-from building import ROOT, build
+from building import ROOT, build, copy_of_the_project
 
 from m3l import Objective
 from m3l.loss import agreement, contrast, reconstruction
 from m3l.networks import Posterior
+from m3l_book.apparatus.generated import without_the_book
 from m3l_book.pages import lab
 
 pytestmark = pytest.mark.book
@@ -160,6 +161,48 @@ def test_buttons_for_binder_and_colab_and_their_files(workshop):
     assert {path.name for path in binder.iterdir()} == {"runtime.txt", "postBuild"}
     assert os.access(binder / "postBuild", os.X_OK)
     subprocess.run(["bash", "-n", str(binder / "postBuild")], check=True)
+
+
+def notebooks_run(python, folder, *names):
+    """Run notebooks cell by cell by the kernel of an environment."""
+    quiet = {"cwd": folder, "capture_output": True, "text": True}
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    done = subprocess.run([python, "-c", CELL_BY_CELL, *names], env=environment, **quiet)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.thorough
+def test_pages_that_need_no_build_run_on_what_is_named_for_colab(tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
+    python = tmp_path / "env/bin/python"
+    pip = [python, "-m", "pip", "install", "--quiet", "--constraint", ROOT / "requirements.txt"]
+    subprocess.run([*pip, "torch", "numpy", "nbclient", "ipykernel"], check=True)
+    (tmp_path / "alone").mkdir()
+    alone = without_the_book(nbformat.read(ROOT / "book/m3l-in-150-lines.ipynb", as_version=4))
+    nbformat.write(alone, tmp_path / "alone/page.ipynb")
+    notebooks_run(python, tmp_path, "alone/page.ipynb")
+    page = (ROOT / "book/elsewhere.md").read_text(encoding="utf-8")
+    named = re.search(r"what Colab has: `([^`]+)`", page)[1].split()
+    named += re.search(r"!pip install --quiet (.+)", page)[1].split()
+    subprocess.run([*pip, *named], check=True)
+    copy_of_the_project(tmp_path / "m3l")
+    pages = ["primer", "play", "exercises/lab-infonce", "exercises/03-model"]
+    notebooks_run(python, tmp_path / "m3l", *(f"book/{name}.ipynb" for name in pages))
+
+
+@pytest.mark.thorough
+def test_what_binder_installs_builds_the_small_book(tmp_path):
+    copy_of_the_project(tmp_path / "m3l")
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
+    path = f"{tmp_path / 'env/bin'}{os.pathsep}{os.environ['PATH']}"
+    quiet = {"cwd": tmp_path / "m3l", "capture_output": True, "text": True}
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"PATH": path}
+    done = subprocess.run(["bash", ".binder/postBuild"], env=environment, **quiet)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    chapter = ["-m", "m3l_book.execute", "book/07-retrieval.ipynb", "build/mine.ipynb"]
+    chapter += ["-p", "profile", "smoke", "-p", "data", "data/smoke", "-p", "runs", "runs/smoke"]
+    done = subprocess.run([tmp_path / "env/bin/python", *chapter], env=environment, **quiet)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 @pytest.mark.thorough
