@@ -1,6 +1,7 @@
 """Figures of scores: retrieval, coherence, curves along a parameter, and the main results."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 DOTTED = {"color": FAINT, "linestyle": ":"}
+DASHED = {"color": FAINT, "linestyle": "--"}
 STAR = {"marker": "*", "linestyle": "", "markersize": 12}
 STAR |= {"markerfacecolor": "none", "markeredgewidth": 1.5}
 
@@ -28,9 +30,11 @@ def sorted_by_model(names: Iterable[str]) -> list[str]:
     return sorted(names, key=place)
 
 
-def retrieval_scores(table: "DataFrame", corpus: str) -> Figure:
+def retrieval_scores(
+    table: "DataFrame", corpus: str, raw: Mapping[str, float] = MappingProxyType({})
+) -> Figure:
     """Draw scores by direction and model, a panel per metric: a point per seed, the mean as a bar,
-    chance dotted.
+    chance dotted, the score of ``raw`` embeddings by direction dashed.
 
     ``table`` has columns name, direction, metric, score, chance.
     """
@@ -53,6 +57,9 @@ def retrieval_scores(table: "DataFrame", corpus: str) -> Figure:
             axes.plot([chance] * 2, [top - 0.5, y - 0.5], linewidth=2, **DOTTED)
             means = scores.mean().sort_values(ascending=False).items()
             said = ", ".join(f"{model} {mean:.3f}" for model, mean in means)
+            if direction in raw:
+                axes.plot([raw[direction]] * 2, [top - 0.5, y - 0.5], **DASHED)
+                said += f", raw embeddings {raw[direction]:.3f}"
             sentences.append(f"{direction}, {metric}: {said}, chance {chance:.3f}")
             ticks[(top + y - 1) / 2] = direction
             y += 0.8
@@ -65,6 +72,8 @@ def retrieval_scores(table: "DataFrame", corpus: str) -> Figure:
         for model, c in ((model, look["color"]) for model, look in looks.items())
     ]
     handles.append(plt.Line2D([], [], linewidth=2, label="chance", **DOTTED))
+    if set(raw) & set(table["direction"]):
+        handles.append(plt.Line2D([], [], label="raw embeddings", **DASHED))
     columns = min(3, len(handles))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
     return described(

@@ -92,7 +92,7 @@ def score_cell(values: np.ndarray, articles: np.ndarray | None = None) -> str:
     """
     interval = None if articles is None else interval_of_mean(values, articles)
     mean = f"<b>{values.mean(axis=1).mean():.3f}</b>"
-    return mean if interval is None else f"{mean}<br>{interval[0]:.3f} – {interval[1]:.3f}"
+    return mean if interval is None else f"{mean}<br>{interval[0]:.3f}–{interval[1]:.3f}"
 
 
 def score_table(rows: Sequence[Mapping]) -> "Styler":

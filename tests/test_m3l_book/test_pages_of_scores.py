@@ -119,13 +119,15 @@ HERE, THERE = "here", "in the paper"
 
 
 def test_table_1_shows_the_records_and_the_papers_numbers(retrieval, runs):
-    frame = retrieval.table("small: retrieval, JSD and NPMI, between languages")
+    frame = retrieval.table("small: retrieval and JSD, between languages")
+    rest = retrieval.table("small: the rest, between languages")
     models = ["PLTM", "ZeroshotTM", "ZeroshotTM-KD", "M3L-Contrast", "raw embeddings", "chance"]
     assert list(frame.index) == models
     columns = [("MRR en → fr", "MRR en → de"), ("JSD en – fr", "JSD en – de")]
     columns += [("NPMI en", "NPMI en"), ("NPMI fr", "NPMI de")]
     pairs = [column for pair in columns for column in zip((HERE, THERE), pair, strict=True)]
-    assert list(frame.columns) == [*pairs, (HERE, "MRR fr → en"), (HERE, "seconds")]
+    assert list(frame.columns) == pairs
+    assert list(rest.columns) == [(HERE, "MRR fr → en"), (HERE, "seconds")]
     test = results.scores(runs)
     main = results.as_in_the_paper(test[test["part"] == "test"], "multilingual")
     papers = ("PLTM", "0.333"), ("ZeroshotTM", "0.997"), ("ZeroshotTM-KD", "0.390")
@@ -137,9 +139,9 @@ def test_table_1_shows_the_records_and_the_papers_numbers(retrieval, runs):
         low, high = numbers_in(cell)[1:]
         assert low <= mean <= high
         back = main[(main["name"] == model) & (main["direction"] == "fr → en")]
-        cell = frame.loc[model, (HERE, "MRR fr → en")]
+        cell = rest.loc[model, (HERE, "MRR fr → en")]
         assert cell == f"<b>{back['score'].mean():.3f}</b>"
-    seconds = frame[HERE, "seconds"]
+    seconds = rest[HERE, "seconds"]
     assert seconds["ZeroshotTM"] == "11" and seconds["ZeroshotTM-KD"] == "22", "with its teacher's"
     assert frame.loc["PLTM", (THERE, "NPMI en")] == "0.064"
     assert frame.loc["chance", (HERE, "NPMI en")] == "–"
@@ -152,12 +154,13 @@ def test_of_a_generated_world_the_paper_has_no_numbers(retrieval):
 
 
 def test_table_2_has_pictures_and_both_directions(retrieval):
-    frame = retrieval.table("small: retrieval, JSD and NPMI, text and picture")
+    frame = retrieval.table("small: retrieval and JSD, text and picture")
+    rest = retrieval.table("small: the rest, text and picture")
     assert list(frame.index)[:3] == ["ZeroshotTM", "ZeroshotTM-KD", "M3L-Contrast"]
-    there = {"UAP en → image", "JSD en – image", "UAP fr → image"}
-    assert there | {"UAP image → en", "UAP image → fr"} <= set(frame[HERE].columns)
+    assert {"UAP en → image", "JSD en – image", "UAP fr → image"} <= set(frame[HERE].columns)
+    assert {"UAP image → en", "UAP image → fr", "NPMI fr", "seconds"} <= set(rest[HERE].columns)
     assert frame.loc["ZeroshotTM-KD", (THERE, "UAP de → image")] == "0.093"
-    assert frame.loc["M3L-Contrast", (THERE, "NPMI en")] == "0.122"
+    assert rest.loc["M3L-Contrast", (THERE, "NPMI en")] == "0.122"
     raw = retrieval["raw"].set_index("direction")["score"]
     shown = retrieval["further_cells"]("small", "multimodal")
     assert shown["raw embeddings", (HERE, "UAP image → en")] == f"{raw['image → en']:.3f}"
