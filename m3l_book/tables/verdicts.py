@@ -75,8 +75,9 @@ def main_means(verdicts: Iterable[Verdict], roles: Roles) -> "DataFrame":
     columns = ["measure", "model", "here", "in the paper"]
     means = pd.DataFrame(rows, columns=columns).drop_duplicates()
     wide = means.pivot(index="measure", columns="model", values=["here", "in the paper"])
-    order = [*PAPER_MODELS, RAW.model]
+    order, measures = [*PAPER_MODELS, RAW.model], ["MRR", "UAP", "JSD", "NPMI"]
     wide = wide.sort_index(axis="columns", level=1, key=lambda names: names.map(order.index))
+    wide = wide.sort_index(key=lambda rows: rows.str.split().str[0].map(measures.index))
     wide = wide[["here", "in the paper"]].dropna(axis="columns", how="all")
     return wide.rename_axis(columns=[None, None]).reset_index()
 
