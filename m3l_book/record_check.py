@@ -95,8 +95,8 @@ def summary(cells: Mapping[Key, Cell]) -> str:
         if not cell.inside
     ]
     text = (
-        f"Of {len(cells)} numbers that the runs of this build can be held against,"
-        f" {len(cells) - len(outside)} lie where one more recorded seed would be expected."
+        f"Of {len(cells)} scores that this build measured again, {len(cells) - len(outside)} lie"
+        " within the range that the recorded seeds predict."
     )
     return f"{text} Outside: {'; '.join(outside)}." if outside else text
 
@@ -124,7 +124,7 @@ def agreement(verdicts: Mapping[str, Verdict], live: Mapping[str, Verdict]) -> s
         return ""
     other = [f"“{verdicts[name].claim.claim}”" for name, way in ways.items() if way == "other"]
     text = (
-        f"Of {len(ways)} claims that the recorded runs decide and this build's runs speak to, their"
-        f" means point the same way on {len(ways) - len(other)}"
+        f"Of {len(ways)} decided claims that this build's runs speak to, their means point the same"
+        f" way on {len(ways) - len(other)}"
     )
     return f"{text}; not on {'; '.join(other)}." if other else f"{text}."

@@ -79,7 +79,8 @@ def main() -> int:
         layout |= {"footer_template": FOOT, "outline": True, "tagged": True}
         # wide tables need the room
         style = {"book": BOOK, "report": REPORT, "cards": CARDS}[options.what]
-        layout |= {"scale": 1.0 if options.what == "cards" else 0.7, "style": style}
+        scale = {"book": 0.7, "report": 0.65, "cards": 1.0}[options.what]
+        layout |= {"scale": scale, "style": style}
     try:
         print_page(page, output, **layout)
     except FileNotFoundError as error:

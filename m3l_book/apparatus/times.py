@@ -72,8 +72,9 @@ def opening(recorded: Mapping, seconds: float | None) -> str:
         for profile, value in recorded.items()
         if profile != "rule" and value
     )
-    took = "" if seconds is None else f" This build took {_in_words(seconds)}."
-    return f"**To compute it.** About {said} on two cores.{took}" if said else took.strip()
+    if seconds is not None:
+        return f"*To compute this page took {_in_words(seconds)}.*"
+    return f"*To compute this page takes about {said} on two cores.*" if said else ""
 
 
 def _in_words(seconds: float) -> str:

@@ -20,7 +20,8 @@ FIRST = {
 BETTER = {
     "replicates": "better than {other}, as the paper says",
     "differs": "not better than {other}, where the paper says so",
-    "in part": "better than {other} from one language, as the paper says, and alike from the other",
+    "in part": "better than {other} from one language, as the paper says, and not by as much as"
+    " matters from the other",
     "no difference": "neither better nor worse than {other} by as much as matters, where the paper"
     " has it ahead",
     "undecided": "whether better than {other}, as the paper says, cannot be told",
@@ -68,7 +69,9 @@ def _between_languages(judged: Mapping[str, Verdict], corpus: str) -> str:
         said += ", behind PLTM, which only counts words" if behind else ""
     for other in (name for name in verdict.by_corpus if name != corpus):
         ahead = next(iter(_means(verdict, other, "en-de")))
-        said += f"; on {other} {ahead.model} has it" if ahead != first else ""
+        if ahead != first:
+            unsure = verdict.by_corpus[other] == "undecided"
+            said += f"; on {other} {ahead.model} has" + (" it, if any does" if unsure else " it")
     return f"{said}."
 
 

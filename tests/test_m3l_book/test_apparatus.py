@@ -72,9 +72,10 @@ def test_seconds_are_recorded_by_profile(tmp_path):
     assert path.read_text() == (
         "step,rule,smoke,laptop\na,page,2.0,\nb,page,,7.0\nnew,train,3.0,\n"
     )
-    line = times.opening(times.recorded_seconds(path)["b"], 200.0)
-    expected = "**To compute it.** About 7 s in profile `laptop` on two cores."
-    assert line == f"{expected} This build took 3 minutes."
+    recorded = times.recorded_seconds(path)["b"]
+    assert times.opening(recorded, 200.0) == "*To compute this page took 3 minutes.*"
+    usual = "*To compute this page takes about 7 s in profile `laptop` on two cores.*"
+    assert times.opening(recorded, None) == usual and times.opening({}, None) == ""
 
 
 def test_a_page_is_slow_by_this_machines_own_speed():
