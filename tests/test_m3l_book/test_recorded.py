@@ -172,7 +172,7 @@ def test_a_number_is_inside_where_another_recorded_seed_might_have_been():
         results(spread, pair="x"), results(np.full((1, 9), 0.5), pair="x")
     )
     said = record_check.summary(near | far)
-    assert said.startswith("Of 2 numbers that the runs of this build can be held against, 1 lie")
+    assert said.startswith("Of 2 scores that this build measured again, 1 lie")
     assert "Outside: PLTM MRR x on vital, 0.500 where" in said
     for other in (results([[0.4]], topics=50), results([[0.4]], prepared="another")):
         assert record_check.held_against(recorded, other) == {}
