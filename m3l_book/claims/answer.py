@@ -20,8 +20,8 @@ FIRST = {
 BETTER = {
     "replicates": "better than {other}, as the paper says",
     "differs": "not better than {other}, where the paper says so",
-    "in part": "better than {other} from one language, as the paper says, and not by as much as"
-    " matters from the other",
+    "in part": "better than {other} from the {ahead} language, as the paper says, and not by as"
+    " much as matters from the other",
     "no difference": "neither better nor worse than {other} by as much as matters, where the paper"
     " has it ahead",
     "undecided": "whether better than {other}, as the paper says, cannot be told",
@@ -76,23 +76,29 @@ def _between_languages(judged: Mapping[str, Verdict], corpus: str) -> str:
 
 
 def _to_pictures(judged: Mapping[str, Verdict], corpus: str) -> str:
-    clauses, means = [], {"first": {}, "second": {}}
+    clauses, means = [], [{}, {}]  # from the first language, and from the second
     for name in ("m3l-beats-zeroshot-image", "m3l-beats-kd-image"):
         verdict = judged.get(name)
         if verdict and corpus in verdict.by_corpus:
             (other,) = verdict.claim.others
-            clauses.append(BETTER[verdict.by_corpus[corpus]].format(other=other.model))
-            means["first"] |= _means(verdict, corpus, "en-image")
-            means["second"] |= _means(verdict, corpus, "de-image")
+            cases = [case for case in verdict.cases if case.corpus == corpus]
+            ahead = (
+                "first" if ("en-image", "yes") in {(c.pair, c.right) for c in cases} else "second"
+            )
+            words = BETTER[verdict.by_corpus[corpus]]
+            clauses.append(words.format(other=other.model, ahead=ahead))
+            for own, pair in zip(means, ("en-image", "de-image"), strict=True):
+                own |= _means(verdict, corpus, pair)
     if not clauses:
         return ""
+    best_first = sorted(means[0], key=lambda who: -means[0][who])
     listed = [
-        f"from the {language} language {_listed(dict(sorted(of.items(), key=lambda i: -i[1])))}"
-        for language, of in means.items()
+        f"{who.model} {' and '.join(f'{own[who]:.3f}' for own in means if who in own)}"
+        for who in best_first
     ]
     return (
         f"From texts to pictures M3L-Contrast retrieves {'; '.join(clauses)}"
-        f" (UAP {'; '.join(listed)})."
+        f" (UAP from the first language and from the second: {', '.join(listed)})."
     )
 
 
