@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..claims.judging import OUTCOMES, SEEDS, Case, Change, Verdict, over_the_study
 from ..claims.reading import CONSTANT, STANDINGS, Claim
+from ..measured import Contender
 from ..record_check import points
 from ..records.results import RAW
 from ..records.selection import PAPER_MODELS
@@ -70,12 +71,13 @@ def main_means(verdicts: Iterable[Verdict], roles: Roles) -> "DataFrame":
             if corpus == first and not who.changes:
                 where = f"{claim.measure} {own_direction(pair, roles[corpus])}"
                 texts_alone = claim.setting == "multilingual" or "image" in pair
-                where += "" if texts_alone else ", trained with pictures"
-                rows.append((where, who.model, mean, verdict.paper_means.get((pair, who))))
+                where += "" if texts_alone else " (with pictures)"
+                rows.append((where, who.short, mean, verdict.paper_means.get((pair, who))))
     columns = ["measure", "model", "here", "in the paper"]
     means = pd.DataFrame(rows, columns=columns).drop_duplicates()
     wide = means.pivot(index="measure", columns="model", values=["here", "in the paper"])
-    order, measures = [*PAPER_MODELS, RAW.model], ["MRR", "UAP", "JSD", "NPMI"]
+    order = [who.short for who in (*map(Contender, PAPER_MODELS), RAW)]
+    measures = ["MRR", "UAP", "JSD", "NPMI"]
     wide = wide.sort_index(axis="columns", level=1, key=lambda names: names.map(order.index))
     wide = wide.sort_index(key=lambda rows: rows.str.split().str[0].map(measures.index))
     wide = wide[["here", "in the paper"]].dropna(axis="columns", how="all")

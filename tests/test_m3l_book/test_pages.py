@@ -457,15 +457,15 @@ def test_the_conclusion_shows_the_means_behind_the_main_claims_beside_the_papers
     shown = means.set_index("measure")
     assert shown.index.is_unique
     # the same measure of models that were trained on other views
-    main = {"zeroshot-jsd-text": "", "m3l-languages-farther": ", trained with pictures"}
+    main = {"zeroshot-jsd-text": "", "m3l-languages-farther": " (with pictures)"}
     for name, trained in main.items():
         verdict = page["judged"][name]
         for (corpus, pair, who), mean in verdict.means.items():
             if corpus == "vital":
                 direction = own_direction(pair, page["found"].roles[corpus])
                 line = shown.loc[f"JSD {direction}{trained}"]
-                assert line["here", who.model] == mean
-                assert line["in the paper", who.model] == verdict.paper_means[pair, who]
+                assert line["here", who.short] == mean
+                assert line["in the paper", who.short] == verdict.paper_means[pair, who]
 
 
 def test_the_conclusion_says_what_was_read_and_what_it_cost(conclusion, runs):
