@@ -82,10 +82,12 @@ def record(
 class Page(dict):
     """The names that a chapter's cells have set.
 
-    ``tables`` are its tables by the beginning of their captions, ``said`` its sentences.
+    ``tables`` are its tables by the beginning of their captions, ``figures`` the captions of its
+    figures, ``said`` its sentences.
     """
 
     tables: dict
+    figures: list
     said: str
 
     def table(self, begins):
@@ -99,7 +101,7 @@ def run_page(name, until="", changed=None, **parameters):
 
     ``changed`` are names that are set after the cells that import.
     """
-    page, tables, said, begun = Page(__name__=name), {}, [], Path.cwd()
+    page, tables, figures, said, begun = Page(__name__=name), {}, [], [], Path.cwd()
 
     def show(*shown):
         said.extend(getattr(one, "data", "") for one in shown)
@@ -107,7 +109,7 @@ def run_page(name, until="", changed=None, **parameters):
     captions = "m3l_book.figures.captions"
     patches = [
         patch(f"{captions}.table", lambda shown, text, **_: tables.update({text: shown})),
-        patch(f"{captions}.figure", lambda drawn, text: plt.close(drawn)),
+        patch(f"{captions}.figure", lambda drawn, text: (plt.close(drawn), figures.append(text))),
         patch("IPython.display.display", show),
     ]
     with contextlib.ExitStack() as stack:
@@ -121,5 +123,5 @@ def run_page(name, until="", changed=None, **parameters):
                 page |= changed or {} if "support" in cell.metadata.get("tags", []) else {}
             if cell.id == until:
                 break
-    page.tables, page.said = tables, "\n".join(map(str, said))
+    page.tables, page.figures, page.said = tables, figures, "\n".join(map(str, said))
     return page

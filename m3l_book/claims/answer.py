@@ -71,7 +71,8 @@ def _between_languages(judged: Mapping[str, Verdict], corpus: str) -> str:
         ahead = next(iter(_means(verdict, other, "en-de")))
         if ahead != first:
             unsure = verdict.by_corpus[other] == "undecided"
-            said += f"; on {other} {ahead.model} has" + (" it, if any does" if unsure else " it")
+            said += f"; on {other} {ahead.model} has it"
+            said += ", and which model is first cannot be told" if unsure else ""
     return f"{said}."
 
 
@@ -91,7 +92,8 @@ def _to_pictures(judged: Mapping[str, Verdict], corpus: str) -> str:
                 own |= _means(verdict, corpus, pair)
     if not clauses:
         return ""
-    best_first = sorted(means[0], key=lambda who: -means[0][who])
+    from_first, from_second = means
+    best_first = sorted(from_second | from_first, key=lambda who: -from_first.get(who, 0.0))
     listed = [
         f"{who.model} {' and '.join(f'{own[who]:.3f}' for own in means if who in own)}"
         for who in best_first

@@ -1,7 +1,6 @@
 """Figures of scores: retrieval, coherence, curves along a parameter, and the main results."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -31,13 +30,14 @@ def sorted_by_model(names: Iterable[str]) -> list[str]:
 
 
 def retrieval_scores(
-    table: "DataFrame", corpus: str, raw: Mapping[str, float] = MappingProxyType({})
+    table: "DataFrame", corpus: str, raw: Mapping[str, float] | None = None
 ) -> Figure:
     """Draw scores by direction and model, a panel per metric: a point per seed, the mean as a bar,
     chance dotted, the score of ``raw`` embeddings by direction dashed.
 
     ``table`` has columns name, direction, metric, score, chance.
     """
+    raw = raw or {}
     looks = looks_of(sorted_by_model(dict.fromkeys(table["name"])))
     by_metric = dict(list(table.groupby("metric", sort=False)))
     bars = [part.groupby("direction")["name"].nunique().sum() for part in by_metric.values()]
@@ -78,7 +78,8 @@ def retrieval_scores(
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
     return described(
         figure,
-        f"Bars of mean retrieval scores on {corpus}, with a dot for each seed and chance dotted."
+        f"Bars of mean retrieval scores on {corpus}, with a dot for each seed, chance dotted and"
+        " raw embeddings dashed."
         f" {'. '.join(sentences)}.",
     )
 

@@ -94,7 +94,7 @@ def test_every_sign_of_a_corpus_is_shown_as_itself_on_every_page(own_book, runni
             assert tab.page.locator("mjx-container:has-text('to')").count() == 0, path
             text = tab.page.locator("body").inner_text()
             seen |= {nasty for nasty in NASTY if nasty in text}
-    assert len(seen) >= 3, "titles are shown, and as they are"
+    assert len(seen) > len(NASTY) / 2, "titles are shown, and as they are"
 
 
 def test_the_pages_are_those_of_the_book_and_say_what_was_left_out(own_book):

@@ -113,7 +113,7 @@ def test_slides_report_and_cards_are_printed(workshop):
         printed = (workshop / f"build/smoke/{what}.pdf").read_bytes()
         assert printed.startswith(b"%PDF")
         pages[what] = len(PDF_PAGE.findall(printed))
-    assert pages["slides"] >= 12 and pages["report"] <= 4
+    assert pages["slides"] >= 12 and pages["report"] == 4
     html = (workshop / "build/smoke/html/verdicts.html").read_text(encoding="utf-8")
     assert pages["cards"] >= html.count('class="claim-card"') > 50, "each on its own page"
     result = subprocess.run([*run, "none", "report"], cwd=workshop, capture_output=True)

@@ -92,7 +92,7 @@ def maps():
     }
     space = Space(view, np.arange(100), view, theta)
     own = TopicMap(SimpleNamespace(topics=topics), space, 1 - theta @ theta.T, place)
-    return topic_map.topic_space({f"model {i}": own for i in range(3)}, 4)
+    return topic_map.topic_space({f"model {i}": own for i in range(3)}, 4, "en")
 
 
 def main_results():
@@ -158,7 +158,8 @@ TOLD = {
     "log_likelihood": "-7.667 at sweep 40",
     "convergence": "en → image, ZeroshotTM-KD: 0.110 to 0.300",
     "main_results": "UAP en → image, the paper: PLTM 0.200, ZeroshotTM 0.300",
-    "retrieval_scores": "PLTM 0.005, raw embeddings 0.900, chance",
+    "retrieval_scores": "en → de, MRR: M3L-Contrast 0.305, ZeroshotTM-KD 0.205, ZeroshotTM 0.105, "
+    "PLTM 0.005, raw embeddings 0.900, chance 0.010",
     "coherence_against_diversity": "vital, ZeroshotTM, de: NPMI 0.150, diversity 0.85",
     "curves": "PLTM 0.125 at 25, 0.250 at 50, 0.500 at 100",
     "topic_space": "themes written in: cat, bird; ship, sea.",
@@ -303,6 +304,25 @@ def test_views_of_one_corpus_share_neither_colour_nor_marker_as_long_as_there_ar
     assert len({tuple(look.values()) for look in many.values()}) == 49
     with pytest.raises(ParameterError, match="50 views: expected at most 49"):
         style.view_looks([f"l{i}" for i in range(50)])
+
+
+def test_the_items_of_an_article_are_ringed_in_every_map_and_told():
+    style.style()
+    figure = maps()
+    assert "The items of article en are ringed." in figure.get_label()
+    for axes in figure.axes:
+        rings = [dots for dots in axes.collections if dots.get_sizes()[0] == 70]
+        assert len(rings) == 1 and len(rings[0].get_offsets()) == len(
+            axes.collections[0].get_offsets()
+        )
+
+
+def test_convergence_ends_where_each_model_stopped():
+    style.style()
+    figure = looks()
+    for axes in figure.axes:
+        assert all(line.get_xdata()[-1] == 1.0 for line in axes.lines) and axes.lines
+    assert all("(200 updates)" in text.get_text() for text in figure.legends[0].texts)
 
 
 def test_a_model_keeps_its_colour_from_figure_to_figure():

@@ -34,6 +34,9 @@ def test_a_loss_that_is_put_into_the_page_is_the_one_that_it_trains_with(tmp_pat
         execute.execute(path, tmp_path / f"{name}.ipynb", {})
         found[name] = scores(tmp_path / f"{name}.ipynb")
     assert len(found["book"]) == 5 and all(len(row) == 3 for row in found["book"])
+    table = [[float(number) for number in row] for row in found["book"]]
+    assert all(score > 4 * row[2] for row in table[:4] for score in row[:2])
+    assert all(score < 2.5 * table[4][2] for score in table[4][:2]), "reconstruction alone"
     assert found["book"][0] != found["other"][0], "trained with the contrast of the page"
     without = [[float(number) for number in page[-1]] for page in found.values()]
     assert without[0] == pytest.approx(without[1], abs=0.02), "there the contrast has no weight"

@@ -16,7 +16,7 @@ from PIL import Image
 from scipy.sparse import csr_matrix, save_npz
 from support import make_corpus
 
-from m3l import DataError, model_for
+from m3l import DataError, Objective, model_for
 from m3l.files import write_json
 from m3l.metrics import jensen_shannon
 from m3l.metrics.assessment import evaluate
@@ -207,7 +207,7 @@ def test_queries_lead_to_what_was_ranked_first_and_pictures_to_those_of_their_ar
     retrieval, collection, part
 ):
     table = retrieval.table("small, en → fr: queries and what was found, the model trained with")
-    assert len(table) == 2
+    assert len(table) == 3
     run = collection.first_of("M3L-Contrast")[1]
     assert set(run.theta) == set(VIEWS)
     for row in table.to_dict("records"):
@@ -225,6 +225,8 @@ def test_queries_lead_to_what_was_ranked_first_and_pictures_to_those_of_their_ar
     for article, (own, first, *_), topic in drawn:
         assert own == f"image-{article[1:]}"
         assert topic == run.theta["image"][int(first.split("-")[1])].argmax()
+    shown = [text for text in retrieval.figures if text.startswith("Pictures for <en> ")]
+    assert len(shown) == 3, "titles as they are: a caption is plain text"
 
 
 def test_the_running_article_is_ranked_by_each_model(retrieval, runs, part):
@@ -378,6 +380,8 @@ def test_values_that_are_above_the_one_used_by_more_than_seeds_differ_are_named(
     def told(runs):
         return " ".join(unescape(choices_of(runs).said).split())
 
+    page = choices_of(chosen)
+    assert page["dot"].std() < Objective.preset("paper").temperature < page["cosine"].std()
     end = "Above it by more than the largest ± of its column: none."
     assert f"Used is **-2**. {end}" in told(chosen)
     better = record(part, "M3L-Contrast", list(VIEWS), quality=9.0, variant={"floor": 0})
@@ -421,6 +425,7 @@ def compared(part):
         record(part, "PLTM", *of_texts, variant={"sweeps": 100}, quality=2.5),
         record(part, "PLTM", *of_texts, variant={"articles": 500}, quality=0.5),
         record(part, "PLTM", *of_texts, variant={"reading": "one state"}, quality=0.6),
+        record(part, "M3L-Contrast", *of_texts, variant={"articles": 500}, quality=1.0),
     ]
     for number, run in enumerate(made):
         run.folder = Path(f"run {number}")
@@ -467,7 +472,7 @@ def test_only_the_models_of_table_1_are_compared_from_the_first_language_to_the_
 ):
     rows = chapter["rows"]
     found = {(row.model, row.variant): row.score for row in rows.itertuples()}
-    assert len(rows) == 8, "no other language's ZeroshotTM, no model of pictures"
+    assert len(rows) == 9, "no other language's ZeroshotTM, no model of pictures"
     assert found["ZeroshotTM", ""] == score_of(compared[0])
     assert found["M3L-Contrast", ""] == score_of(compared[3])
 
@@ -496,16 +501,17 @@ def test_variants_stand_in_the_order_of_their_values_under_what_they_change(chap
 def test_orders_compare_what_was_trained_in_the_same_setting(chapter, compared):
     page = chapter
     table = page.table("Three models in the same settings").set_index("setting")
-    # M3L-Contrast was not trained on 500 articles
-    assert table["the paper's order"].to_dict() == {"as in the main tables": "no"}
-    assert "appears in 0 of\n1 settings (none). ZeroshotTM is before PLTM in 0." in page.said
+    orders = {"as in the main tables": "no", "articles 500": "yes"}
+    assert table["the paper's order"].to_dict() == orders
+    assert table.loc["articles 500", "M3L-Contrast"] == score_of(compared[10])
+    assert "1 of\n2 settings (articles 500). ZeroshotTM is before PLTM in 1." in page.said
 
 
 def test_a_curve_has_the_model_as_it_is_at_its_end(chapter, compared):
     page = chapter
     points = page["along"]("articles", page["rows"]["tuples"])
     found = {(row.model, row.x): row.score for row in points.itertuples()}
-    assert set(points["model"]) == {"ZeroshotTM", "PLTM"} and len(found) == 4
+    assert set(points["model"]) == {"ZeroshotTM", "M3L-Contrast", "PLTM"} and len(found) == 6
     assert found["PLTM", 615] == score_of(compared[5])
     assert found["PLTM", 500] == score_of(compared[8])
     assert not len(page["along"]("words", 1.0)) and "Fewer words: no such run" in page.said
@@ -520,7 +526,8 @@ def test_findings_follow_the_numbers(compared, alike, order):
     assert f"between {min(sampler):.3f} and {max(sampler):.3f}" in page.said
     plain, fewer = score_of(compared[0]), score_of(compared[2])
     text = f"With 500 training articles instead of all: ZeroshotTM from {plain:.3f} to {fewer:.3f}"
-    assert f"{text}, PLTM from {score_of(compared[5]):.3f} to" in page.said
+    more = f"M3L-Contrast from {score_of(compared[3]):.3f} to {score_of(compared[10]):.3f}"
+    assert f"{text}, {more}, PLTM from {score_of(compared[5]):.3f} to" in page.said
     joint, (state,) = score_of(compared[3]), page["of_pltm"]["one state"]
     assert (state == 1.0) if alike else state < joint < plain
     assert f"Read off one state, PLTM scores {state:.3f}. Beside {plain:.3f}" in page.said

@@ -12,7 +12,7 @@ from m3l import DataError
 from m3l.files import read_json
 from m3l_book import record_check
 from m3l_book.claims.judging import OUTCOMES, judge
-from m3l_book.claims.reading import read_claims
+from m3l_book.claims.reading import read_claims, read_margins
 from m3l_book.measured import Contender, Measured, contender, save_measurements
 from m3l_book.recorded import Recorded, load_recorded
 from m3l_book.recording import outcomes
@@ -54,6 +54,33 @@ def test_numbers_of_the_recorded_corpus_in_prose_are_those_of_the_record(full):
     page = (ROOT / "book" / "conclusion.ipynb").read_text(encoding="utf-8")
     made = f"joint training makes {int(texts['updates']):,} on {articles} pairs of articles"
     assert made in page
+    long = full.scores[full.scores["run"] == "vital-m3l-texts-e400-s0"].iloc[0]
+    words = (ROOT / "book" / "13-words-or-vectors.ipynb").read_text(encoding="utf-8")
+    assert f"makes {int(long['updates']):,} updates, more than the paper's 62,500" in words
+    (claim,) = (c for c in read_claims(PAPER / "claims.csv") if c.id == "m3l-competitive")
+    verdicts = (ROOT / "book" / "verdicts.ipynb").read_text(encoding="utf-8")
+    assert f"is {claim.threshold:g} times ZeroshotTM's score" in verdicts
+
+
+def test_what_prose_says_of_the_terms_of_the_loss_and_of_fewer_words_is_recorded(full):
+    def scores(corpus, model, what, direction, views):
+        own = full.scores[full.scores["part"] == "test"].query(
+            "corpus == @corpus and model == @model and direction == @direction and views == @views"
+        )
+        return own[own["changes"].map(what.__eq__)]["score"].mean()
+
+    margins = read_margins(PAPER / "margins.csv")
+    for corpus, a, b in (("vital", "en", "fr"), ("emoji", "en", "de")):
+        where = f"{a} → {b}", f"{a} {b} image"
+        whole, without, alone = (
+            scores(corpus, "M3L-Contrast", what, *where)
+            for what in ({}, {"contrast": "none"}, {"agreement": "none"})
+        )
+        assert without < whole / 4, "little alignment is left"
+        assert abs(alone - whole) < margins["MRR"], "the KL term adds nothing that seeds show"
+    whole = scores("vital", "PLTM", {}, "en → fr", "en fr")
+    for fewer in ({"words": 0.5}, {"articles": 1500}):
+        assert scores("vital", "PLTM", fewer, "en → fr", "en fr") < whole
     assert sum(path.stat().st_size for path in FULL.rglob("*")) <= 20 * 2**20
 
 
