@@ -87,6 +87,8 @@ def test_every_sign_of_a_corpus_is_shown_as_itself_on_every_page(own_book, runni
     html, seen = own_book[0] / "build/nasty/html", set()
     for path in sorted(html.rglob("*.html")):
         with browsing.opened(running, path) as tab:
+            # what stands in a fold is shown, too
+            tab.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
             browsing.settle(tab.page)
             assert tab.page.title() != "run", path
             assert not [fault for fault in tab.faults if "script error" in fault], path
