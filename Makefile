@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # where the project is published; with it chapters have buttons for Binder and Colab
 export M3L_BOOK_REPOSITORY := $(REPOSITORY)
 
-.PHONY: book smoke chapter pdf slides report cards exercises test test-all test-fast rehearsal lab bench photographs lint serve clean
+.PHONY: book smoke chapter pdf slides report cards exercises test test-all test-fast rehearsal lab bench photographs manuals lint serve clean
 
 book: $(VENV)/ready
 	$(RUN) workflow/build.py $(PROFILE)
@@ -63,6 +63,12 @@ bench: $(VENV)/ready .venv.ctm/ready .venv.lda/ready
 # photographs of a Debian package in the place of pictograms, placed by the runs of profile full
 photographs: $(VENV)/ready
 	$(RUN) benchmarks/photographs.py
+
+# long documents: Debian's manual pages in two languages, recorded in data/results/manuals
+manuals: $(VENV)/ready
+	$(RUN) benchmarks/manuals.py
+	$(RUN) workflow/build.py manuals --runs '*'
+	$(RUN) workflow/build.py manuals --record
 
 lint: $(VENV)/ready
 	$(RUN) -m ruff check .

@@ -16,14 +16,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 from torch import Tensor
+
+from .compiling import compiled
 
 f32 = np.float32
 # reassociated sums vectorise; NaN and infinity keep their meaning, since `fit` looks for them
 math = {"reassoc", "contract", "arcp", "nsz"}
-compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=math)
+loops = compiled(nogil=True, error_model="numpy", fastmath=math)
 ZERO, HALF, ONE, TWO = f32(0), f32(0.5), f32(1), f32(2)
 
 
@@ -41,7 +43,7 @@ def _float_of_bits(typing_context, bits):
     return types.float32(types.int32), bitcast
 
 
-@compiled
+@loops
 def exp(x):
     """exp of a float32 to 4e-7, without a call, so that loops use vector instructions (Cephes)."""
     clipped = min(max(x, f32(-87.0)), f32(88.0))
@@ -52,14 +54,14 @@ def exp(x):
     return (p * r * r + r + ONE) * power if x == x else x
 
 
-@compiled
+@loops
 def affine(x, weight, bias, out):
     np.dot(x, weight.T, out)
     for i in range(len(out)):
         out[i] += bias
 
 
-@compiled
+@loops
 def softplus(x, slope):
     """x (B, H) becomes its softplus, ``slope`` its derivative."""
     for i in range(x.shape[0]):
@@ -72,7 +74,7 @@ def softplus(x, slope):
             x[i, j] = max(x[i, j], ZERO) + TWO * s * log1p
 
 
-@compiled
+@loops
 def normalise(x, inverse, running_mean, running_variance, momentum, eps):
     """x (B, N) becomes its batch normalisation, ``inverse`` (N,) is 1 / σ: `networks.BatchNorm`."""
     b, n = x.shape
@@ -95,7 +97,7 @@ def normalise(x, inverse, running_mean, running_variance, momentum, eps):
         x[i] *= inverse
 
 
-@compiled
+@loops
 def normalise_back(d, y, inverse):
     """The gradient d of the normalised y (B, N) becomes that of what was normalised."""
     b, n = d.shape
@@ -112,7 +114,7 @@ def normalise_back(d, y, inverse):
             d[i, j] = (d[i, j] - mean[j] - y[i, j] * along[j]) * inverse[j]
 
 
-@compiled
+@loops
 def encode(rows, index, embeddings, weights, keep, dropped, statistics, room):
     """`InferenceNetwork.forward` into ``room``; ``dropped`` (B, H) is 0 where a unit is out."""
     w1, b1, w2, b2, w3, b3 = weights
@@ -132,7 +134,7 @@ def encode(rows, index, embeddings, weights, keep, dropped, statistics, room):
     normalise(y, inverse, *statistics)
 
 
-@compiled
+@loops
 def add_outer(d, x, d_weight, d_bias, first):
     """Set, or if not ``first`` add, a layer's gradients from d (B, out) and its input x (B, in)."""
     if first:
@@ -144,7 +146,7 @@ def add_outer(d, x, d_weight, d_bias, first):
         d_bias += d[i]
 
 
-@compiled
+@loops
 def encode_back(d, weights, room, gradients, first):
     """The gradients of a network's weights from d (B, 2K), with respect to mean and log σ²."""
     d_w1, d_b1, d_w2, d_b2, d_w3, d_b3 = gradients
@@ -163,7 +165,7 @@ def encode_back(d, weights, room, gradients, first):
     add_outer(d1, x, d_w1, d_b1, first)
 
 
-@compiled
+@loops
 def sample(y, noise, log_theta, theta):
     """z = mean + σ noise; log θ = log softmax(z)."""
     k = theta.shape[1]
@@ -184,7 +186,7 @@ def sample(y, noise, log_theta, theta):
             theta[i, j] *= inverse
 
 
-@compiled
+@loops
 def sample_back(d_theta, d_log_theta, theta, noise, y, d):
     """Adds to d (B, 2K) what flows to mean and log σ² through the sample."""
     k = theta.shape[1]
@@ -199,7 +201,7 @@ def sample_back(d_theta, d_log_theta, theta, noise, y, d):
             d[i, k + j] += d_z * noise[i, j] * HALF * exp(HALF * y[i, k + j])
 
 
-@compiled
+@loops
 def reconstruct(documents, bow, theta, keep, dropped, beta, statistics, room, d_beta, d_theta):
     """Reconstruction of one language, summed; sets the gradient of β, adds that of θ."""
     counts, words, starts = bow
@@ -235,7 +237,7 @@ def reconstruct(documents, bow, theta, keep, dropped, beta, statistics, room, d_
     return loss
 
 
-@compiled
+@loops
 def categorical(log_p, p, log_q, weight, d_p, d_q):
     """Weighted `loss.categorical_kl` of p from q, summed; adds the gradients of both logarithms."""
     total = 0.0
@@ -248,7 +250,7 @@ def categorical(log_p, p, log_q, weight, d_p, d_q):
     return weight * total
 
 
-@compiled
+@loops
 def gaussian(p, q, weight, d_p, d_q):
     """Weighted `loss.gaussian_kl` of p from q, (B, 2K) each, summed; adds the gradients of both."""
     total, k = 0.0, p.shape[1] // 2
@@ -265,7 +267,7 @@ def gaussian(p, q, weight, d_p, d_q):
     return weight * total
 
 
-@compiled
+@loops
 def info_nce(theta, temperature, cosine, both_views, weight):
     """Weighted `loss.info_nce` of two views stacked in θ (2B, K), summed, and the gradient of θ."""
     n, b, loss = len(theta), len(theta) // 2, 0.0

@@ -11,6 +11,7 @@ from numba import njit
 from scipy.special import digamma, gammaln
 from torch import Tensor
 
+from .compiling import compiled
 from .errors import DataError, require
 from .noise import item_keys
 
@@ -70,7 +71,7 @@ def topics_of_document(words, phi, alpha, numbers, burn_in, one_state=False):
 
 
 # sums in any order are what lets the loops over topics use vector instructions
-topics_of_document_compiled = njit(cache=True, fastmath=True)(topics_of_document)
+topics_of_document_compiled = compiled(fastmath=True)(topics_of_document)
 
 
 def numbers_of_document(words: np.ndarray, view: str, seed: int, sweeps: int) -> np.ndarray:
@@ -87,7 +88,7 @@ def numbers_of_document(words: np.ndarray, view: str, seed: int, sweeps: int) ->
     return (x * 2.0**-53).reshape(1 + sweeps, len(words))
 
 
-@njit(cache=True)
+@compiled()
 def sweep(words, starts, z, n_word, listed, length, n_topic, alpha, beta, beta_sum, rng):
     """Draw the topic of every token once, in time that grows with the topics of its tuple and word.
 
@@ -130,7 +131,7 @@ def sweep(words, starts, z, n_word, listed, length, n_topic, alpha, beta, beta_s
         n_tuple[:] = 0
 
 
-@njit(cache=True)
+@compiled()
 def _sweep_document(tokens, of_words, of_tuple, of_language, prior, rng):
     """Draw the topics of one document; return s and how many topics its tuple has.
 
@@ -203,7 +204,7 @@ def _count(k, by, n_tuple, n_topic, inverse, weight, alpha, b, b_sum, s, r):
     return s, r
 
 
-@njit(cache=True)
+@compiled()
 def _draw(u, r, n_tuple, present, n_present, inverse, alpha, b):
     """Return the topic at point u of the tuple's sum r and of the smoothing that follows it."""
     if u < r and n_present > 0:

@@ -79,6 +79,22 @@ def distances(theta: np.ndarray) -> np.ndarray:
     return (divergence + divergence.T) / 2
 
 
+def plane(theta: np.ndarray, perplexity: float = 30.0, seed: int = 0) -> np.ndarray:
+    """Lay out items (N, K) in the plane by t-SNE: (N, 2), of any number of items.
+
+    Distances are Euclidean between √θ, which is √2 times Hellinger's distance and near the root of
+    the Jensen–Shannon divergence where items are near; so no matrix of all pairs is needed.
+    """
+    from sklearn.manifold import TSNE
+
+    require(
+        len(theta) >= 3, f"{len(theta)} items cannot be laid out; expected 3 or more", DataError
+    )
+    few = min(perplexity, len(theta) / 3)
+    how = {"init": "pca", "learning_rate": "auto", "random_state": seed}
+    return TSNE(perplexity=few, **how).fit_transform(np.sqrt(theta).astype(np.float32))
+
+
 def trust(divergence: np.ndarray, place: np.ndarray, k: int = 10) -> float:
     """Measure how far a map's ``k`` nearest neighbours can be believed: trustworthiness (Venna &
     Kaski 2001), 1 if all are near in divergence too.

@@ -164,6 +164,22 @@ def chosen_targets(options: argparse.Namespace, plan: planning.Plan) -> list[str
     return [f"runs/{options.profile}/{run}/metrics.json" for run in runs]
 
 
+def first_topics(options: argparse.Namespace, passed: list[str], lock: TextIO) -> int:
+    """Make a user's topics by the first models and show them, before the rest is made; where her
+    book is there, nothing is shown in its place until it is made anew.
+    """
+    name, folder = options.profile, f"build/{options.profile}"
+    if (ROOT / folder / "html" / "fit.html").is_file():
+        return 0
+    if code := run(snakemake(options, passed, [f"{folder}/first/index.ipynb"]), lock):
+        return code
+    render = [sys.executable, "workflow/render.py", name, f"{folder}/first", f"{folder}/html"]
+    if code := run([*render, "--page"], lock):
+        return code
+    print(f"your first topics: {folder}/html/index.html; the rest follows", flush=True)
+    return 0
+
+
 def say_what_was_done(options: argparse.Namespace, done: dict) -> None:
     """Name the steps of a whole build that took long for this machine; keep the times if asked."""
     path = ROOT / "book" / "seconds.csv"
@@ -192,6 +208,9 @@ def make(options: argparse.Namespace, passed: list[str]) -> int:
             report.unlink(missing_ok=True)
         # as JSON, since in the YAML that Snakemake reads the language ``no`` is false
         write_json(folder / "profile.json", profile)
+        early = profile.get("first") and not targets and not options.dry_run
+        if early and (code := first_topics(options, passed, lock)):
+            return code
         if (code := run(snakemake(options, passed, targets), lock)) or options.dry_run:
             return code
         if options.page:

@@ -24,52 +24,46 @@ from m3l_book.apparatus import generated, times
 from m3l_book.chapter import provenance_text
 from m3l_book.pages.explorer import bokeh_scripts
 from m3l_book.records.run import environment
-from m3l_book.shown import as_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
 WHOLE = "m3l-in-150-lines"  # a page that runs without the book, too
 OTHER_CORPUS = """
-```{{note}}
-This build is of {whose}, {corpora}. Where a page speaks of `vital` and `emoji`, it means the
+```{note}
+This build is of the paper's own data. Where a page speaks of `vital` and `emoji`, it means the
 corpora that the book comes with.
 ```
 """
 
 
 def is_a_users(corpora: Collection[str]) -> bool:
-    """Say whether the corpora are a user's, of which exercises and lessons do not speak."""
+    """Say whether the corpora are a user's, who has a book of her own."""
     return not {"vital", "emoji", "wikipedia"} & set(corpora)
 
 
 def first_page(text: str, corpora: Collection[str]) -> str:
-    """Say under the title of the first page if the corpora are not the book's own, and leave out
-    what is about the book's.
+    """Say under the title of the first page if the corpora are the paper's, and leave out what is
+    about the book's.
     """
-    if is_a_users(corpora):
-        text = re.sub(r"<!-- lessons -->.*?<!-- end -->", "", text, flags=re.DOTALL)
-    if {"vital", "emoji"} & set(corpora):
+    if "wikipedia" not in corpora:
         return text
-    if "wikipedia" in corpora:
-        text = re.sub(r"<!-- offline -->.*?<!-- end -->", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!-- offline -->.*?<!-- end -->", "", text, flags=re.DOTALL)
     title, _, rest = text.partition("\n")
-    whose = "the paper's own data" if "wikipedia" in corpora else "a corpus of your own"
-    note = OTHER_CORPUS.format(whose=whose, corpora=", ".join(map(as_markdown, corpora)))
-    return f"{title}\n{note}{rest}"
+    return f"{title}\n{OTHER_CORPUS}{rest}"
 
 
-def executed(pages: Path) -> dict[str, nbformat.NotebookNode]:
+def executed(pages: Path, book: Path = BOOK) -> dict[str, nbformat.NotebookNode]:
     """Read executed notebooks by the place of their page in the book, their prose as it is now."""
     found = {}
     for path in sorted(pages.rglob("*.ipynb")):
         place, page = path.relative_to(pages), nbformat.read(path, as_version=4)
-        if "papermill" in page.metadata and (BOOK / place).is_file():
+        if "papermill" in page.metadata and (book / place).is_file():
             made = {cell.id: cell for cell in page.cells if cell.cell_type == "code"}
             injected = [
                 c for c in page.cells if "injected-parameters" in c.metadata.get("tags", [])
             ]
             page.cells = []
-            for cell in nbformat.read(BOOK / place, as_version=4).cells:
+            for cell in nbformat.read(book / place, as_version=4).cells:
                 page.cells.append(made.get(cell.id, cell) if cell.cell_type == "code" else cell)
                 if "parameters" in cell.metadata.get("tags", []):
                     page.cells += injected
@@ -136,19 +130,15 @@ def stage_generated(
 
 
 def stage_contents(source: Path, part_of_it: bool) -> None:
-    """Write the sidebar's list without lessons that are not there; of a part of the book, without
-    any page that is not there.
-    """
+    """Write the sidebar's list; of a part of the book, without the pages that are not there."""
     path = source / "_toc.yml"
     contents = yaml.safe_load(path.read_text(encoding="utf-8"))
-    for part in contents["parts"]:
-        part["chapters"] = [
-            entry
-            for entry in part["chapters"]
-            if any(source.glob(f"{entry['file']}.*"))
-            or not (part_of_it or entry["file"].startswith(("exercises/", "teaching/")))
-        ]
+    for part in contents["parts"] if part_of_it else ():
+        there = [e for e in part["chapters"] if any(source.glob(f"{e['file']}.*"))]
+        part["chapters"] = there
     contents["parts"] = [part for part in contents["parts"] if part["chapters"]]
+    if not contents["parts"]:
+        contents.pop("parts")
     path.write_text(yaml.safe_dump(contents, sort_keys=False), encoding="utf-8")
 
 
@@ -156,42 +146,61 @@ def stage(profile: str, pages: Path, source: Path, part_of_it: bool) -> None:
     """Copy prose, static files and executed chapters into ``source``; the page on the status of the
     build says of which profile it is, and which versions made it.
     """
-    corpora = read_json(pages.parent / "profile.json")["corpora"]
-    left_out = ["*.ipynb", "*.csv", "slides.yml", "_ext", ".ipynb_checkpoints", "__pycache__"]
-    left_out += ["exercises", "teaching"] if is_a_users(corpora) else []
-    shutil.copytree(BOOK, source, ignore=shutil.ignore_patterns(*left_out))
-    notebooks, extra = executed(pages), source / "_extra"  # goes beside the pages as it is
-    if not is_a_users(
-        corpora
-    ):  # exercises that this profile does not execute are shown as they are
-        for path in sorted((BOOK / "exercises").glob("*.ipynb")):
-            notebooks.setdefault(f"exercises/{path.stem}", nbformat.read(path, as_version=4))
-    stage_notebooks(notebooks, corpora, source)
-    stage_generated(profile, notebooks, pages.parent / "runs", source)
-    stage_contents(source, part_of_it)
-    (extra / "bokeh").mkdir(parents=True)
+    corpora, extra = read_json(pages.parent / "profile.json")["corpora"], source / "_extra"
+    if is_a_users(corpora):
+        stage_own(pages, source, part_of_it)
+    else:
+        stage_book(profile, corpora, pages, source, part_of_it)
+    (extra / "bokeh").mkdir(parents=True)  # goes beside the pages as it is
     for script in bokeh_scripts():
         shutil.copyfile(script, extra / "bokeh" / script.name)
-    if WHOLE in notebooks:
-        nbformat.write(generated.without_the_book(notebooks[WHOLE]), extra / f"{WHOLE}.ipynb")
     for folder in ("assets", "topics"):
         if (pages.parent / folder).is_dir():
             shutil.copytree(pages.parent / folder, extra / folder)
-    if not is_a_users(corpora):
-        plan = yaml.safe_load((BOOK / "slides.yml").read_text(encoding="utf-8"))
-        text = generated.deck(plan, notebooks, "_static/mathjax/tex-svg.js")
-        (extra / "slides.html").write_text(text, encoding="utf-8")
+
+
+def stage_own(pages: Path, source: Path, part_of_it: bool) -> None:
+    """Stage a user's own book: the pages about her corpus, and nothing of the method's."""
+    shutil.copytree(BOOK / "_static", source / "_static")
+    for name in ("own/_toc.yml", "references.bib"):
+        shutil.copyfile(BOOK / name, source / Path(name).name)
+    for place, notebook in executed(pages, BOOK / "own").items():
+        notebook.cells = prepare_cells(notebook.cells, ())
+        nbformat.write(notebook, source / f"{place}.ipynb")
+    stage_contents(source, part_of_it)
+
+
+def stage_book(
+    profile: str, corpora: Collection[str], pages: Path, source: Path, part_of_it: bool
+) -> None:
+    """Stage the book of the method."""
+    left_out = ["*.ipynb", "*.csv", "slides.yml", "_ext", ".ipynb_checkpoints", "__pycache__"]
+    shutil.copytree(BOOK, source, ignore=shutil.ignore_patterns(*left_out, "own"))
+    notebooks, extra = executed(pages), source / "_extra"
+    # exercises that this profile does not execute are shown as they are
+    for path in sorted((BOOK / "exercises").glob("*.ipynb")):
+        notebooks.setdefault(f"exercises/{path.stem}", nbformat.read(path, as_version=4))
+    stage_notebooks(notebooks, corpora, source)
+    stage_generated(profile, notebooks, pages.parent / "runs", source)
+    stage_contents(source, part_of_it)
+    extra.mkdir()
+    if WHOLE in notebooks:
+        nbformat.write(generated.without_the_book(notebooks[WHOLE]), extra / f"{WHOLE}.ipynb")
+    plan = yaml.safe_load((BOOK / "slides.yml").read_text(encoding="utf-8"))
+    text = generated.deck(plan, notebooks, "_static/mathjax/tex-svg.js")
+    (extra / "slides.html").write_text(text, encoding="utf-8")
     front, status = source / "index.md", source / "status.md"
     front.write_text(first_page(front.read_text(encoding="utf-8"), corpora), encoding="utf-8")
     with open(status, "a", encoding="utf-8") as file:
         file.write("\n" + provenance_text({"profile": profile}, {}, environment()))
 
 
-def configuration(repository: str) -> str:
-    """Write jupyter-book's configuration for a staged book; with the address of a repository,
-    chapters have buttons that open them in Binder and Colab.
+def configuration(repository: str, title: str) -> str:
+    """Write jupyter-book's configuration for a staged book of a title, or of its own; with the
+    address of a repository, chapters have buttons that open them in Binder and Colab.
     """
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    config["title"] = title or config["title"]
     config["sphinx"]["config"]["bibtex_bibfiles"] = ["references.bib"]
     config["sphinx"]["config"]["html_extra_path"] = ["_extra"]
     extensions = config["sphinx"]["local_extensions"]
@@ -259,7 +268,9 @@ def main() -> int:
             # Sphinx would leave the page of a file that is gone
             shutil.rmtree(work / "_build", ignore_errors=True)
     repository = os.environ.get("M3L_BOOK_REPOSITORY", "").removesuffix("/").removesuffix(".git")
-    (work / "_config.yml").write_text(configuration(repository), encoding="utf-8")
+    own = is_a_users(read_json(pages.parent / "profile.json")["corpora"])
+    title, repository = (options.profile, "") if own else ("", repository)
+    (work / "_config.yml").write_text(configuration(repository, title), encoding="utf-8")
     if code := jupyter_book(work, options.builder, strict=not options.page):
         return code
     with atomic(html, directory=True) as temporary:

@@ -5,7 +5,9 @@ const reachable = () => {
   const boxes = document.querySelectorAll(parts.map((part) => `.bd-article ${part}`).join(", "));
   for (const box of boxes) {
     const wide = box.scrollWidth > box.clientWidth + 1;
-    if (wide && /auto|scroll/.test(getComputedStyle(box).overflowX)) box.tabIndex = 0;
+    const scrolls = wide && /auto|scroll/.test(getComputedStyle(box).overflowX);
+    if (scrolls) box.tabIndex = 0;
+    box.classList.toggle("scrolls", scrolls);
   }
 };
 window.addEventListener("load", () => {

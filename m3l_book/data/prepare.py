@@ -173,6 +173,14 @@ def _leaks(
     return leaks
 
 
+def leaking_texts(frame: DataFrame, languages: Sequence[str]) -> np.ndarray:
+    """Find the tuples of training one of whose texts stands in a later part, too: bool (N,), as
+    ``leakage="drop"`` leaves them out.
+    """
+    texts = Tuples("", frame, list(languages))
+    return _leaks(frame.assign(image_id=None), texts, "drop", {})
+
+
 def _spelled(text: str) -> str:
     """Give what texts share that differ in blanks and in ways to write a letter alone."""
     return " ".join(unicodedata.normalize("NFKC", words.INVISIBLE.sub("", text)).split())

@@ -7,6 +7,7 @@ embedding are the view's items in order of first appearance.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 def read_tuples(folder: str | Path) -> "DataFrame":
     """Read the frame of a prepared corpus, None where a text or title is missing; `DataError`
-    naming the file if it is missing or broken.
+    naming the file if it is missing or broken, or lacks a column that every corpus has.
     """
     import pandas as pd
 
@@ -37,6 +38,10 @@ def read_tuples(folder: str | Path) -> "DataFrame":
     except Exception as error:  # pyarrow raises many kinds for a broken file
         cure = f"delete {folder} and prepare the corpus again"
         raise DataError(f"{path}: not a whole Parquet file ({error}); {cure}") from error
+    columns = ("tuple_id", "article_id", "split", "image_id")
+    lacking = [name for name in columns if name not in frame]
+    broken = f"{path}: no column {lacking}; delete {folder} and prepare the corpus again"
+    require(not lacking, broken, DataError)
     for column in frame:
         if column.endswith(("_text", "_title")):
             frame[column] = frame[column].astype(object).where(frame[column].notna(), None)
@@ -157,7 +162,7 @@ def content_digest(rows: "DataFrame", view: str, folder: str | Path) -> str:
 
 def assemble(folder: str | Path, embeddings: str | Path, encoders: Mapping[str, str]) -> Corpus:
     """Make the corpus of a prepared folder with ``encoders`` (view -> encoder name) from what
-    `embed_view` wrote.
+    `embed_view` wrote, of the tuples that have any of these views.
 
     Raises
     ------
@@ -185,8 +190,10 @@ def assemble(folder: str | Path, embeddings: str | Path, encoders: Mapping[str, 
             bow = read_sparse(Path(folder) / f"bow_{view}.npz")
             words_of_view = vocabulary(folder, view)
         views[view] = View(view, array, index, ids, bow, words_of_view)
+    there = np.any([view.present for view in views.values()], axis=0)
+    views = {of: replace(view, index=view.index[there]) for of, view in views.items()}
     name = entry_of(Path(folder) / "card.json", "name")
-    return Corpus(name, views, frame["tuple_id"], frame["article_id"], frame["split"])
+    return Corpus(name, views, *(frame[c][there] for c in ("tuple_id", "article_id", "split")))
 
 
 def part_if_any(corpus: Corpus, split: str) -> Corpus | None:

@@ -8,10 +8,12 @@
 ``<lang>_text``   str, or null where the tuple lacks the language; equal for tuples of an article
 ``image_id``      str, or null; equal for tuples that show the same picture
 ``category``      str, optional: a known label, never shown to a model
+``row``           int, optional: the row of the user's table, whose header is row 1
 ``<view>_truth``  list of float, optional: known topic proportions of the view's item
 ================  ==================================================================================
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,3 +75,39 @@ def validation_part(
         articles = has_picture.index[has_picture == group].to_numpy()
         drawn = rng.permutation(articles)[: int(part * len(articles))]
         frame.loc[frame["article_id"].isin(drawn), "split"] = "validation"
+
+
+def draw_parts(
+    frame: "DataFrame",
+    test_fraction: float = 0.1,
+    least_test: int = 20,
+    validation: float = 0.1,
+    seed: int = 0,
+) -> None:
+    """Put every article into a part, in place, by a hash of its id and ``seed``: an article stays
+    in its part when others are added, but for those that a small corpus gives back.
+
+    There is always an article to test on and one to train on.
+    """
+    articles = frame["article_id"].unique()
+    share = test_fraction if test_fraction * len(articles) >= least_test else 0.25
+    drawn = {article: _drawn(article, seed) for article in articles}
+    part = {
+        a: "test"
+        if x < share
+        else "validation"
+        if x < share + (1 - share) * validation
+        else "train"
+        for a, x in drawn.items()
+    }
+    order = sorted(drawn, key=drawn.get)
+    part[order[0]] = "test"
+    if len(order) > 1 and "train" not in part.values():
+        part[order[-1]] = "train"
+    frame["split"] = frame["article_id"].map(part)
+
+
+def _drawn(article: str, seed: int) -> float:
+    """A number in [0, 1) that depends on an id and a seed alone."""
+    digest = hashlib.blake2b(f"{seed} {article}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64

@@ -5,9 +5,10 @@ import os
 import sys
 import unicodedata
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from m3l.errors import DataError, require
@@ -28,26 +29,28 @@ class Table:
     """Reads a table anew each time that it is asked for: rows of any number, memory for one.
 
     ``columns`` are the names that the header has, without outer blanks, composed (NFC); ``lines``
-    reads the cells of each row as the file's format gives their values; ``notes`` say for a data
-    card how the file was read.
+    reads the number of each row, as a spreadsheet counts them, so that the header is row 1, and its
+    cells as the file's format gives their values; ``notes`` say for a data card how the file was
+    read.
     """
 
     path: Path
     columns: list[str]
-    lines: Callable[[], Iterator[Sequence]]
+    lines: Callable[[], Iterator[tuple[int, Sequence]]]
     notes: list[str]
 
-    def rows(self) -> Iterator[dict]:
-        """Read the rows, each {column: value}."""
-        for line in self.lines():
-            yield {c: value for c, value in zip(self.columns, line, strict=False) if c}
+    def rows(self) -> Iterator[tuple[int, dict]]:
+        """Read the rows, each with its number: {column: value}."""
+        for row, line in self.lines():
+            yield row, {c: value for c, value in zip(self.columns, line, strict=False) if c}
 
 
 def read_table(path: str | Path, delimiter: str = "", encoding: str = "") -> Table:
     """Open the table in a file: ``.csv``, ``.tsv``, ``.txt``, ``.xlsx`` or ``.parquet``.
 
-    Of a text file, the ``delimiter`` is by default the one that the header has most of, and the
-    ``encoding`` what its byte order mark says, or UTF-8.
+    Of a text file, the ``delimiter`` is by default the one that makes most columns of text of the
+    header, of several the one that makes most columns; the ``encoding`` is what its byte order mark
+    says, or UTF-8.
 
     Raises
     ------
@@ -68,6 +71,25 @@ def read_table(path: str | Path, delimiter: str = "", encoding: str = "") -> Tab
         raise
     except Exception as error:  # openpyxl and pyarrow raise many kinds for a broken file
         raise DataError(f"{path}: not a whole {kind[1:]} file ({error})") from error
+
+
+def renamed(table: Table, columns: Mapping[str, str]) -> Table:
+    """Return a table whose columns go by other names: the new name -> that in the file.
+
+    Raises
+    ------
+    DataError
+        The file has no such column, or a new name is another column's already.
+    """
+    names = list(table.columns)
+    for new, old in columns.items():
+        old = unicodedata.normalize("NFC", old).strip()
+        there = f"{table.path}: no column {old!r}; it has: {', '.join(filter(None, names))}"
+        require(old in table.columns, there, DataError)
+        taken = f"{table.path}: column {old!r} cannot be {new!r}, which is another column"
+        require(new == old or new not in names, taken, DataError)
+        names[table.columns.index(old)] = new
+    return replace(table, columns=names)
 
 
 def fingerprint(path: str | Path, without: Sequence[str | Path] = ()) -> str:
@@ -131,51 +153,70 @@ def _text(path: Path, delimiter: str, encoding: str) -> Table:
         delimiter = first.strip().strip('"')[4:] or "\t"
     if not delimiter:
         signs = "\t" if path.suffix.lower() == ".tsv" else ",;\t|"
-        delimiter = max(signs, key=lambda sign: len(next(csv.reader([first], delimiter=sign), [])))
+        delimiter = max(signs, key=lambda sign: _columns_by(first, sign))
     require(len(delimiter) == 1, f"{path}: delimiter={delimiter!r}: expected one sign", DataError)
     reading = {"path": path, "encoding": encoding, "delimiter": delimiter, "skip": int(declared)}
     header = next(_records(**reading), None)
     require(header is not None, f"{path}: not a whole csv file (it is empty)", DataError)
-    columns = _header(path, header[1])
+    columns = _header(path, header[2])
     notes = [] if delimiter == "," else [f"cells are divided by {delimiter!r}"]
     notes += [] if encoding in ("utf-8", "utf-8-sig") else [f"read as {encoding}"]
     return Table(path, columns, lambda: _full_rows(columns, reading), notes)
 
 
-def _records(path: Path, encoding: str, delimiter: str, skip: int) -> Iterator[tuple[int, list]]:
-    """Read the number of the first line, and the cells, of every record that is not blank."""
+def _columns_by(header: str, delimiter: str) -> tuple[int, int]:
+    """Count the columns of text, and all columns, that a header has if a sign divides it."""
+    names = next(csv.reader([header], delimiter=delimiter), [])
+    return sum(name.strip().endswith("_text") for name in names), len(names)
+
+
+def _records(
+    path: Path, encoding: str, delimiter: str, skip: int
+) -> Iterator[tuple[int, int, list]]:
+    """Read the row, the number of its first line, and the cells of every record that is not blank;
+    blank ones are counted.
+    """
     limit, begun = csv.field_size_limit(sys.maxsize), 1
     try:
         with open(path, encoding=encoding, newline="") as file:
             for _ in range(skip):
                 file.readline()
             reader = csv.reader(file, delimiter=delimiter, strict=True)
-            for cells in reader:
+            for row, cells in enumerate(reader, 1):
                 if any(cells):
-                    yield begun + skip, cells
+                    yield row, begun + skip, cells
                 begun = reader.line_num + 1
     except UnicodeDecodeError as error:
         raise _undecodable(path, encoding, error) from error
     except csv.Error as error:
         what = "a quote that opens there is never closed" if "end of data" in str(error) else error
         where = f"near line {begun + skip}: {what}"
-        raise DataError(f"{path}: not a whole csv file ({where})") from error
+        cure = (
+            '; a quote within a cell is written twice, "", and not as \\"' if _slashed(path) else ""
+        )
+        raise DataError(f"{path}: not a whole csv file ({where}){cure}") from error
     finally:
         csv.field_size_limit(limit)
 
 
-def _full_rows(columns: Sequence[str], reading: dict) -> Iterator[list]:
+def _slashed(path: Path) -> bool:
+    """Whether quotes stand behind backslashes, as in some programs' files."""
+    with open(path, "rb") as file:
+        return b'\\"' in file.read(10_000_000)
+
+
+def _full_rows(columns: Sequence[str], reading: dict) -> Iterator[tuple[int, list]]:
     """Read the rows below the header; `DataError` for those with other cells than columns."""
     bad, records = [], _records(**reading)
     next(records)
-    for row, (line, cells) in enumerate(records, 1):
+    for row, line, cells in records:
         if len(cells) > len(columns) and not any(cells[len(columns) :]):
             cells = cells[: len(columns)]
         if len(cells) != len(columns):
             counted = f"{len(cells)} cells, and the header has {len(columns)}"
             bad.append(f"row {row} (line {line}): {counted}")
             cells = [None] * len(columns)
-        yield cells
+        yield row, cells
     cure = "put quotes around cells that hold a delimiter or a line break"
     require(not bad, f"{reading['path']}: {several(bad)}\n{cure}", DataError)
 
@@ -203,19 +244,35 @@ def _excel(path: Path) -> Table:
         size = sum(entry.file_size for entry in packed.infolist())
     require(size <= SHEET_BYTES, f"{path}: unpacks to {size:,} bytes; save it as CSV", DataError)
 
-    with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
-        sheets = book.sheetnames
-        header = next(book.worksheets[0].iter_rows(values_only=True), None)
-    require(header is not None, f"{path}: its first sheet is empty", DataError)
+    def lines(data_only: bool) -> Iterator[tuple]:
+        with closing(openpyxl.load_workbook(path, read_only=True, data_only=data_only)) as book:
+            sheet = book.worksheets[0]
+            sheet.reset_dimensions()  # what a file says of its own size may be wrong
+            yield from sheet.iter_rows(values_only=True)
 
-    def rows() -> Iterator[tuple]:
-        with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
-            for line in book.worksheets[0].iter_rows(min_row=2, values_only=True):
-                if any(value is not None for value in line):
-                    yield line
+    with closing(openpyxl.load_workbook(path, read_only=True)) as book:
+        sheets = book.sheetnames
+    header = next(lines(True), None)
+    require(header is not None and any(header), f"{path}: its first sheet is empty", DataError)
+    _no_bare_formula(path, lines)
+
+    def rows() -> Iterator[tuple[int, tuple]]:
+        for row, line in enumerate(lines(True), 1):
+            if row > 1 and any(value is not None for value in line):
+                yield row, line
 
     others = f"its first sheet, {sheets[0]!r}, was read; it has {len(sheets)}"
     return Table(path, _header(path, header), rows, [others] if len(sheets) > 1 else [])
+
+
+def _no_bare_formula(path: Path, lines: Callable[[bool], Iterator[tuple]]) -> None:
+    """See that every formula's value is stored; `DataError` naming the first cell without one."""
+    for row, (values, formulas) in enumerate(zip(lines(True), lines(False), strict=True), 1):
+        for column, (value, formula) in enumerate(zip(values, formulas, strict=False), 1):
+            if value is None and isinstance(formula, str) and formula.startswith("="):
+                cure = "open the workbook in a spreadsheet program and save it, or write values"
+                where = f"row {row}, column {column}: the formula {shown(formula)} has no value"
+                raise DataError(f"{path}: {where} stored; {cure}")
 
 
 def _parquet(path: Path) -> Table:
@@ -226,9 +283,10 @@ def _parquet(path: Path) -> Table:
         if file.num_row_groups:  # a cut file may have a whole schema: its end is read to see
             file.read_row_group(file.num_row_groups - 1)
 
-    def rows() -> Iterator[tuple]:
+    def rows() -> Iterator[tuple[int, tuple]]:
         with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=256):
-                yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+            batches = (batch.columns for batch in file.iter_batches(batch_size=256))
+            cells = (zip(*(c.to_pylist() for c in columns), strict=True) for columns in batches)
+            yield from enumerate(chain.from_iterable(cells), 2)
 
     return Table(path, _header(path, names), rows, [])

@@ -58,18 +58,24 @@ def get_encoder(
         wrong = f"encoder={name!r} reads {KINDS[name]}, not {kind}; encoders for {kind}: {others}"
         require(KINDS[name] == kind, wrong)
         return ENCODERS[name](max_tokens, device)
-    is_path = "/" in name or os.sep in name or Path(name).is_dir()
-    require(
-        name != "" and (is_path or name.startswith(HUB_NAMES)),
-        f"encoder={name!r} is unknown; valid: {', '.join(ENCODERS)}, corpus-lsi-<language>,"
-        " corpus-fasttext-<language>, a sentence-transformers model name or the path of a model"
-        " folder",
-    )
+    check_name(name)
     try:
         return from_hub_or_folder(name, max_tokens, device, kind)
     except EncoderUnavailable as error:
         alternatives = f"one of: {', '.join(ENCODERS)}, or the path of a model folder"
         raise EncoderUnavailable(f"{error}. Without a network, use {alternatives}") from error
+
+
+def check_name(name: str) -> None:
+    """See that a name can be an encoder's; `ParameterError` listing which can."""
+    is_path = "/" in name or os.sep in name or Path(name).is_dir()
+    trained = any(name.startswith(f"{kind}-") for kind in TRAINED)
+    require(
+        name in ENCODERS or trained or (name != "" and (is_path or name.startswith(HUB_NAMES))),
+        f"encoder={name!r} is unknown; valid: {', '.join(ENCODERS)}, corpus-lsi-<language>,"
+        " corpus-fasttext-<language>, a sentence-transformers model name or the path of a model"
+        " folder",
+    )
 
 
 def listed() -> list[dict[str, str]]:

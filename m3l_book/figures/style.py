@@ -173,8 +173,10 @@ def dress(figure: Figure) -> list[str]:
 
 @cache
 def _letters(path: str) -> frozenset[int]:
-    """The code points that a font file has a glyph for."""
-    return frozenset(FT2Font(path).get_charmap())
+    """The code points that a font file has a glyph for; none of a font that was removed since
+    matplotlib listed this machine's.
+    """
+    return frozenset(FT2Font(path).get_charmap()) if Path(path).is_file() else frozenset()
 
 
 @cache

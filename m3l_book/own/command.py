@@ -1,6 +1,7 @@
 """``m3l-book``: a table looked at, and a book made of it."""
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -15,9 +16,10 @@ from m3l.files import atomic, digest
 from ..data.sources import SOURCES
 from ..data.tables import several
 from ..encoders.spaces import EncoderUnavailable
-from ..values import write_yaml
+from ..values import read_yaml, write_yaml
 from .inspecting import Facts, inspect
 from .profile import MODELS, Wishes, make_profile
+from .reckoning import in_words, seconds_of
 
 ROOT = Path(__file__).resolve().parents[2]
 STAMP = "made by m3l-book, "
@@ -30,13 +32,15 @@ READING = ("delimiter", "encoding", "missing", "picture_separator", "markup", "b
 
 
 def corpus_name(path: Path, given: str) -> str:
-    """Return what the corpus is called: as given, or as its file, in letters of a folder's name."""
+    """Return what the corpus is called: as given, or as its file, in letters of a folder's name; a
+    name without Latin letters or digits gives some of its own.
+    """
     plain = unicodedata.normalize("NFKD", path.stem).encode("ascii", "ignore").decode()
     name = given or re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-").lower()
     fits = not given or re.fullmatch(r"[A-Za-z0-9_-]+", given)
     require(bool(fits), f"--name {given!r}: expected letters, digits, - and _")
-    taken = ("smoke", "laptop", "full", "paper", *SOURCES)
-    return f"my-{name}" if name in taken else name or "mine"
+    taken = ("smoke", "laptop", "full", "paper", "manuals", *SOURCES)
+    return f"my-{name}" if name in taken else name or f"table-{digest(path.stem)[:6]}"
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -70,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
         _add_model_options(command.add_argument)
     mine.add_argument("--anew", action="store_true", help="write a profile again that was changed")
     mine.add_argument("--profile-only", action="store_true", help="make no book, but its profile")
-    mine.add_argument("--cores", default="all")
+    mine.add_argument("--cores", default="all", type=_cores, help="all, or a number")
     return top
 
 
@@ -79,8 +83,13 @@ def _add_table_options(add: Callable) -> None:
     add("table", type=Path, help=about)
     add("--languages", default="", help="as en,de; by default all that have a column")
     add("--pictures", default="", metavar="FOLDER", help="of the files that the table names")
-    for what in ("picture", "id", "article", "split", "category"):
+    for what in ("text", "title"):
+        about = f"which column holds a language's {what}s, as en=English"
+        of = {"nargs": "+", "default": [], "type": _pair, "metavar": "LANGUAGE=COLUMN"}
+        add(f"--{what}", action="extend", **of, help=about)
+    for what in ("picture", "id", "article", "split", "category", "date"):
         add(f"--{what}-column", default="", metavar="COLUMN")
+    add("--pictures-too", action="store_true", help="look at each picture before anything else")
     add("--picture-separator", default="", metavar="SIGN", help="between several in a cell")
     add("--delimiter", default="", help="between cells; by default found in the header")
     add("--encoding", default="", help="of a text file; by default UTF-8")
@@ -90,18 +99,31 @@ def _add_table_options(add: Callable) -> None:
     add("--licence", default="not stated")
 
 
+def _cores(text: str) -> str:
+    return text if text == "all" else str(_at_least(1)(text))
+
+
+def _numbers(text: str) -> list[int]:
+    """Read numbers of topics: ``20``, or ``10,20,40``."""
+    return sorted({_at_least(2)(part.strip()) for part in text.split(",")})
+
+
 def _add_model_options(add: Callable) -> None:
     zero, one = _at_least(0), _at_least(1)
     add("--name", default="", help="of the corpus; by default the file's")
-    add("--topics", type=zero, default=0, help="0: one for 25 articles, 5 to 100")
+    full = "all models of the paper, three seeds, and a learning curve; by default the models whose"
+    add("--full", action="store_true", help=f"{full} topics have words in every language, once")
+    several = "by default one for 25 articles, 5 to 100; several as 10,20,40, to choose among"
+    add("--topics", type=_numbers, default=[], metavar="N", help=several)
+    add("--over", default="", metavar="COLUMN", help="date or category that topics are drawn over")
     add("--epochs", type=zero, default=0, help="0: 100, and more of a small corpus")
     add("--batch-size", type=zero, default=0, help="0: 32, and less of a small corpus")
-    add("--seeds", type=one, default=3, help="how often each model is trained")
+    add("--seeds", type=zero, default=0, help="how often each model is trained; 0: 1, of --full 3")
     add("--sweeps", type=one, default=1000, help="of PLTM's sampler")
     sizes = "of training articles that models learn from too, for the learning curve, or none"
-    sizes += "; by default 100, 400, 1600 …"
+    sizes += "; by default none, of --full 100, 400, 1600 …"
     add("--sizes", nargs="+", metavar="N", help=sizes)
-    add("--models", nargs="+", default=list(MODELS), choices=MODELS)
+    add("--models", nargs="+", default=[], choices=MODELS, help="by default M3L-Contrast and PLTM")
     pairs = {"nargs": "+", "default": [], "type": _pair}
     add("--encoders", **pairs, metavar="VIEW=NAME", help="as en=minilm-en")
     add("--vocabulary", type=zero, default=0, help="words per language; 0: 2,000 or what there is")
@@ -114,11 +136,15 @@ def _add_model_options(add: Callable) -> None:
 
 def look(options: argparse.Namespace) -> Facts:
     """Look at the table that the options are about."""
-    kinds = {"id": "id", "article": "article", "split": "split", "category": "category"}
+    kinds = {what: what for what in ("id", "article", "split", "category", "date")}
     kinds["image"] = "picture"
     columns = {what: getattr(options, f"{name}_column") for what, name in kinds.items()}
     chosen = [language.strip() for language in options.languages.split(",") if language.strip()]
+    chosen = chosen or [language for language, _ in options.text]
+    names = {f"{of}_text": column for of, column in options.text}
+    names |= {f"{of}_title": column for of, column in options.title}
     given = {option: getattr(options, option) for option in READING}
+    given |= {"names": names, "decode": options.pictures_too}
     return inspect(options.table.resolve(), chosen, options.pictures, columns, **given)
 
 
@@ -130,6 +156,9 @@ def wishes_of(options: argparse.Namespace) -> Wishes:
     if options.pictures:
         source["image_folder"] = str(Path(options.pictures).resolve())
     prepare: dict[str, object] = {"near_duplicates": options.near_duplicates}
+    for of, file in options.stopwords:
+        there = f"--stopwords {of}={file}: no such file; expected a word a line"
+        require(Path(file).is_file(), there)
     if options.stopwords:
         prepare["stopwords"] = {of: str(Path(file).resolve()) for of, file in options.stopwords}
     if options.segmented:
@@ -155,38 +184,71 @@ def report(facts: Facts, said: list[str]) -> str:
     return "\n".join(lines)
 
 
-def write_profile(profile: dict, table: Path, anew: bool) -> tuple[Path, bool]:
-    """Write a profile where builds look for it; return its path and whether it was written.
+def write_profile(profile: dict, table: Path, anew: bool) -> tuple[Path, str]:
+    """Write a profile where builds look for it; return its path and what there is to say.
 
-    One that the user changed stays, unless ``anew``.
+    One that the user changed stays, unless ``anew``. Runs of an earlier command stay beside those
+    of this one, while the corpus is the same; so do names and merges of topics.
+
+    Raises
+    ------
+    ParameterError
+        The profile of that name is of another table.
     """
-    path = ROOT / "workflow" / "profiles" / f"{profile['profile']}.yaml"
-    if path.is_file() and not anew:
-        head, _, body = path.read_text(encoding="utf-8").partition("\nprofile: ")
-        if f"{STAMP}{digest('profile: ' + body)[:16]}" not in head:
-            return path, False
-    body = write_yaml(profile)
-    opening = OPENING.format(table=table, stamp=f"{STAMP}{digest(body)[:16]}")
+    path, said = ROOT / "workflow" / "profiles" / f"{profile['profile']}.yaml", ""
+    if path.is_file():
+        text = path.read_text(encoding="utf-8")
+        before, name = read_yaml(text), profile["profile"]
+        of = before.get("corpora", {}).get(name, {}).get("source", {}).get("path", "")
+        other = f"{path.relative_to(ROOT)} is of another table, {of}; give this one a --name"
+        require(of == str(table), other)
+        if not anew and f"{STAMP}{_stamp(before)}" not in text:
+            return path, " (as you changed it; --anew writes it again)"
+        profile, said = together(before, profile)
+        if profile == before:
+            return path, said
+    opening = OPENING.format(table=table, stamp=f"{STAMP}{_stamp(profile)}")
     with atomic(path) as temporary:
-        temporary.write_text(opening + body, encoding="utf-8")
-    return path, True
+        temporary.write_text(opening + write_yaml(profile), encoding="utf-8")
+    return path, said
+
+
+def _stamp(profile: dict) -> str:
+    """A digest of a profile without what the user says of its topics, which changes no run."""
+    return digest(write_yaml({**profile, "topics": {}}))[:16]
+
+
+def together(before: dict, profile: dict) -> tuple[dict, str]:
+    """Return a profile with the runs that an earlier command asked for, if both are of the same
+    corpus, and with the topics' names and merges; and say which runs are made again, or stay.
+    """
+    profile = {**profile, "topics": before.get("topics", {}) | profile["topics"]}
+    if before["corpora"] != profile["corpora"]:
+        again = " (the corpus is read or encoded otherwise than before: its runs are made anew)"
+        return profile, again
+    new = {run["name"] for run in profile["runs"]}
+    stay = [run for run in before["runs"] if run["name"] not in new]
+    grids = [grid for grid in before["grids"] if not set(grid["of"]) & new]
+    profile["runs"], profile["grids"] = [*stay, *profile["runs"]], [*grids, *profile["grids"]]
+    return profile, f" (beside {len(stay)} models of earlier commands)" if stay else ""
 
 
 def run(options: argparse.Namespace) -> int:
     """Look at the table and say what would be done, or do it; return the exit status."""
     facts = look(options)
     profile, said = make_profile(facts, wishes_of(options))
+    will_take = in_words(seconds_of(facts, profile))
     if options.command == "check":
         (corpus,) = profile["corpora"].values()
         encoders = ", ".join(f"{view} by {names[0]}" for view, names in corpus["encoders"].items())
         models = sum(len(run["seeds"]) for run in profile["runs"])
         said.append(f"m3l-book mine would encode {encoders}, and train {models} models")
+        said.append(f"it would take {will_take}")
     print(report(facts, said))
     if facts.problems or options.command == "check":
         return int(bool(facts.problems))
-    path, written = write_profile(profile, facts.path, options.anew)
-    kept = "" if written else " (as you changed it; --anew writes it again)"
-    print(f"profile: {path.relative_to(ROOT)}{kept}", flush=True)
+    path, said = write_profile(profile, facts.path, options.anew)
+    print(f"profile: {path.relative_to(ROOT)}{said}; {will_take}", flush=True)
     if not options.profile_only:
         os.chdir(ROOT)
         build = [sys.executable, str(ROOT / "workflow" / "build.py"), profile["profile"]]
@@ -196,6 +258,9 @@ def run(options: argparse.Namespace) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; 1 and a plain message if it fails."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal may lack letters of the table
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     options = parser().parse_args(arguments)
     try:
         return run(options)

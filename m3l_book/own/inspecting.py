@@ -1,5 +1,7 @@
-"""What is in a table, and what is odd about it, in seconds: nothing is encoded or decoded."""
+"""What is in a table, and what is odd about it, in seconds: nothing is encoded."""
 
+import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,13 +12,18 @@ from m3l import text as words
 from m3l.errors import DataError, require
 from m3l.files import digest_file
 
+from ..data.prepare import leaking_texts
 from ..data.prepared import tokens_of
+from ..data.schema import PICTURES, draw_parts
 from ..data.sources.table import Reader, gather, notes_of
-from ..data.tables import read_table, shown
+from ..data.tables import Table, read_table, renamed, shown
 from ..pictures.reading import PictureFolder
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
+
+KNOWN = ("id", "article", "date", "category")
+"""Columns that are taken for what they are called, unless others are named."""
 
 PICTURE_COLUMNS = ("picture", "image", "photo", "picture_file", "image_file", "file_name")
 SAMPLE = 2000
@@ -27,20 +34,23 @@ SAMPLE = 2000
 class Facts:
     """What a table holds: articles, tuples, and tuples that have a picture.
 
-    ``columns`` are names of ``id``, ``article``, ``split``, ``image`` and ``category``, each "" if
-    there is none; by language, ``texts`` counts articles that have one and ``length`` is the median
-    of its words. ``problems`` are why the table is refused as it stands, ``notes`` what is odd
-    about it and what will be done.
+    ``columns`` are names of ``id``, ``article``, ``split``, ``image``, ``category`` and ``date``,
+    each "" if there is none, ``names`` other names of columns as ``--text`` and ``--title`` give
+    them; by language, ``texts`` counts articles that have one and ``length`` is the median of its
+    words; ``without_stopwords`` are languages that no list is for. ``problems`` are why the table
+    is refused as it stands, ``notes`` what is odd about it and what will be done.
     """
 
     path: Path
     columns: dict[str, str]
     languages: list[str]
+    names: dict[str, str] = field(default_factory=dict)
     articles: int = 0
     tuples: int = 0
     pictures: int = 0
     texts: dict[str, int] = field(default_factory=dict)
     length: dict[str, int] = field(default_factory=dict)
+    without_stopwords: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -56,24 +66,22 @@ def inspect(
     languages: Sequence[str] = (),
     pictures: str | Path = "",
     columns: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | None = None,
+    decode: bool = False,
     **reading: object,
 ) -> Facts:
     """Look at a table; `DataError` if the file is none, or has no column of text.
 
-    ``languages`` are by default those that have a column ``<lang>_text``, ``pictures`` the table's
-    own folder, ``columns`` as in `Facts`, where a column of pictures is looked for by its name.
-    ``reading`` are options of `m3l_book.data.sources.table.load`.
+    ``languages`` are by default those that have a column ``<lang>_text`` and are a code of ISO
+    639-1, ``pictures`` the table's own folder, ``columns`` and ``names`` as in `Facts`, where
+    columns are looked for by their names. ``decode`` says whether pictures are read, which takes
+    longer. ``reading`` are options of `m3l_book.data.sources.table.load`.
     """
     table = read_table(path, str(reading.get("delimiter", "")), str(reading.get("encoding", "")))
-    named = dict.fromkeys(("id", "article", "split", "category", "image"), "") | (columns or {})
-    by_name = {column.casefold(): column for column in table.columns}
-    known = [by_name[name] for name in PICTURE_COLUMNS if name in by_name]
-    named["image"] = named["image"] or next(iter(known), "")
-    texts = [column.removesuffix("_text") for column in table.columns if column.endswith("_text")]
-    chosen = list(languages) or [language for language in texts if language]
+    table = renamed(table, names or {})
+    chosen, notes = _languages(table, languages)
     listed = ", ".join(column for column in table.columns if column)
-    none = f"{path}: no column is called <language>_text, as en_text is; it has: {listed}"
-    require(bool(chosen), none, DataError)
+    named, more = _known_columns(table, columns or {})
     for column in [*(f"{language}_text" for language in chosen), *filter(None, named.values())]:
         there = f"{path}: no column {column!r}; it has: {listed}"
         require(column in table.columns, there, DataError)
@@ -85,20 +93,126 @@ def inspect(
         bad_pictures=str(reading.get("bad_pictures", "error")),
         separator=str(reading.get("picture_separator", "")),
         folder=PictureFolder(pictures or table.path.parent) if named["image"] else None,
-        decode=False,
+        decode=decode,
     )
     frame = gather(reader, chosen, named)
     require(len(frame) > 0, f"{path}: no row below the header", DataError)
-    facts = Facts(table.path, named, chosen, problems=reader.problems, notes=notes_of(reader))
+    facts = Facts(table.path, named, chosen, dict(names or {}), problems=reader.problems)
+    facts.notes += [*notes, *more, *notes_of(reader)]
     facts.tuples, facts.articles = len(frame), int(frame["article_id"].nunique())
     facts.pictures = int(frame["image_id"].notna().sum())
+    if facts.pictures and not decode:
+        facts.notes.append("pictures were found and not looked at; --pictures-too reads each")
     if reader.markup == "keep" and any("hold HTML" in what for what in reader.counts):
         html = "tags and entities are counted as words; --markup strip frees texts of them"
         facts.notes.append(html)
     for language in chosen:
         _look_at_texts(facts, frame, language)
     _look_at_copies(facts, reader)
+    _look_at_parts(facts, frame, named["split"])
     return facts
+
+
+def _languages(table: Table, asked: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Choose the languages of a table: those that are asked for, or those of its columns that are
+    codes of ISO 639-1; `DataError` saying how to name columns if there is none.
+    """
+    from babel.localedata import locale_identifiers
+
+    twice = f"languages {','.join(asked)}: a language stands twice"
+    require(len(set(asked)) == len(asked), twice, DataError)
+    pictures = f"languages {','.join(asked)}: {PICTURES!r} is the name of the pictures"
+    require(PICTURES not in asked, pictures, DataError)
+    if asked:
+        return list(asked), []
+    ends = [c.removesuffix("_text") for c in table.columns if c.endswith("_text") and c != "_text"]
+    codes = {name for name in locale_identifiers() if len(name) == 2}
+    known = [code for code in ends if re.split(r"[-_]", code)[0].lower() in codes]
+    others = [f"{code}_text" for code in ends if code not in known]
+    note = (
+        f"{', '.join(others)}: no two-letter code of a language; name it with --languages if it is"
+    )
+    if known:
+        return known, [f"{note} one"] if others else []
+    listed = ", ".join(column for column in table.columns if column)
+    none = f"{table.path}: no column is called <language>_text, as en_text is; it has: {listed}"
+    proposed = " ".join(f"--text {of}={shlex.quote(name)}" for name, of in _spoken(table).items())
+    cure = f"; say which column is which language: {proposed}" if proposed else ""
+    raise DataError(none + cure + (f"; {note} one" if others else ""))
+
+
+def _spoken(table: Table) -> dict[str, str]:
+    """Find columns that are called as a language is, in English or in itself: name -> code."""
+    from babel import Locale
+    from babel.localedata import locale_identifiers
+
+    called: dict[str, str] = {}
+    for code in (name for name in locale_identifiers() if len(name) == 2):
+        locale = Locale(code)
+        for name in (locale.get_language_name("en"), locale.get_language_name(code), code):
+            called.setdefault((name or "").casefold(), code)
+    found = {column: called.get(column.casefold(), "") for column in table.columns}
+    return {column: code for column, code in found.items() if column and code}
+
+
+def _known_columns(table: Table, given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Choose the columns of ids, articles, parts, pictures, categories and dates: those that are
+    named, or that are called so; say which were taken.
+    """
+    named = dict.fromkeys(("id", "article", "split", "category", "date", "image"), "")
+    by_name = {column.casefold(): column for column in table.columns if column}
+    notes = []
+    for what in KNOWN:
+        if not given.get(what) and what in by_name:
+            named[what] = by_name[what]
+    if named["id"]:
+        ids = [values.get(named["id"]) for _, values in table.rows()]
+        if len(set(map(str, ids))) < len(ids) or any(
+            i is None or str(i).strip() == "" for i in ids
+        ):
+            again = "some rows have none, or the same; it is not used, and rows go by their number"
+            notes.append(
+                f"column {named['id']!r}: {again} (--article-column {named['id']} if rows"
+                " of an article share it)"
+            )
+            named["id"] = ""
+    pictures = [by_name[name] for name in PICTURE_COLUMNS if name in by_name]
+    named["image"] = next(iter(pictures), "")
+    named |= {what: column for what, column in given.items() if column}
+    taken = [f"{what} in {column!r}" for what, column in named.items() if column]
+    return named, [f"columns taken: {', '.join(taken)}", *notes] if taken else notes
+
+
+def _look_at_parts(facts: Facts, frame: "DataFrame", split: str) -> None:
+    """Note how many training tuples will be left out since a text of theirs stands in a later part
+    too, and which text stands in most; a problem if none is left.
+    """
+    if not split:
+        draw_parts(frame)
+    if "train" not in set(frame["split"]):
+        facts.problems.append("no row is in the part 'train'")
+        return
+    lost = leaking_texts(frame, facts.languages)
+    train = frame["split"] == "train"
+    gone, all_of_them = int((lost & train).sum()), int(train.sum())
+    if gone:
+        texts = _texts_of(frame[train], facts.languages).value_counts()
+        most = f"; the text in most articles ({texts.iloc[0]:,}) is {shown(texts.index[0])}"
+        share = f"{gone:,} of {all_of_them:,} training tuples ({gone / all_of_them:.0%})"
+        facts.notes.append(
+            f"{share} will be left out: a text of theirs stands in the validation or test part too"
+            f"{most if texts.iloc[0] > 2 else ''}"
+        )
+    if gone == all_of_them:
+        facts.problems.append("every training tuple has a text that stands in a later part too")
+
+
+def _texts_of(frame: "DataFrame", languages: Sequence[str]) -> "Series":
+    """Put the texts of all languages into one column, one an article."""
+    import pandas as pd
+
+    once = frame.drop_duplicates("article_id")
+    return pd.concat([once[f"{language}_text"].dropna() for language in languages])
 
 
 def _look_at_texts(facts: Facts, frame: "DataFrame", language: str) -> None:
@@ -119,6 +233,10 @@ def _look_at_texts(facts: Facts, frame: "DataFrame", language: str) -> None:
         note(f"{again}; one that stands in two parts is left out of training")
     documents = tokens_of(texts.iloc[:SAMPLE], language)
     counts = Counter(word for document in documents for word in document)
+    if not counts:
+        facts.problems.append(f"column '{language}_text' holds no word of letters")
+        facts.length[language] = 0
+        return
     facts.length[language] = sorted(map(len, documents))[len(documents) // 2]
     once = sum(n == 1 for n in counts.values()) / max(1, len(counts))
     note(f"{len(counts):,} different words, {once:.0%} of them once, in the first {SAMPLE:,} texts")
@@ -129,6 +247,7 @@ def _look_at_texts(facts: Facts, frame: "DataFrame", language: str) -> None:
     except DataError:
         cure = f"every word is kept; give your own with --stopwords {language}=words.txt"
         note(f"there is no list of stopwords: {cure}")
+        facts.without_stopwords.append(language)
 
 
 def _look_at_copies(facts: Facts, reader: Reader) -> None:

@@ -1,15 +1,20 @@
 """The profile of a user's own corpus: its runs, and settings that fit its size."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from m3l.errors import ParameterError, choose, require
 
 from ..data.schema import PICTURES
+from ..encoders.registry import check_name
 from ..encoders.spaces import LANGUAGES, knows
 from .inspecting import Facts
 
 MODELS = ("M3L-Contrast", "ZeroshotTM", "ZeroshotTM-KD", "PLTM")
+QUICK = ("M3L-Contrast", "PLTM")
+"""The models that a user's first book has: those whose topics have words in every language."""
+
 PAPER = {"topics": 100, "epochs": 100, "batch_size": 32}
 LEAST_UPDATES = 3000
 """A small corpus is trained for more epochs, so that a model makes about this many updates."""
@@ -23,22 +28,26 @@ TUPLES_A_TOPIC = 25
 class Wishes:
     """What the user said; what is empty or 0 is chosen from her table.
 
-    ``name`` is of the corpus and its profile, ``encoders`` maps views to names, ``sizes`` are
-    numbers of training articles for the learning curve, ``source`` and ``prepare`` further options
-    of the table and of its preparation.
+    ``name`` is of the corpus and its profile; ``full`` whether all models are trained, with several
+    seeds and on fewer articles, too; ``encoders`` maps views to names, ``topics`` are numbers to
+    try, ``sizes`` numbers of training articles for the learning curve, ``over`` a column that
+    topics are drawn over, ``source`` and ``prepare`` further options of the table and of its
+    preparation.
     """
 
     name: str
+    full: bool = False
     encoders: Mapping[str, str] = field(default_factory=dict)
-    models: Sequence[str] = MODELS
-    topics: int = 0
+    models: Sequence[str] = ()
+    topics: Sequence[int] = ()
     epochs: int = 0
     batch_size: int = 0
-    seeds: int = 3
+    seeds: int = 0
     sweeps: int = 1000
     vocabulary: int = 0
     min_words: int = 0
     sizes: Sequence[int] | None = None
+    over: str = ""
     source: Mapping[str, object] = field(default_factory=dict)
     prepare: Mapping[str, object] = field(default_factory=dict)
 
@@ -65,73 +74,99 @@ def choose_encoders(facts: Facts, wished: Mapping[str, str]) -> tuple[dict[str, 
         chosen[PICTURES] = "pocket-clip" if aligned else "efficientnet-lite0"
     for view, encoder in wished.items():
         choose("view of an encoder", view, chosen)
+        check_name(encoder)
         chosen[view] = encoder
     return chosen, said
 
 
-def settings_for(facts: Facts, wishes: Wishes) -> tuple[dict[str, int], list[str]]:
-    """Choose topics, epochs and batch size that fit the corpus, and say where they are not the
-    paper's.
+def settings_for(facts: Facts, wishes: Wishes) -> tuple[list[int], dict[str, int], list[str]]:
+    """Choose numbers of topics, and epochs and batch size, that fit the corpus; say where they are
+    not the paper's.
     """
     train = _training_articles(facts)
-    topics = wishes.topics or min(PAPER["topics"], max(5, facts.articles // TUPLES_A_TOPIC))
+    topics = min(PAPER["topics"], max(5, facts.articles // TUPLES_A_TOPIC))
     batch = wishes.batch_size or min(PAPER["batch_size"], max(2, train // 4))
     batches = max(1, train // min(batch, train))
     epochs = wishes.epochs or min(MOST_EPOCHS, max(PAPER["epochs"], LEAST_UPDATES // batches))
-    fit = {"topics": topics, "epochs": epochs, "batch_size": batch}
+    fit = {"epochs": epochs, "batch_size": batch}
     words = {
         "topics": f"{topics} topics, one for {TUPLES_A_TOPIC} articles (the paper has 100)",
         "batch_size": f"batches of {batch}, four an epoch (the paper has 32)",
         "epochs": f"{epochs} epochs, which are {epochs * batches:,} updates (the paper's"
         " M3L-Contrast has 100, of 62,500)",
     }
-    chosen = [name for name in words if not getattr(wishes, name) and fit[name] != PAPER[name]]
-    return fit, [words[name] for name in chosen]
+    chosen = {"topics": topics, **fit}
+    said = [words[w] for w in words if not getattr(wishes, w) and chosen[w] != PAPER[w]]
+    return list(wishes.topics) or [topics], fit, said
+
+
+def mark_of(topics: int, wishes: Wishes) -> str:
+    """Write the settings that a run was asked to have, as its name ends: ``k20-e50``."""
+    parts = [f"k{topics}"]
+    parts += [
+        f"{sign}{value}"
+        for sign, value in (("e", wishes.epochs), ("b", wishes.batch_size))
+        if value
+    ]
+    parts += [
+        f"{view}-{re.sub(r'[^A-Za-z0-9]+', '-', name)}" for view, name in wishes.encoders.items()
+    ]
+    return "-".join(parts)
 
 
 def runs_for(
-    facts: Facts, wishes: Wishes, encoders: Mapping[str, str], fit: Mapping[str, int]
+    facts: Facts, wishes: Wishes, encoders: Mapping[str, str], topics: int, fit: Mapping[str, int]
 ) -> list[dict]:
-    """List the runs of the profile: each model of the paper that the views allow."""
-    for model in wishes.models:
+    """List the runs of a number of topics: the joint models that the views allow, and if all is
+    asked for each model of the paper.
+    """
+    models = wishes.models or (MODELS if wishes.full else QUICK)
+    for model in models:
         choose("model", model, MODELS)
-    require("M3L-Contrast" in wishes.models, "models: M3L-Contrast is needed for the pages")
-    languages, runs = facts.languages, []
+    require("M3L-Contrast" in models, "models: M3L-Contrast is needed for the pages")
+    languages, runs, mark = facts.languages, [], mark_of(topics, wishes)
     texts = {language: encoders[language] for language in languages}
+    seeds = list(range(wishes.seeds or (3 if wishes.full else 1)))
 
     def add(suffix: str, model: str, views: Mapping, trained: Sequence[str], **own) -> None:
-        about = {"name": f"{wishes.name}-{suffix}", "model": model, "corpus": wishes.name}
+        about = {"name": f"{wishes.name}-{suffix}-{mark}", "model": model, "corpus": wishes.name}
         about |= {"encoders": dict(views), "train_views": list(trained)}
-        runs.append({**about, **own, **fit, "seeds": list(range(wishes.seeds))})
+        runs.append({**about, **own, "topics": topics, **fit, "seeds": seeds})
 
     add("m3l", "M3L-Contrast", encoders, encoders, objective="book")
-    if facts.pictures and len(texts) > 1:
+    if len(languages) > 1 and len(set(texts.values())) == 1:  # one network reads all languages
+        shared = {"variant": {"text network": "shared"}, "network": {"share_text_network": True}}
+        add("shared", "M3L-Contrast", encoders, encoders, objective="book", **shared)
+    if wishes.full and facts.pictures and len(texts) > 1:
         add("m3l-texts", "M3L-Contrast", texts, texts, objective="book")
     zeroshot = {"objective": "zeroshot"}
-    if {"ZeroshotTM", "ZeroshotTM-KD"} & set(wishes.models):
+    if {"ZeroshotTM", "ZeroshotTM-KD"} & set(models):
         for language in languages[:2]:
             add(f"zeroshot-{language}", "ZeroshotTM", encoders, [language], **zeroshot)
-    if "ZeroshotTM-KD" in wishes.models:
+    if "ZeroshotTM-KD" in models:
         for home in languages[:2]:
-            taught = f"{wishes.name}-zeroshot-{home}"
+            taught = f"{wishes.name}-zeroshot-{home}-{mark}"
             for view in [v for v in encoders if v in (*languages[:2], PICTURES) and v != home]:
                 own = {v: name for v, name in encoders.items() if v in (home, view)}
                 add(f"kd-{home}-{view}", "ZeroshotTM-KD", own, [view], teacher=taught, **zeroshot)
-    add("pltm", "PLTM", texts, texts, chapter="05-pltm", sweeps=wishes.sweeps)
-    for option in ("epochs", "batch_size"):
-        runs[-1].pop(option)
+    if "PLTM" in models and len(texts) > 1:
+        add("pltm", "PLTM", texts, texts, chapter="05-pltm", sweeps=wishes.sweeps)
+        for option in ("epochs", "batch_size"):
+            runs[-1].pop(option)
     return runs
 
 
 def sizes_for(facts: Facts, wishes: Wishes) -> list[int]:
     """Choose numbers of training articles: those that the user asked for, `ParameterError` if one
-    is not below all; or 100, 400, 1,600 …, of a small corpus half.
+    is not below all; or, if all is asked for, 100, 400, 1,600 …, of a small corpus half.
     """
     train = _training_articles(facts)
     if wishes.sizes is not None:
         for size in wishes.sizes:
             require(1 < size < train, f"--sizes {size}: expected 2 to {train - 1:,}, or none")
         return sorted(set(wishes.sizes))
+    if not wishes.full:
+        return []
     found = [100 * 4**k for k in range(10) if 100 * 4**k <= 0.6 * train]
     return found or [size for size in [train // 2] if size > 1]
 
@@ -170,9 +205,12 @@ def make_profile(facts: Facts, wishes: Wishes) -> tuple[dict, list[str]]:
             " and no pictures; give two languages or more, or a language and pictures"
         )
     encoders, said = choose_encoders(facts, wishes.encoders)
-    fit, more = settings_for(facts, wishes)
+    topics, fit, more = settings_for(facts, wishes)
     source = {"from": "table", "path": str(facts.path), "languages": ",".join(facts.languages)}
-    source |= {f"{what}_column": column for what, column in facts.columns.items() if column}
+    columns = {what: column for what, column in facts.columns.items() if column}
+    over = wishes.over or columns.pop("date", "") or columns.get("category", "")
+    source |= {f"{what}_column": column for what, column in columns.items() if what != "date"}
+    source |= {"columns": facts.names} if facts.names else {}
     shortest = min(facts.length.values(), default=10)
     prepare = {
         "min_words": wishes.min_words or min(10, max(1, shortest // 4)),
@@ -180,22 +218,29 @@ def make_profile(facts: Facts, wishes: Wishes) -> tuple[dict, list[str]]:
         "leakage": "drop",
         **wishes.prepare,
     }
+    if facts.without_stopwords:
+        none = {language: [] for language in facts.without_stopwords}
+        prepare["stopwords"] = none | dict(wishes.prepare.get("stopwords", {}))
     if wishes.vocabulary:
         prepare["vocabulary_size"] = wishes.vocabulary
-    runs, name = runs_for(facts, wishes, encoders, fit), wishes.name
+    name = wishes.name
+    runs = [run for k in topics for run in runs_for(facts, wishes, encoders, k, fit)]
     corpus = {
         "source": source | {"allow_missing": not facts.complete, **wishes.source},
         "prepare": prepare,
         "encoders": {view: [encoder] for view, encoder in encoders.items()},
     }
+    first = [run["name"] for run in runs if run["topics"] == topics[0]]
     profile = {
         "profile": name,
         "max_tokens": 128,
         "corpora": {name: corpus},
         "runs": runs,
         "grids": curve_for(runs, sizes_for(facts, wishes), _training_articles(facts)),
-        "training_page": f"{name}-m3l-s0",
-        "pltm_page": f"{name}-pltm-s0",
-        "browsers": [f"{name}-m3l-s0"],
+        # her first page is made of these, before the rest is trained
+        "first": [
+            f"{run}-s0" for run in first if run.startswith((f"{name}-m3l-k", f"{name}-pltm-"))
+        ],
+        "topics": {"over": over} if over else {},
     }
     return profile, [*said, *more]

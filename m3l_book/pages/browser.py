@@ -31,9 +31,11 @@ PAGE = STATIC / "browser.html"
 BEGINNING = "const DATA = "  # of data.js
 
 
-def topic_entries(run: Run, typical: int = 8, words: int = 15) -> list[dict]:
-    """List what is shown of each topic: words by language, mean share, of how many items it is the
-    main one, coherence, faults, most typical items by view.
+def topic_entries(
+    run: Run, names: Sequence[str] = (), typical: int = 8, words: int = 15
+) -> list[dict]:
+    """List what is shown of each topic: its name if it has one, words by language, mean share, of
+    how many items it is the main one, coherence, faults, most typical items by view.
     """
     coherence, entries = run.metrics["npmi_of_topics"], []
     main = [theta.argmax(axis=1) for theta in run.theta.values()]
@@ -44,6 +46,7 @@ def topic_entries(run: Run, typical: int = 8, words: int = 15) -> list[dict]:
             items[view] = [[int(i), round(float(theta[i, k]), 3)] for i in best]
         entries.append(
             {
+                "name": names[k] if names else f"topic {k}",
                 "words": {language: own[k][:words] for language, own in run.topics.items()},
                 "share": round(row["share"], 5),
                 "main": sum(int((topics == k).sum()) for topics in main),
@@ -58,11 +61,11 @@ def topic_entries(run: Run, typical: int = 8, words: int = 15) -> list[dict]:
 def item_entries(
     run: Run, test: Corpus, prepared: Path, snippet: int, topics: int = 5, near: int = 5
 ) -> dict[str, list[dict]]:
-    """List what is shown of each test item, by view: title, articles, ``snippet`` characters of its
-    text, its largest topics, its nearest items of every other view, and its tuples'.
+    """List what is shown of each item of ``test``, by view: title, articles, ``snippet`` characters
+    of its text, its largest topics, its nearest items of every other view, and its tuples'.
     """
     frame = read_tuples(prepared)
-    frame = frame[frame["split"] == "test"]
+    frame = frame[frame["split"].isin(np.unique(test.split))]
     ids = frame["article_id"].astype(str)
     texts = {v: dict(zip(ids, frame[f"{v}_text"], strict=True)) for v in test.text_views}
     called, first = titles(prepared, test), test.text_views[0]
@@ -129,6 +132,7 @@ def browse(
     out: str | Path,
     snippet: int = 240,
     home: str = "",
+    names: Sequence[str] = (),
 ) -> Path:
     """Write the browser of a run into the folder ``out``, whole or not at all; the page's path.
 
@@ -136,7 +140,7 @@ def browse(
     ----------
     run : Run
     test : Corpus
-        The test part of the corpus that the run was made on.
+        The corpus that the run was made on, or the part whose items ``run`` has topics of.
     prepared : path
         The prepared corpus: its titles, texts and pictures.
     out : path
@@ -144,15 +148,17 @@ def browse(
         Characters of a text that are shown.
     home : str
         Address, from the page, of the one that it belongs to.
+    names : sequence of str
+        What each topic is called; by default its number.
     """
     _check(run, test)
     keys = [key for key in ("corpus", "model", "topics", "seed") if key in run.params]
     about = {key: run.params[key] for key in keys}
     data = {
-        "about": about | {"run": Path(str(run.folder)).name, "home": home},
+        "about": about | {"run": Path(str(run.folder)).name, "home": home, "items": _which(test)},
         "views": list(run.theta),
         "languages": list(run.topics),
-        "topics": topic_entries(run),
+        "topics": topic_entries(run, names),
         "items": item_entries(run, test, Path(prepared), snippet),
     }
     with atomic(out, directory=True) as temporary:
@@ -165,6 +171,12 @@ def browse(
         (temporary / "data.js").write_text(f"{BEGINNING}{text};\n", encoding="utf-8")
         shutil.copyfile(PAGE, temporary / "index.html")
     return Path(out) / "index.html"
+
+
+def _which(corpus: Corpus) -> str:
+    """Say which documents and pictures there are."""
+    parts = np.unique(corpus.split).tolist()
+    return "the test items" if parts == ["test"] else "all documents and pictures"
 
 
 def _replaceable(out: Path) -> bool:

@@ -4,6 +4,7 @@ import difflib
 import io
 import os
 import re
+import shlex
 import unicodedata
 import warnings
 from functools import cached_property
@@ -24,10 +25,15 @@ OTHERS = {
     b"<html": (0, "a web page, not the picture that it shows; download the picture"),
     b"<svg": (0, "SVG; draw it as PNG"),
     b"<?xml": (0, "XML, perhaps SVG; draw it as PNG"),
+    b"%!ps": (0, "EPS, which is a program; draw it as PNG"),
     b"%pdf": (0, "PDF; save its picture as PNG or JPEG"),
     b"\x00\x00\x00\x0cjp": (0, "JPEG 2000; convert it to JPEG or PNG"),
 }
-"""Files that Pillow does not take for pictures."""
+"""Files that are not taken for pictures."""
+
+FORMATS = ("PNG", "JPEG", "MPO", "GIF", "TIFF", "BMP", "DIB", "WEBP", "AVIF", "PPM", "ICO", "TGA")
+FORMATS += ("PCX", "JPEG2000")
+"""Formats whose decoders read pixels; none hands a file to a program, as Pillow's of EPS does."""
 
 ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]+://|^data:", re.IGNORECASE)
 SEPARATORS = (";", "|", ",", "\n")
@@ -51,7 +57,7 @@ def load_image(source: str | Path | bytes, least: int = 0) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             file = io.BytesIO(source) if isinstance(source, bytes) else source
-            with Image.open(file) as image:
+            with Image.open(file, formats=[f for f in FORMATS if f in _decoders()]) as image:
                 width, height = image.size
                 large = f"{where}: {width}×{height} pixels; at most {MAX_PIXELS:,} are read"
                 require(width * height <= MAX_PIXELS, large, DataError)
@@ -70,6 +76,12 @@ def load_image(source: str | Path | bytes, least: int = 0) -> Image.Image:
         raise
     except Exception as error:  # Pillow's decoders raise errors of many kinds on a broken file
         raise DataError(f"{where}: {_not_a_picture(source, error)}") from error
+
+
+def _decoders() -> set[str]:
+    """The formats that this machine's Pillow was built with."""
+    Image.init()
+    return set(Image.OPEN)
 
 
 def _not_a_picture(source: str | Path | bytes, error: Exception) -> str:
@@ -106,9 +118,15 @@ def inside(folder: str | Path, name: str) -> Path:
     try:
         folder, path = Path(folder).resolve(), (Path(folder) / name).resolve()
         exists = path.is_file()
+        link = exists and Path(os.path.normpath(folder / name)).is_relative_to(folder)
     except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, a loop of links
         raise DataError(f"picture {name!r} in {folder}: no name of a file ({error})") from error
-    require(path.is_relative_to(folder), f"picture {name!r} escapes the folder {folder}", DataError)
+    escapes = f"picture {name!r} escapes the folder {folder}"
+    if link:
+        copied = shlex.quote(f"{folder}-copied")
+        cure = f"copy what links lead to: cp -rL {shlex.quote(str(folder))} {copied}"
+        escapes += f": it is a link to {path}; {cure}, and name that folder"
+    require(path.is_relative_to(folder), escapes, DataError)
     require(exists, f"{path}: no such picture", DataError)
     return path
 

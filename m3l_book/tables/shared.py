@@ -50,14 +50,29 @@ def shorten(text: str | None, n: int = 60) -> str:
 
 
 def names_of(rows: "DataFrame", language: str) -> list[str]:
-    """Return what each row's article is called: its title in a language, or in another, or its id.
+    """Return what each row's article is called in a language: its title; or where only another
+    language has one, how its text begins; or, without a text, that title; or its id.
 
     ``rows`` are of a prepared corpus's tuples.
     """
-    own = f"{language}_title"
-    columns = [own, *(c for c in rows if c.endswith("_title") and c != own), "article_id"]
-    found = rows[[c for c in columns if c in rows]].astype(object)
-    return [next(str(v) for v in row if v is not None and v == v) for row in found.to_numpy()]
+    own, text = f"{language}_title", f"{language}_text"
+    others = [c for c in rows if c.endswith("_title") and c != own]
+    names = []
+    for row in rows[[c for c in (own, text, *others, "article_id") if c in rows]].to_dict(
+        "records"
+    ):
+        titles = [str(row[c]) for c in others if _there(row[c])]
+        if _there(row.get(own)):
+            names.append(str(row[own]))
+        elif titles and _there(row.get(text)):
+            names.append(shorten(row[text]))
+        else:
+            names.append(str([*titles, row["article_id"]][0]))
+    return names
+
+
+def _there(value: object) -> bool:
+    return value is not None and value == value
 
 
 def titles(folder: str | Path, test: Corpus) -> dict[str, dict[str, str]]:

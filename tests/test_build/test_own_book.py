@@ -1,11 +1,13 @@
 """A book of a user's own table, whose every field holds signs that mean something elsewhere."""
 
 import csv
+import json
 import os
 import re
 import subprocess
 import sys
 
+import nbformat
 import numpy as np
 import pytest
 from PIL import Image
@@ -99,13 +101,56 @@ def test_every_sign_of_a_corpus_is_shown_as_itself_on_every_page(own_book, runni
     assert len(seen) > len(NASTY) / 2, "titles are shown, and as they are"
 
 
-def test_the_pages_are_those_of_the_book_and_say_what_was_left_out(own_book):
+def test_the_book_is_about_her_corpus_and_nothing_else(own_book):
     html = own_book[0] / "build/nasty/html"
-    assert {"index.html", "07-retrieval.html", "verdicts.html"} <= {p.name for p in html.iterdir()}
-    assert "does not run this chapter" in (html / "10-topic-numbers.html").read_text("utf-8")
-    assert "a corpus of your own, nasty" in (html / "index.html").read_text("utf-8")
-    page = (html / "01-data.html").read_text("utf-8")
-    assert "Mining pairs" not in page and "vital articles" not in page
+    pages = {p.name for p in html.iterdir() if p.suffix == ".html"}
+    assert {"index.html", "map.html", "fit.html", "data.html"} <= pages
+    assert not {"07-retrieval.html", "verdicts.html", "primer.html", "api.html"} & pages
+    index = (html / "index.html").read_text("utf-8")
+    assert index.count('<article class="own-topic">') >= 1 and "paper" not in index
+    rows = len(read_tuples(own_book[0] / "data/nasty/prepared/nasty").drop_duplicates("row"))
+    data = (html / "data.html").read_text("utf-8")
+    assert "left out" in data or rows == 44
+    assert "bokeh" in (html / "map.html").read_text("utf-8")
+
+
+def test_her_topics_are_shown_before_the_rest_is_made(own_book):
+    build = own_book[0] / "build/nasty"
+    first = nbformat.read(build / "first/index.ipynb", as_version=4)
+    (told,) = [c for c in first.cells if "injected-parameters" in c.metadata.get("tags", [])]
+    assert "nasty-m3l-k4-e3-s0" in told.source and "shared" not in told.source
+    assert (build / "first/index.ipynb").stat().st_mtime < (build / "own/fit.ipynb").stat().st_mtime
+
+
+def test_every_document_is_in_the_browser_and_on_the_map(own_book):
+    checkout = own_book[0]
+    tuples = read_tuples(checkout / "data/nasty/prepared/nasty")
+    for run in ("nasty-m3l-k4-e3-s0", "nasty-pltm-k4-e3-s0"):
+        data = checkout / f"build/nasty/html/topics/{run}/data.js"
+        shown = json.loads(data.read_text("utf-8").removeprefix("const DATA = ").rstrip(";\n"))
+        for view in shown["views"]:
+            assert len(shown["items"][view]) == len(items(tuples, view))
+        assert shown["about"]["items"] == "all documents and pictures"
+
+
+def test_a_name_of_hers_is_shown_without_training(own_book):
+    checkout, table = own_book
+    profile = checkout / "workflow/profiles/nasty.yaml"
+    before, run = profile.read_text("utf-8"), "nasty-m3l-k4-e3-s0"
+    weights = checkout / f"runs/nasty/{run}/model.safetensors"
+    trained = weights.stat().st_mtime
+    name = "<i>Käse</i>"
+    edits = f'topics: {{over: kind, {run}: {{names: {{0: "{name}"}}, merge: [[1, 2]]}}}}'
+    changed = re.sub(r"^topics:.*(\n  .*)*", edits, before, flags=re.M)
+    assert changed != before
+    profile.write_text(changed, encoding="utf-8")
+    result = mine(checkout, table)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    browser = (checkout / f"build/nasty/html/topics/{run}/data.js").read_text("utf-8")
+    assert name in browser and "topic 1 + 2" in browser
+    assert name not in (checkout / "build/nasty/html/index.html").read_text("utf-8")
+    assert weights.stat().st_mtime == trained and profile.read_text("utf-8") == changed
+    profile.write_text(before, encoding="utf-8")
 
 
 def test_what_was_learnt_is_used_as_the_readme_says(own_book, monkeypatch, capsys):
@@ -114,8 +159,9 @@ def test_what_was_learnt_is_used_as_the_readme_says(own_book, monkeypatch, capsy
     readme = (checkout / "README.md").read_text(encoding="utf-8")
     code, _ = re.findall(r"```python\n(.*?)```", readme, re.S)
     for old, new in (
-        ("my/my-m3l-s1", "nasty/nasty-pltm-s0"),
-        ("my/my-m3l-s0", "nasty/nasty-m3l-s0"),
+        ("my/my-shared-k20-s0", "nasty/nasty-pltm-k4-e3-s0"),
+        ("my/my-m3l-k20-s0", "nasty/nasty-m3l-k4-e3-s0"),
+        ('reliability("en")', 'reliability("en", (2, 5))'),
         ('"de"', '"ar"'),
         ('"pictures/horse.jpg"', repr(str(picture))),
     ):
@@ -128,6 +174,7 @@ def test_what_was_learnt_is_used_as_the_readme_says(own_book, monkeypatch, capsy
     assert names["theta"].shape == (1, 4)
     assert {p.name for p in (checkout / "my-topics").iterdir()} == {
         "topics.csv",
+        "documents.csv",
         *(f"theta_{view}.csv" for view in ("en", "ar", "image")),
     }
     run = names["run"]

@@ -111,9 +111,9 @@ def test_csv_in_the_format_of_the_released_data(tmp_path):
     frame = load(str(written(tmp_path, table)), languages="de,en").frame
     for column in ("de_title", "en_title", "de_text", "en_text"):
         assert frame[column].tolist() == [row[column] for row in table]
-    assert frame["tuple_id"].tolist() == [str(i) for i in range(1, 11)]
+    assert frame["tuple_id"].tolist() == [str(i) for i in range(2, 12)], "rows of the file"
     assert frame["image_id"].isna().all()
-    assert sorted(set(frame["split"])) == ["test", "train"]
+    assert sorted(set(frame["split"])) == ["test", "train", "validation"]
 
 
 @pytest.mark.parametrize("name", ["my table ä.csv", "дом 家.parquet"])
@@ -173,9 +173,9 @@ def test_empty_file_is_named(tmp_path, name):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("river, wide,fluss\ncastle, old,schloss\n", r"2 problems:\s+row 1 .*\s+row 2 "),
-        ("river, wide,fluss\ncastle,schloss\n", r"row 1 \(line 2\): 3 cells"),
-        ("castle,schloss\nriver, wide,fluss\n", r"row 2 \(line 3\): 3 cells"),
+        ("river, wide,fluss\ncastle, old,schloss\n", r"2 problems:\s+row 2 .*\s+row 3 "),
+        ("river, wide,fluss\ncastle,schloss\n", r"row 2 \(line 2\): 3 cells"),
+        ("castle,schloss\nriver, wide,fluss\n", r"row 3 \(line 3\): 3 cells"),
     ],
     ids=["every row", "first row", "second row"],
 )
@@ -206,16 +206,16 @@ def test_bytes_that_are_not_utf8_name_file_and_line(tmp_path, row, line):
 
 
 def test_duplicate_id_names_both_rows(tmp_path):
-    message = r"table\.csv: row 5, column 'id': id 'r1' stands in row 2 already"
+    message = r"table\.csv: row 6, column 'id': id 'r1' stands in row 3 already"
     with pytest.raises(DataError, match=message):
         loaded(tmp_path, changed(id={4: "r1"}))
-    with pytest.raises(DataError, match=r"table\.csv: row 5, column 'id' is empty"):
+    with pytest.raises(DataError, match=r"table\.csv: row 6, column 'id' is empty"):
         loaded(tmp_path, changed(id={4: " "}))
 
 
 @pytest.mark.parametrize("text", ["", "  \n\t", "\u00a0"])
 def test_empty_text_names_row_and_column(tmp_path, text):
-    message = r"table\.csv: row 3, column 'de_text' is empty; fill it, or set allow_missing"
+    message = r"table\.csv: row 4, column 'de_text' is empty; fill it, or set allow_missing"
     with pytest.raises(DataError, match=message):
         loaded(tmp_path, changed(de_text={2: text}))
 
@@ -225,7 +225,7 @@ def test_null_in_parquet_names_row_and_column(tmp_path, dtype):
     frame = pd.DataFrame(rows()).astype(dtype)
     frame.loc[2, "de_text"] = None
     frame.to_parquet(tmp_path / "t.parquet")
-    refuses(tmp_path / "t.parquet", "row 3, column 'de_text' is empty")
+    refuses(tmp_path / "t.parquet", "row 4, column 'de_text' is empty")
 
 
 def test_words_that_pandas_takes_for_nothing_are_texts(tmp_path):
@@ -251,7 +251,7 @@ def test_bad_picture_names_row_and_column(tmp_path, name, message):
     (folder / "text.png").write_text("no picture")
     table = rows(image="a.png")
     table[6]["image"] = name
-    with pytest.raises(DataError, match=r"table\.csv: row 7, column 'image'.*" + message):
+    with pytest.raises(DataError, match=r"table\.csv: row 8, column 'image'.*" + message):
         loaded(tmp_path, table, image_column="image", image_folder=str(folder))
 
 
@@ -264,24 +264,25 @@ def test_picture_that_cannot_be_read_is_missing_if_that_is_asked_for(tmp_path):
 
 
 def test_rows_of_one_article_with_different_text_are_named(tmp_path):
-    message = r"table\.csv: 22 problems:\s+rows 1 and 2 share article 'a' and differ in en_text"
+    message = r"table\.csv: 22 problems:\s+rows 2 and 3 share article 'a' and differ in en_text"
     with pytest.raises(DataError, match=message):
         loaded(tmp_path, rows(article="a"), article_column="article", split_column="")
 
 
 @pytest.mark.parametrize("value", ["dev", "", "Train"])
 def test_bad_split_names_row_column_and_valid_values(tmp_path, value):
-    with pytest.raises(DataError, match=r"table\.csv: row 6, column 'split': .*valid: test, train"):
+    with pytest.raises(DataError, match=r"table\.csv: row 7, column 'split': .*valid: test, train"):
         loaded(tmp_path, changed(split={5: value}))
 
 
 def test_random_split_takes_whole_articles_and_the_fraction_asked_for(tmp_path):
-    table = [row | {"article": row["id"], "id": row["id"] + n} for row in rows(20) for n in "ab"]
+    table = [row | {"article": row["id"], "id": row["id"] + n} for row in rows(400) for n in "ab"]
     options = {"split_column": "", "article_column": "article", "test_fraction": 0.25}
     frames = [loaded(tmp_path, table, **options, seed=seed).frame for seed in (0, 0, 1)]
     assert (frames[0].groupby("article_id")["split"].nunique() == 1).all()
     sizes = frames[0].drop_duplicates("article_id")["split"].value_counts()
-    assert sizes.to_dict() == {"train": 14, "validation": 1, "test": 5}
+    assert sizes.sum() == 400 and abs(sizes["test"] - 100) < 26  # three standard deviations
+    assert abs(sizes["validation"] - 30) < 17
     assert frames[0]["split"].tolist() == frames[1]["split"].tolist() != frames[2]["split"].tolist()
 
 

@@ -450,11 +450,15 @@ def test_themes_that_would_cover_one_another_or_leave_the_map_are_left_out():
 
 # letters that the usual font has not
 
-RUNE = "\U00016a40"  # of a script that no font of the usual machines has
+RUNE = "\U00016a40"  # which no font has, here by taking away those that do
 
 
 @pytest.fixture
-def runes():
+def runes(monkeypatch):
+    fonts = font_manager.fontManager.ttflist
+    without = [font for font in fonts if ord(RUNE) not in style._letters(font.fname)]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", without)
+    style._families_with.cache_clear()
     style.style()
     made, axes = plt.subplots()
     axes.set_title(f"a rune, {RUNE}")

@@ -3,6 +3,7 @@
 import io
 import re
 import unicodedata
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -95,8 +96,8 @@ def test_quote_that_is_never_closed_is_named_with_its_line(tmp_path):
 def test_rows_of_other_lengths_are_all_named_with_their_lines(tmp_path):
     bad = [f"river, wide {i},fluss" for i in range(12)]
     path = lines(tmp_path, "en_text,de_text", '"castle\nold",schloss', "", *bad, "bridge")
-    message = refused(tmp_path, r"13 problems:\s+row 2 \(line 5\): 3 cells, and the header has 2")
-    assert "row 11 (line 14): 3 cells" in message and "row 12" not in message
+    message = refused(tmp_path, r"13 problems:\s+row 4 \(line 5\): 3 cells, and the header has 2")
+    assert "row 13 (line 14): 3 cells" in message and "row 14" not in message
     assert "and 3 more" in message and "put quotes around" in message
     lines(tmp_path, "en_text,de_text", "river,fluss,,")  # empty cells at the end are none
     assert load(path).frame["de_text"].tolist() == ["fluss"]
@@ -137,7 +138,7 @@ def test_bytes_lists_and_numbers_are_read_as_people_write_them(tmp_path):
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        (["brücke".encode("latin-1")] * 12, "12 problems:\n  row 1, column 'de_text': bytes that"),
+        (["brücke".encode("latin-1")] * 12, "12 problems:\n  row 2, column 'de_text': bytes that"),
         ([{"text": text} for text in TEXTS], "column 'de_text': a record of text, expected a tex"),
     ],
     ids=["bytes", "records"],
@@ -158,7 +159,7 @@ def test_words_for_nothing_are_nothing_when_said_and_counted_otherwise(tmp_path)
     tuples = load(path, allow_missing=True, **options)
     assert tuples.frame["en_text"].isna().sum() == tuples.frame["de_text"].isna().sum() == 1
     assert "cells that say that there is nothing: 2" in tuples.card["notes"]
-    with pytest.raises(DataError, match="row 3, column 'en_text' is empty"):
+    with pytest.raises(DataError, match="row 4, column 'en_text' is empty"):
         load(path, **options)
 
 
@@ -234,7 +235,7 @@ def test_picture_is_found_under_another_spelling_which_is_counted(tmp_path, name
     ],
 )
 def test_name_that_fits_no_file_or_several_comes_with_the_cure(tmp_path, name, files, cure):
-    with pytest.raises(DataError, match="row 1, column 'image'.*" + cure):
+    with pytest.raises(DataError, match="row 2, column 'image'.*" + cure):
         illustrated(tmp_path, [name], files)
 
 
@@ -244,8 +245,8 @@ def test_all_bad_pictures_are_named_at_once_or_left_out_and_counted(tmp_path):
     for i, content in enumerate([b"", b"<html>", b"\x89PNG\r\n\x1a\n"]):
         (tmp_path / "p" / f"{i}.png").write_bytes(content)
     options = {"image_column": "image", "image_folder": str(tmp_path / "p")}
-    message = refused(tmp_path, "3 problems:\n  row 1, column 'image': .*it is empty", **options)
-    assert "a web page" in message and "row 3, column 'image': " in message
+    message = refused(tmp_path, "3 problems:\n  row 2, column 'image': .*it is empty", **options)
+    assert "a web page" in message and "row 4, column 'image': " in message
     options |= {"bad_pictures": "missing", "allow_missing": True}
     tuples = load(str(tmp_path / "table.csv"), **options)
     assert tuples.frame["image_id"].isna().tolist() == [True] * 3 + [False] * 9
@@ -397,3 +398,124 @@ def test_a_fingerprint_sees_pictures_and_passes_over_what_builds_write(tmp_path)
     assert fingerprint(tmp_path, written) == before
     (tmp_path / "p/a.png").write_bytes(b"longer")
     assert fingerprint(tmp_path, written) != before
+
+
+# as others met them
+
+
+def test_long_integers_stay_what_they_are_and_rounded_numbers_are_no_ids(tmp_path):
+    texts = {"en_text": TEXTS, "de_text": [row["de_text"] for row in rows()]}
+    ids = [1554130000000000000 + i for i in range(12)]
+    path = parquet(tmp_path, id=ids, **texts)
+    assert load(path, id_column="id").frame["tuple_id"].tolist() == list(map(str, ids))
+    threads = [i // 2 for i in ids]
+    path = parquet(tmp_path, thread=threads, **texts)
+    message = "share article '777065000000000000' and differ in en_text"
+    refused(tmp_path, message, "table.parquet", article_column="thread")
+    for wrong in (float(2**53), 0.5):
+        parquet(tmp_path, id=[*map(float, range(11)), wrong], **texts)
+        refused(tmp_path, "may be rounded and is no exact id", "table.parquet", id_column="id")
+    whole = parquet(tmp_path, id=[*map(float, range(12))], **texts)
+    assert load(whole, id_column="id").frame["tuple_id"][3] == "3"
+
+
+def workbook(folder, change):
+    """A workbook of twelve rows whose sheet is changed as XML."""
+    path = folder / "table.xlsx"
+    pd.DataFrame(rows()).to_excel(path, index=False)
+    with zipfile.ZipFile(path) as packed:
+        parts = {name: packed.read(name) for name in packed.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    parts[sheet] = change(parts[sheet].decode("utf-8")).encode("utf-8")
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, data in parts.items():
+            packed.writestr(name, data)
+    return str(path)
+
+
+@pytest.mark.parametrize("size", ["A1:D5", "A1", "A1:XFD1048576"])
+def test_a_workbook_is_read_whole_whatever_it_says_of_its_size(tmp_path, size):
+    path = workbook(
+        tmp_path, lambda xml: re.sub(r'<dimension ref="[^"]*"', f'<dimension ref="{size}"', xml)
+    )
+    assert len(load(path, id_column="id", split_column="split").frame) == 12
+
+
+def test_a_formula_without_a_stored_value_is_named(tmp_path):
+    def bare(xml):
+        cell = re.search(r'<c r="C3"[^>]*>.*?</c>', xml)[0]
+        return xml.replace(cell, '<c r="C3"><f>UPPER(C4)</f></c>')
+
+    workbook(tmp_path, bare)
+    message = r"row 3, column 3: the formula '=UPPER\(C4\)' has no value stored; open the workbook"
+    refused(tmp_path, message, "table.xlsx")
+
+
+def test_the_delimiter_is_the_one_that_makes_columns_of_text(tmp_path):
+    path = lines(tmp_path, "en_text;de_text;a, b, c, and d", *[f"{t};{t} x;1" for t in TEXTS])
+    assert load(path).frame["en_text"].tolist() == TEXTS
+
+
+def test_columns_may_go_by_other_names(tmp_path):
+    path = lines(tmp_path, "English,Deutsch,Title", *[f"{t},{t} x,T" for t in TEXTS])
+    named = {"en_text": "English", "de_text": "Deutsch", "en_title": "Title"}
+    frame = load(path, columns=named).frame
+    assert frame["de_text"].tolist() == [f"{t} x" for t in TEXTS] and frame["en_title"][0] == "T"
+    refused(tmp_path, "no column 'Englisch'; it has: English", columns={"en_text": "Englisch"})
+    taken = {"English": "Deutsch"}
+    refused(tmp_path, "column 'Deutsch' cannot be 'English', which is another", columns=taken)
+
+
+def test_an_article_stays_in_its_part_when_others_are_added(tmp_path):
+    table = [{k: v for k, v in row.items() if k != "split"} for row in rows(400)]
+    few = load(str(written(tmp_path, table[:300])), id_column="id").frame
+    more = load(str(written(tmp_path, table[::-1])), id_column="id").frame
+    parts = more.set_index("tuple_id")["split"]
+    assert (parts[few["tuple_id"]].to_numpy() == few["split"].to_numpy()).all()
+    share = more["split"].value_counts(normalize=True)
+    assert 0.06 < share["test"] < 0.15 and 0.05 < share["validation"] < 0.14
+    other = load(str(tmp_path / "table.csv"), id_column="id", seed=1).frame
+    assert (other["split"] != more["split"]).any()
+    for n in (1, 2, 5):
+        small = load(str(written(tmp_path, table[:n])), id_column="id").frame
+        assert "test" in set(small["split"]) and (n == 1 or "train" in set(small["split"]))
+
+
+def test_what_was_escaped_twice_is_undone_with_markup_stripped(tmp_path):
+    texts = [f"{t} &amp;amp; cheese\\nmore" for t in TEXTS]
+    path = lines(tmp_path, "en_text,de_text", *[f"{t},{t} x" for t in texts])
+    assert load(path).frame["en_text"][0].endswith("&amp;amp; cheese\\nmore")
+    assert load(path, markup="strip").frame["en_text"][0].endswith("& cheese more")
+    plain = lines(tmp_path, "en_text,de_text", *[f"{t}\\nmore,{t} x" for t in TEXTS])
+    assert load(plain, markup="strip").frame["en_text"][0] == f"{TEXTS[0]} more"
+
+
+def test_quotes_behind_backslashes_come_with_the_cure(tmp_path):
+    lines(tmp_path, "en_text,de_text", '"a \\"big\\" river","ein, Fluss"')
+    refused(tmp_path, 'a quote within a cell is written twice, "", and not as ')
+
+
+def test_a_cell_may_list_its_pictures_as_json(tmp_path):
+    pictures(tmp_path, ["a.png", "b.png"])
+    table = [row | {"image": '["a.png", "b.png"]'} for row in rows()]
+    frame = load(str(written(tmp_path, table)), id_column="id", image_column="image").frame
+    assert frame["image_id"].tolist() == ["a.png", "b.png"] * 12
+
+
+def test_a_program_is_no_picture(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\nshowpage\n")
+    table = [row | {"image": "a.png"} for row in rows()]
+    written(tmp_path, table)
+    refused(tmp_path, "EPS, which is a program; draw it as PNG", image_column="image")
+
+
+def test_a_link_that_leads_out_of_the_folder_comes_with_the_cure(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "my pictures").mkdir()
+    pictures(tmp_path / "store", ["x.png"])
+    (tmp_path / "my pictures" / "a.png").symlink_to(tmp_path / "store" / "x.png")
+    written(tmp_path, [row | {"image": "a.png"} for row in rows()])
+    folder = str(tmp_path / "my pictures")
+    message = f"cp -rL '{re.escape(folder)}' '{re.escape(folder)}-copied'"
+    with pytest.raises(DataError, match=message):
+        load(str(tmp_path / "table.csv"), image_column="image", image_folder=folder)

@@ -3,8 +3,10 @@
 What is wrong with its cells is collected until all are read, and said at once.
 """
 
+import contextlib
 import hashlib
 import html
+import json
 import numbers
 import shutil
 from collections import Counter
@@ -13,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import regex
 
 from m3l.errors import DataError, choose, require
@@ -21,8 +22,8 @@ from m3l.files import digest_file
 from m3l.progress import progress_bar
 
 from ...pictures.reading import PictureFolder, load_image
-from ..schema import SPLITS, Tuples, validation_part
-from ..tables import Table, read_table, several, shown
+from ..schema import PICTURES, SPLITS, Tuples, draw_parts
+from ..tables import Table, read_table, renamed, several, shown
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -88,7 +89,7 @@ class Reader:
         if isinstance(value, (list, tuple, dict)):
             self.wrong(row, column, f": {shown(value)}, expected a text")
             return None
-        if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        if isinstance(value, numbers.Real) and not isinstance(value, (bool, numbers.Integral)):
             value = "" if value != value else f"{value:.15g}"
         text = "" if value is None else str(value)
         if text.strip() in self.missing:
@@ -102,9 +103,18 @@ class Reader:
             cure = "fill it, or set allow_missing=True if the tuple lacks this view"
             self.wrong(row, column, f" is empty; {cure}")
 
+    def key(self, values: Mapping, row: int, column: str) -> str | None:
+        """Read an id; a number that may have been rounded is none."""
+        value = values.get(column)
+        number = isinstance(value, numbers.Real) and not isinstance(value, (bool, numbers.Integral))
+        if number and value == value and not (float(value).is_integer() and abs(value) < 2**53):
+            cure = "write the column as text or as integers"
+            self.wrong(row, column, f": {shown(value)} may be rounded and is no exact id; {cure}")
+        return self.cell(values, row, column)
+
     def tuple_id(self, values: Mapping, row: int, column: str) -> str:
         """Read the id of a row; by default its number."""
-        identity = self.cell(values, row, column) if column else str(row)
+        identity = self.key(values, row, column) if column else str(row)
         if identity is None:
             self.wrong(row, column, " is empty")
             return f"row {row}"
@@ -132,16 +142,18 @@ class Reader:
 
     def without_markup(self, text: str, language: str) -> str:
         """Take HTML out of a text, if that is asked for, and count that it is there."""
-        if not (MARKUP.search(text) or ENTITY.search(text)):
-            return text
-        self.counts[f"{language} texts that hold HTML"] += 1
+        if MARKUP.search(text) or ENTITY.search(text):
+            self.counts[f"{language} texts that hold HTML"] += 1
         if self.markup == "keep":
             return text
-        return ESCAPE.sub(" ", html.unescape(MARKUP.sub(" ", SCRIPTS.sub(" ", text))))
+        text = MARKUP.sub(" ", SCRIPTS.sub(" ", text))
+        while (plain := html.unescape(text)) != text:  # &amp;amp; was escaped twice
+            text = plain
+        return ESCAPE.sub(" ", text)
 
     def images(self, values: Mapping, row: int, column: str) -> list[str]:
         """Read the ids of a row's pictures, and look at each picture."""
-        value, problems = values.get(column), len(self.problems)
+        value, problems = _listed(values.get(column)), len(self.problems)
         cells = value if isinstance(value, (list, tuple)) else [value]
         if isinstance(value, str) and self.separator:
             cells = [part.strip() for part in value.split(self.separator) if part.strip()]
@@ -203,7 +215,7 @@ class Reader:
         for key, picture in self.pictures.items():
             if picture.file is not None:
                 shutil.copyfile(picture.file, target / names[key])
-        for row, values in enumerate(self.table.rows() if of_cells else (), 1):
+        for row, values in self.table.rows() if of_cells else ():
             for value in values.values():
                 for place, cell in enumerate(value if isinstance(value, list) else [value]):
                     key = of_cells.get((row, place))
@@ -211,6 +223,16 @@ class Reader:
                     if isinstance(data, bytes) and identity_of(data) == key:
                         (target / names[key]).write_bytes(data)
         return names
+
+
+def _listed(value: object) -> object:
+    """Return the list that a cell holds as JSON, or the cell."""
+    if isinstance(value, str) and value.strip().startswith("["):
+        with contextlib.suppress(json.JSONDecodeError):
+            found = json.loads(value)
+            if isinstance(found, list) and all(isinstance(part, str) for part in found):
+                return found
+    return value
 
 
 def identity_of(picture: bytes) -> str:
@@ -228,10 +250,10 @@ def gather(reader: Reader, languages: Sequence[str], named: Mapping[str, str]) -
 
     rows = []
     reading = progress_bar(reader.table.rows(), desc="rows", unit="row", delay=2)
-    for i, values in enumerate(reading, 1):
+    for i, values in reading:
         identity = reader.tuple_id(values, i, named["id"])
-        article = reader.cell(values, i, named["article"]) or identity
-        row = {"tuple_id": identity, "article_id": article, "image_id": None}
+        article = reader.key(values, i, named["article"]) or identity
+        row = {"tuple_id": identity, "article_id": article, "image_id": None, "row": i}
         for language in languages:
             row[f"{language}_text"] = reader.text(values, i, language, article)
             row[f"{language}_title"] = reader.cell(values, i, f"{language}_title")
@@ -261,6 +283,7 @@ def notes_of(reader: Reader) -> list[str]:
 def load(
     path: str = "",
     languages: str = "en,de",
+    columns: dict | None = None,
     id_column: str = "",
     article_column: str = "",
     split_column: str = "",
@@ -289,11 +312,13 @@ def load(
         ``<lang>_title`` is shown if it is there.
     languages : str
         Comma-separated codes, as the columns have them: ``en,zh-TW``.
+    columns : dict
+        Other names by which columns go here: ``{"en_text": "English"}``.
     id_column, article_column, split_column : str
         Unique tuple ids; articles (rows that share one share their texts); ``train``,
-        ``validation`` or ``test``. Without them: the row number; the tuple; a random
-        ``test_fraction`` of the articles for testing, of which a small corpus gives ``least_test``
-        if that is at most a quarter, then a share ``validation`` of the others to make choices on.
+        ``validation`` or ``test``. Without them: the row number; the tuple; a ``test_fraction`` of
+        the articles for testing, of a corpus that would give fewer than ``least_test`` a quarter,
+        then a share ``validation`` of the others to make choices on (`draw_parts`).
     image_column, image_folder : str
         Picture files by name, inside the folder (by default the table's own), or the pictures
         themselves, as Parquet files hold them. A list is several pictures of the article.
@@ -315,13 +340,15 @@ def load(
     Raises
     ------
     DataError
-        Naming the file and, ten at a time, rows (counted from 1 below the header) and columns.
+        Naming the file and, ten at a time, rows (as a spreadsheet counts them: the header is row 1)
+        and columns.
     """
     choose("markup", markup, ("keep", "strip"))
     choose("bad_pictures", bad_pictures, ("error", "missing"))
     require(0 < test_fraction < 1, f"test_fraction={test_fraction}: expected above 0 and below 1")
+    require(0 <= validation < 1, f"validation={validation}: expected 0 (none) or more, and below 1")
     require(least_test >= 1, f"least_test={least_test}: expected 1 or more")
-    table = read_table(path, delimiter, encoding)
+    table = renamed(read_table(path, delimiter, encoding), columns or {})
     chosen = [language.strip() for language in languages.split(",")]
     named = {"id": id_column, "article": article_column, "split": split_column}
     named |= {"image": image_column, "category": category_column}
@@ -333,12 +360,7 @@ def load(
     require(not reader.problems, f"{table.path}: {several(reader.problems)}", DataError)
     require(len(frame) > 0, f"{table.path}: no row below the header", DataError)
     if not split_column:
-        articles = frame["article_id"].unique()
-        least = min(least_test, len(articles) // 4)
-        size = max(1, round(test_fraction * len(articles)), least)
-        tests = np.random.default_rng(seed).permutation(articles)[:size]
-        frame["split"] = np.where(frame["article_id"].isin(tests), "test", "train")
-        validation_part(frame, validation, seed)
+        draw_parts(frame, test_fraction, least_test, validation, seed)
     options = {"languages": languages, "test_fraction": test_fraction, "validation": validation}
     options |= {"allow_missing": allow_missing, "missing": list(missing), "markup": markup}
     options |= {"bad_pictures": bad_pictures, "seed": seed}
@@ -346,6 +368,8 @@ def load(
         "source": table.path.name,
         "licence": licence,
         "sha256": {table.path.name: digest_file(table.path)},
+        "table": {"path": str(table.path.resolve()), "delimiter": delimiter, "encoding": encoding},
+        "columns": columns or {},
         "options": options,
         "notes": notes_of(reader),
         "biases": "Not described: the corpus is the user's own.",
@@ -357,6 +381,8 @@ def _check_columns(table: Table, languages: list[str], named: Mapping[str, str])
     """See that the columns that are asked for are there, and make tuples."""
     twice = f"languages={','.join(languages)!r}: a language stands twice"
     require(len(set(languages)) == len(languages), twice)
+    pictures = f"languages={','.join(languages)!r}: {PICTURES!r} is the name of the pictures"
+    require(PICTURES not in languages, pictures)
     columns = ", ".join(column for column in table.columns if column)
     for column in [*(f"{language}_text" for language in languages), *filter(None, named.values())]:
         missing = f"{table.path}: no column {column!r}; it has: {columns}"

@@ -1,0 +1,108 @@
+"""Topics as a user renamed and merged them: a small table in her profile, applied to what a run
+learnt without any training.
+
+::
+
+    topics:
+      my-m3l-k20-s0:
+        names: {3: "Horses", 7: "Railways"}
+        merge: [[3, 12], [5, 6, 9]]
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
+from pathlib import Path
+
+import numpy as np
+
+from m3l.errors import DataError, require
+
+from ..records.run import Run
+from ..values import NotYAML, read_yaml
+
+
+@dataclass(frozen=True)
+class Edits:
+    """Which topics of a run are one (``groups``), and what each group is called (``names``).
+
+    ``groups`` are lists of the run's own topic numbers; a group goes by its least number.
+    """
+
+    groups: list[list[int]]
+    names: list[str]
+
+    def sums(self, theta: np.ndarray) -> np.ndarray:
+        """Add up the shares of topics that are one: from (M, K) to (M, number of groups)."""
+        whole = [group[0] for group in self.groups]
+        if len(self.groups) == theta.shape[1]:
+            return theta
+        summed = np.array(theta[:, whole])
+        for column, group in enumerate(self.groups):
+            summed[:, column] = theta[:, group].sum(axis=1)
+        return summed
+
+    def applied(self, run: Run) -> Run:
+        """Return a run with these topics: shares added, words taken in turn, coherence averaged."""
+        if all(len(group) == 1 for group in self.groups):
+            return run
+        topics = {
+            language: [_in_turn([own[k] for k in group]) for group in self.groups]
+            for language, own in run.topics.items()
+        }
+        npmi = {
+            language: [float(np.mean([values[k] for k in group])) for group in self.groups]
+            for language, values in run.metrics.get("npmi_of_topics", {}).items()
+        }
+        theta = {view: self.sums(values) for view, values in run.theta.items()}
+        metrics = {**run.metrics, "npmi_of_topics": npmi}
+        return replace(run, topics=topics, theta=theta, metrics=metrics)
+
+
+def edits_of(run: Run, profile: str | Path) -> Edits:
+    """Read what a profile says of a run's topics; without a profile they are as they were learnt.
+
+    Raises
+    ------
+    DataError
+        A number is no topic of the run, or is merged twice; a name is no text.
+    """
+    said = _read(Path(profile)).get("topics", {}).get(run.folder.name, {})
+    known = range(next(iter(run.theta.values())).shape[1])
+    where = f"{profile}: topics: {run.folder.name}:"
+    names, merge = said.get("names", {}), said.get("merge", [])
+    numbers = [*chain.from_iterable(merge), *map(_number, names)]
+    wrong = [number for number in numbers if number not in known]
+    there = f"they go from 0 to {known[-1]}"
+    require(not wrong, f"{where} {wrong[:1]} is no topic of the run; {there}", DataError)
+    merged = list(chain.from_iterable(merge))
+    twice = sorted({number for number in merged if merged.count(number) > 1})
+    require(not twice, f"{where} topic {twice[:1]} is merged twice", DataError)
+    groups = [sorted(group) for group in merge if group]
+    groups = sorted([*groups, *([k] for k in known if k not in merged)])
+    called = {_number(number): str(name) for number, name in names.items()}
+    own = [next((called[k] for k in group if k in called), _plain(group)) for group in groups]
+    return Edits(groups, own)
+
+
+def _read(profile: Path) -> Mapping:
+    if not profile.is_file():
+        return {}
+    try:
+        return read_yaml(profile.read_text(encoding="utf-8"))
+    except (NotYAML, UnicodeDecodeError) as error:
+        raise DataError(f"{profile} is not YAML: {error}") from None
+
+
+def _number(key: object) -> int:
+    return int(key) if str(key).isdecimal() else -1
+
+
+def _plain(group: list[int]) -> str:
+    return "topic " + " + ".join(map(str, group))
+
+
+def _in_turn(lists: list[list[str]]) -> list[str]:
+    """Take words from lists in turn, each once, as many as the longest list has."""
+    words = dict.fromkeys(word for row in zip_longest(*lists) for word in row if word is not None)
+    return list(words)[: max(map(len, lists))]

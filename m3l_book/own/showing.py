@@ -1,0 +1,235 @@
+"""What the pages of a user's own book show: her topics as cards, which model fits, what is found.
+
+Every text of the corpus goes through `m3l_book.shown`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import numpy as np
+
+from m3l.errors import DataError, require
+
+from ..data.schema import PICTURES
+from ..measured import contender_of
+from ..pages.explorer import thumbnails
+from ..records.run import Run
+from ..records.selection import home_of
+from ..shown import as_html
+from ..tables.shared import topic_faults
+from .learnt import Learnt
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+MOST_GROUPS = 24
+"""Bars of a sparkline; a column of more values is cut into ranges."""
+
+
+def joint_runs(runs: Sequence[Run]) -> "DataFrame":
+    """Rank the models whose topics have words in every language: a row per model, variant and
+    number of topics, best first.
+
+    Columns: ``model``, ``topics``, ``score`` (mean over directions, of the validation part; between
+    languages if there are two), ``seeds`` and ``run`` (that of the first seed). `DataError` if
+    there is none.
+    """
+    import pandas as pd
+
+    rows = [
+        {"model": str(contender_of(run.params)), "topics": run.params["topics"]}
+        | {"score": validation_score(run), "seed": run.params["seed"], "run": run}
+        for run in runs
+        if not home_of(run) and len(run.params["train_views"]) > 1
+    ]
+    require(len(rows) > 0, "no model that reads several views is there", DataError)
+    groups = pd.DataFrame(rows).sort_values("seed").groupby(["model", "topics"], sort=False)
+    table = groups.agg(score=("score", "mean"), seeds=("seed", "size"), run=("run", "first"))
+    return table.reset_index().sort_values("score", ascending=False, ignore_index=True)
+
+
+def validation_score(run: Run) -> float:
+    """Compute the mean score of a run over the directions of the validation part between languages,
+    or, of a corpus of one language, over all; NaN without a validation part.
+    """
+    rows = run.metrics.get("validation", [])
+    texts = [row["score"] for row in rows if PICTURES not in (row["query"], row["item"])]
+    return float(np.mean(texts or [row["score"] for row in rows] or [np.nan]))
+
+
+def order_of_topics(run: Run) -> tuple[list[int], dict[int, str]]:
+    """Sort topics by their share, largest first, and those that are junk last; say why they are."""
+    rows = topic_faults(run)
+    junk = {row["topic"]: row["junk"] for row in rows if row["junk"]}
+    order = sorted(rows, key=lambda row: (bool(row["junk"]), -row["share"]))
+    return [row["topic"] for row in order], junk
+
+
+def cards(
+    learnt: Learnt,
+    topics: Sequence[int],
+    assets: str | Path,
+    typical: int = 3,
+    over: "Series | None" = None,
+) -> str:
+    """Show topics as cards, as HTML: name, share, words by language, typical documents, pictures.
+
+    ``assets`` is the page's folder of thumbnails; ``over`` a value by article, over which each
+    topic's share is drawn. Links lead to the topic browser of the run.
+    """
+    best = {view: best_items(learnt, view, typical) for view in learnt.placed}
+    small, folder = {}, Path(assets) / f"own-{learnt.run.folder.name}"
+    if PICTURES in best:
+        names = learnt.items(PICTURES)["picture"]
+        shown = [str(names[i]) for k in topics for i in best[PICTURES][k]]
+        small = thumbnails(learnt.prepared, shown, folder, side=96)
+    drawn = {} if over is None else sparklines(learnt, over)
+    shares = np.mean([theta.mean(axis=0) for theta in learnt.placed.values()], axis=0)
+    main = sum((main_of(theta) for theta in learnt.placed.values()), np.zeros(len(shares), int))
+    tables = {view: learnt.items(view) for view in best}
+    made = []
+    for k in topics:
+        page = f"topics/{quote(learnt.run.folder.name)}/index.html"
+        head = f'<h3><a href="{page}#/topic/{k}">{as_html(learnt.names[k])}</a></h3>'
+        facts = f"{shares[k]:.1%} of all, main topic of {main[k]:,} documents and pictures"
+        parts = [head, _words(learnt, k), f'<p class="faint">{facts}</p>', drawn.get(k, "")]
+        for view, items in best.items():
+            links = [_item(page, view, i, tables[view], small, folder) for i in items[k]]
+            parts.append(f'<ul class="{"pictures" if view == PICTURES else "documents"}">')
+            parts += [*links, "</ul>"]
+        made.append(f'<article class="own-topic">{"".join(parts)}</article>')
+    return f'<div class="own-topics">{"".join(made)}</div>'
+
+
+def best_items(learnt: Learnt, view: str, n: int) -> np.ndarray:
+    """Find the ``n`` items of a view with the largest share of each topic: (K, n)."""
+    return np.argsort(-learnt.placed[view], axis=0, kind="stable")[:n].T
+
+
+def main_of(theta: np.ndarray) -> np.ndarray:
+    """Count the items whose largest topic each topic is: (K,)."""
+    return np.bincount(theta.argmax(axis=1), minlength=theta.shape[1])
+
+
+def _words(learnt: Learnt, topic: int) -> str:
+    lines = [
+        f'<p lang="{as_html(language)}"><b>{as_html(language)}</b> {as_html(", ".join(words))}</p>'
+        for language, words in learnt.words(topic, 8).items()
+    ]
+    return "".join(lines)
+
+
+def _item(
+    page: str, view: str, i: int, table: "DataFrame", small: Mapping[str, str], folder: Path
+) -> str:
+    name, link = as_html(table["name"][i]), f"{page}#/item/{quote(view)}/{i}"
+    if view == PICTURES:
+        file = f"assets/{quote(folder.name)}/{small[str(table['picture'][i])]}"
+        return f'<li><a href="{link}"><img src="{file}" alt="{name}" loading="lazy"></a></li>'
+    return f'<li lang="{as_html(view)}"><a href="{link}">{name}</a></li>'
+
+
+# a topic's share over a column of the user's
+
+
+def groups_of(values: "Series") -> "Series":
+    """Put values of a column into at most `MOST_GROUPS` groups, in their order: as they are; dates
+    by year, or by month within two years; many numbers by ranges.
+    """
+    import pandas as pd
+
+    numbers = pd.to_numeric(values, errors="coerce")
+    if numbers.notna().all():
+        if numbers.nunique() <= MOST_GROUPS:
+            return numbers
+        return pd.cut(numbers, 12).map(lambda part: part.left).astype(float)
+    dates = pd.to_datetime(values, errors="coerce", format="mixed")
+    if dates.notna().mean() > 0.9:
+        values = values[dates.notna()]
+        dates = dates.dropna()
+        years = dates.dt.year.nunique()
+        return dates.dt.strftime("%Y-%m") if years <= 2 else dates.dt.year
+    common = values.astype(str).value_counts().index[:MOST_GROUPS]
+    return values.astype(str)[values.astype(str).isin(common)]
+
+
+def sparklines(learnt: Learnt, over: "Series") -> dict[int, str]:
+    """Draw the mean share of each topic over the groups of a column, by article, as SVG.
+
+    Each topic is drawn on a scale of its own, from 0.
+    """
+    import pandas as pd
+
+    groups = groups_of(over)
+    frames = []
+    for view, theta in learnt.placed.items():
+        if view != PICTURES:
+            frame = pd.DataFrame(theta).assign(group=learnt.items(view)["article"].map(groups))
+            frames.append(frame.dropna(subset=["group"]))
+    means = pd.concat(frames).groupby("group").mean().sort_index()
+    require(len(means) > 0, "the column names no group of a document", DataError)
+    return {k: _bars(means[k], str(over.name)) for k in means}
+
+
+def _bars(means: "Series", column: str) -> str:
+    """Draw one row of bars with what it says in words."""
+    wide, tall, top = 240, 36, max(float(means.max()), 1e-12)
+    step = wide / len(means)
+    labels = [_label(group) for group in means.index]
+    bars = "".join(
+        f'<rect x="{n * step + 0.5:.1f}" y="{tall * (1 - share / top):.1f}"'
+        f' width="{max(step - 1, 1):.1f}" height="{tall * share / top:.1f}">'
+        f"<title>{as_html(label)}: {share:.1%}</title></rect>"
+        for n, (label, share) in enumerate(zip(labels, means, strict=True))
+    )
+    most = labels[int(np.argmax(means.to_numpy()))]
+    said = f"share by {column}, {labels[0]} to {labels[-1]}; largest, {top:.1%}, at {most}"
+    return (
+        f'<svg class="sparkline" role="img" viewBox="0 0 {wide} {tall}" aria-label="{_attr(said)}">'
+        f'{bars}</svg><p class="faint">{as_html(said)}</p>'
+    )
+
+
+def _label(group: object) -> str:
+    return f"{group:g}" if isinstance(group, (int, float, np.number)) else str(group)
+
+
+def _attr(text: str) -> str:
+    from html import escape
+
+    return escape(text, quote=True)
+
+
+# what is found
+
+
+def found_first(run: Run) -> "DataFrame":
+    """Count, of the test part, how often the right item is found first: a row per direction.
+
+    Columns ``query``, ``item``, ``queries``, ``first`` (the share of queries whose own partner, or
+    all of whose partners, stand before all others) and ``chance`` (of a partner drawn at random).
+    """
+    import pandas as pd
+
+    rows = []
+    for row in run.metrics["scores"]:
+        values, items = np.asarray(row["values"]), len(run.theta[row["item"]])
+        about = {"query": row["query"], "item": row["item"], "queries": len(values)}
+        rows.append(about | {"first": float((values >= 1).mean()), "chance": 1 / items})
+    return pd.DataFrame(rows)
+
+
+def in_words(row: Mapping) -> str:
+    """Say a row of `found_first` in a sentence, as HTML."""
+    kinds = {True: "pictures", False: "documents"}
+    query, item = (
+        f"{as_html(view)} documents" if view != PICTURES else kinds[True]
+        for view in (row["query"], row["item"])
+    )
+    first, chance = 100 * row["first"], 100 * row["chance"]
+    return (
+        f"Of 100 {query}, the partner among {item} is found first for {first:.0f}; by chance for"
+        f" {chance:.1g}."
+    )
