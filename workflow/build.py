@@ -165,12 +165,8 @@ def chosen_targets(options: argparse.Namespace, plan: planning.Plan) -> list[str
 
 
 def first_topics(options: argparse.Namespace, passed: list[str], lock: TextIO) -> int:
-    """Make a user's topics by the first models and show them, before the rest is made; where her
-    book is there, nothing is shown in its place until it is made anew.
-    """
+    """Make a user's topics by the first models and show them, before the rest is made."""
     name, folder = options.profile, f"build/{options.profile}"
-    if (ROOT / folder / "html" / "fit.html").is_file():
-        return 0
     if code := run(snakemake(options, passed, [f"{folder}/first/index.ipynb"]), lock):
         return code
     render = [sys.executable, "workflow/render.py", name, f"{folder}/first", f"{folder}/html"]
@@ -208,9 +204,11 @@ def make(options: argparse.Namespace, passed: list[str]) -> int:
             report.unlink(missing_ok=True)
         # as JSON, since in the YAML that Snakemake reads the language ``no`` is false
         write_json(folder / "profile.json", profile)
-        early = profile.get("first") and not targets and not options.dry_run
-        if early and (code := first_topics(options, passed, lock)):
-            return code
+        alone = not (folder / "html" / "fit.html").is_file()
+        if profile.get("first") and alone and not targets and not options.dry_run:
+            if code := first_topics(options, passed, lock):
+                return code
+            passed = [*passed, "--forcerun", "html"]  # what stands there is her first page alone
         if (code := run(snakemake(options, passed, targets), lock)) or options.dry_run:
             return code
         if options.page:
