@@ -91,7 +91,7 @@ def plane(theta: np.ndarray, perplexity: float = 30.0, seed: int = 0) -> np.ndar
         len(theta) >= 3, f"{len(theta)} items cannot be laid out; expected 3 or more", DataError
     )
     few = min(perplexity, len(theta) / 3)
-    how = {"init": "pca", "learning_rate": "auto", "random_state": seed}
+    how = {"init": "pca", "learning_rate": "auto", "max_iter": 500, "random_state": seed}
     return TSNE(perplexity=few, **how).fit_transform(np.sqrt(theta).astype(np.float32))
 
 

@@ -30,24 +30,27 @@ MOST_GROUPS = 24
 
 def joint_runs(runs: Sequence[Run]) -> "DataFrame":
     """Rank the models whose topics have words in every language: a row per model, variant and
-    number of topics, best first.
+    number of topics, those that read most views first, and of these the best.
 
-    Columns: ``model``, ``topics``, ``score`` (mean over directions, of the validation part; between
-    languages if there are two), ``seeds`` and ``run`` (that of the first seed). `DataError` if
-    there is none.
+    Columns: ``model``, ``topics``, ``views`` (how many it reads), ``score`` (mean over directions,
+    of the validation part; between languages if there are two), ``seeds`` and ``run`` (that of the
+    first seed). `DataError` if there is none.
     """
     import pandas as pd
 
     rows = [
         {"model": str(contender_of(run.params)), "topics": run.params["topics"]}
-        | {"score": validation_score(run), "seed": run.params["seed"], "run": run}
+        | {"views": len(run.theta), "score": validation_score(run)}
+        | {"seed": run.params["seed"], "run": run}
         for run in runs
         if not home_of(run) and len(run.params["train_views"]) > 1
     ]
     require(len(rows) > 0, "no model that reads several views is there", DataError)
-    groups = pd.DataFrame(rows).sort_values("seed").groupby(["model", "topics"], sort=False)
+    of = ["model", "topics", "views"]
+    groups = pd.DataFrame(rows).sort_values("seed").groupby(of, sort=False)
     table = groups.agg(score=("score", "mean"), seeds=("seed", "size"), run=("run", "first"))
-    return table.reset_index().sort_values("score", ascending=False, ignore_index=True)
+    order = {"by": ["views", "score"], "ascending": False, "ignore_index": True}
+    return table.reset_index().sort_values(**order)
 
 
 def validation_score(run: Run) -> float:
@@ -223,13 +226,18 @@ def found_first(run: Run) -> "DataFrame":
 
 def in_words(row: Mapping) -> str:
     """Say a row of `found_first` in a sentence, as HTML."""
-    kinds = {True: "pictures", False: "documents"}
-    query, item = (
-        f"{as_html(view)} documents" if view != PICTURES else kinds[True]
-        for view in (row["query"], row["item"])
-    )
+    query = "pictures" if row["query"] == PICTURES else f"{spoken(row['query'])} documents"
+    item = "picture" if row["item"] == PICTURES else f"{spoken(row['item'])} partner"
     first, chance = 100 * row["first"], 100 * row["chance"]
-    return (
-        f"Of 100 {query}, the partner among {item} is found first for {first:.0f}; by chance for"
-        f" {chance:.1g}."
-    )
+    found = f"the {as_html(item)} is found first for {first:.0f}; by chance for {chance:.1g}"
+    return f"Of 100 {as_html(query)}, {found}."
+
+
+def spoken(code: str) -> str:
+    """Return the English name of a language of this code, or the code itself."""
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        return Locale.parse(code.replace("-", "_")).get_language_name("en") or code
+    except (UnknownLocaleError, ValueError):
+        return code

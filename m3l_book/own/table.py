@@ -41,7 +41,7 @@ def own_column(prepared: str | Path, column: str) -> "Series":
     table = own_table(prepared)
     choose("column", column, table.columns)
     tuples = read_tuples(prepared).drop_duplicates("row")
-    values = tuples["row"].map(table[column])
+    values = tuples["row"].map(table[column]).rename(column)
     found = values.set_axis(tuples["article_id"]).dropna()
     found = found[found.astype(str).str.strip() != ""]
     return found[~found.index.duplicated()]

@@ -480,8 +480,11 @@ def test_what_is_found_first_is_counted_and_said(learnt):
     run.metrics["scores"].append(row)
     (found,) = showing.found_first(run).to_dict("records")
     assert (found["queries"], found["first"], found["chance"]) == (4, 0.5, 0.5)
-    said = "Of 100 en documents, the partner among de documents is found first for 50; by chance"
+    said = "Of 100 English documents, the German partner is found first for 50; by chance for "
     assert showing.in_words(found).startswith(said)
+    picture = {"query": "image", "item": "tlh", "first": 0.1, "chance": 0.01}
+    said = "Of 100 pictures, the Klingon partner is found first for 10; by chance for 1."
+    assert showing.in_words(picture) == said and showing.spoken("xx<") == "xx<"
 
 
 # what is checked before anything is built
