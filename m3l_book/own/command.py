@@ -73,6 +73,9 @@ def parser() -> argparse.ArgumentParser:
         _add_table_options(command.add_argument)
         _add_model_options(command.add_argument)
     mine.add_argument("--anew", action="store_true", help="write a profile again that was changed")
+    goes_on = "train M3L-Contrast also from the weights it has, which are kept with their corpus"
+    about = f"{goes_on} as <name>-before; for a table that has more rows now"
+    mine.add_argument("--continue", action="store_true", dest="continued", help=about)
     mine.add_argument("--profile-only", action="store_true", help="make no book, but its profile")
     mine.add_argument("--cores", default="all", type=_cores, help="all, or a number")
     return top
@@ -218,6 +221,26 @@ def _stamp(profile: dict) -> str:
     return digest(write_yaml({**profile, "topics": {}}))[:16]
 
 
+def keep_before(profile: dict) -> None:
+    """Keep a corpus and its runs as they are under ``<name>-before``, in place of what is kept
+    there; `ParameterError` if the runs that are to be gone on from are not there.
+    """
+    name = profile["profile"]
+    starts = [run["protocol"]["start"] for run in profile["runs"] if "protocol" in run]
+    for start in starts:
+        there = (ROOT / "runs" / name / f"{Path(start).name}-s0" / "model.safetensors").is_file()
+        missing = f"--continue: runs/{name}/{Path(start).name}-s0 is not there; train it first"
+        require(there, missing)
+    for folder in ("runs", "data"):
+        before = ROOT / folder / name
+        with atomic(ROOT / folder / f"{name}-before", directory=True) as temporary:
+            for path in before.rglob("*"):
+                if path.is_file():
+                    target = temporary / path.relative_to(before)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    os.link(path, target)
+
+
 def together(before: dict, profile: dict) -> tuple[dict, str]:
     """Return a profile with the runs that an earlier command asked for, if both are of the same
     corpus, and with the topics' names and merges; and say which runs are made again, or stay.
@@ -247,6 +270,8 @@ def run(options: argparse.Namespace) -> int:
     print(report(facts, said))
     if facts.problems or options.command == "check":
         return int(bool(facts.problems))
+    if options.continued:
+        keep_before(profile)
     path, said = write_profile(profile, facts.path, options.anew)
     print(f"profile: {path.relative_to(ROOT)}{said}; {will_take}", flush=True)
     if not options.profile_only:

@@ -60,14 +60,18 @@ class Learnt:
     def load(cls, folder: str | Path, data: str | Path = "", profile: str | Path = "") -> "Learnt":
         """Load the run of a folder such as ``runs/mine/mine-m3l-k20-s0``.
 
-        ``data`` is the folder of the prepared corpora, by default where the run found them;
+        ``data`` is the folder of the prepared corpora, by default the one that is called as the
+        folder of the runs, or where the run found them;
         ``profile`` the file that says which topics were merged and named, by default the one that
         the folder of the runs is called after.
         """
         run = load_run(folder)
         own = profile or f"workflow/profiles/{Path(folder).resolve().parent.name}.yaml"
         edits = edits_of(run, own)
-        prepared = Path(data or run.params["data"]) / "prepared" / run.params["corpus"]
+        found = Path(run.params["data"])
+        kept = found.with_name(Path(folder).resolve().parent.name)
+        place = Path(data) if data else kept if (kept / "prepared").is_dir() else found
+        prepared = place / "prepared" / run.params["corpus"]
         return cls(edits.applied(run), edits, prepared)
 
     @property

@@ -29,14 +29,16 @@ class Wishes:
     """What the user said; what is empty or 0 is chosen from her table.
 
     ``name`` is of the corpus and its profile; ``full`` whether all models are trained, with several
-    seeds and on fewer articles, too; ``encoders`` maps views to names, ``topics`` are numbers to
-    try, ``sizes`` numbers of training articles for the learning curve, ``over`` a column that
-    topics are drawn over, ``source`` and ``prepare`` further options of the table and of its
-    preparation.
+    seeds and on fewer articles, too; ``continued`` whether M3L-Contrast also goes on from the
+    weights of the runs that were kept under ``<name>-before``. ``encoders`` maps views to names,
+    ``topics`` are numbers to try, ``sizes`` numbers of training articles for the learning curve,
+    ``over`` a column that topics are drawn over, ``source`` and ``prepare`` further options of the
+    table and of its preparation.
     """
 
     name: str
     full: bool = False
+    continued: bool = False
     encoders: Mapping[str, str] = field(default_factory=dict)
     models: Sequence[str] = ()
     topics: Sequence[int] = ()
@@ -134,6 +136,10 @@ def runs_for(
         runs.append({**about, **own, "topics": topics, **fit, "seeds": seeds})
 
     add("m3l", "M3L-Contrast", encoders, encoders, objective="book")
+    if wishes.continued:
+        start = f"runs/{wishes.name}-before/{wishes.name}-m3l-{mark}"
+        on = {"protocol": {"start": start}, "variant": {"begun": "as trained before"}}
+        add("continued", "M3L-Contrast", encoders, encoders, objective="book", **on)
     if len(languages) > 1 and len(set(texts.values())) == 1:  # one network reads all languages
         shared = {"variant": {"text network": "shared"}, "network": {"share_text_network": True}}
         add("shared", "M3L-Contrast", encoders, encoders, objective="book", **shared)
@@ -204,6 +210,10 @@ def make_profile(facts: Facts, wishes: Wishes) -> tuple[dict, list[str]]:
             f"{facts.path}: one view makes no tuple: it has texts in {', '.join(facts.languages)}"
             " and no pictures; give two languages or more, or a language and pictures"
         )
+    for language, length in facts.length.items():
+        short = f"--min-words {wishes.min_words}: half of the documents of {language} have no more"
+        few = f"{short} than {length} words, stopwords among them; most would be left out"
+        require(wishes.min_words <= length or length == 0, few)
     encoders, said = choose_encoders(facts, wishes.encoders)
     topics, fit, more = settings_for(facts, wishes)
     source = {"from": "table", "path": str(facts.path), "languages": ",".join(facts.languages)}

@@ -3,6 +3,7 @@
 Every text of the corpus goes through `m3l_book.shown`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -235,9 +236,7 @@ def in_words(row: Mapping) -> str:
 
 def spoken(code: str) -> str:
     """Return the English name of a language of this code, or the code itself."""
-    from babel import Locale, UnknownLocaleError
+    from babel import Locale
 
-    try:
-        return Locale.parse(code.replace("-", "_")).get_language_name("en") or code
-    except (UnknownLocaleError, ValueError):
-        return code
+    names = Locale("en").languages
+    return names.get(code.replace("-", "_"), names.get(re.split(r"[-_]", code)[0], code))

@@ -181,6 +181,9 @@ class PictureFolder:
         near = self._by_spelling.get(base, []) + [
             files[0] for key, files in self._by_spelling.items() if key.endswith(f"/{base}")
         ]
+        if near and _plain(near[0]).endswith(f"/{_plain(name)}"):
+            folder = shlex.quote(str(self.path / near[0][: -len(name) - 1]))
+            return f"; there is {_quoted(near[0])}: say --pictures {folder}"
         if not near:  # few enough to compare with each other letter by letter
             some = [files[0] for files in list(self._by_spelling.values())[:2000]]
             near = difflib.get_close_matches(name, some, 1, 0.8)

@@ -46,6 +46,9 @@ class Plan:
         values["seed"] = seed
         if "teacher" in run:  # a student learns from the teacher of its own seed
             values["teacher"] = f"{run['teacher']}-s{seed}"
+        start = values.get("protocol", {}).get("start", "")
+        if start:  # a run goes on from the one of its own seed
+            values["protocol"] = {**values["protocol"], "start": f"{start}-s{seed}"}
         numbers = {key: value for key, value in values.items() if key != "variant"}
         what = json.dumps(numbers, sort_keys=True)
         if varied and what in self.names and whole not in self.runs:

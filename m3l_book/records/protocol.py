@@ -4,21 +4,24 @@ is looked at on the way.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import torch
 
 from m3l.corpus import Corpus
-from m3l.errors import check_values, require
+from m3l.errors import DataError, check_values, require
 from m3l.metrics.assessment import evaluate, readers
 from m3l.model import M3L
 
-from .run import Teacher
+from .run import Teacher, load_model
 
 STUDENT = {"floor": -2.0, "words_of": ""}
 PROTOCOL = {
     "whole_tuples": False,  # train on tuples that have every view alone
     "one_picture": False,  # train on one tuple of each article, drawn once for all runs
     "articles": 0,  # train on so many articles, drawn once for all runs; 0 for all
+    "start": "",  # folder of a run whose weights training goes on from
     "samples": 20,  # of the posterior at inference
     "validate_every": 0,  # epochs between looks at the validation part; 0 for never
     "tokens": 1.0,  # share of its words that each document keeps
@@ -85,6 +88,34 @@ def training_part(train: Corpus, protocol: Mapping, views: Sequence[str]) -> Cor
     require(wanted <= len(known), f"articles={wanted}: the training part has {len(known)}")
     drawn = np.random.default_rng(0).permutation(known)[:wanted]
     return chosen.subset(np.isin(chosen.article_ids, drawn))
+
+
+def begin_from(model: M3L, folder: str) -> None:
+    """Give a new model the weights of a trained one, in place: its networks, its scaling of inputs,
+    and β of the words that both know; words that are new keep what they were begun with.
+
+    Nothing is done with ``folder`` "". `DataError` if that run has no such model, or another number
+    of topics.
+    """
+    if not folder:
+        return
+    trained = load_model(Path(folder) / "model.safetensors")
+    alike = isinstance(trained, M3L) and trained.topics == model.topics
+    other = f"start={folder!r}: expected a run of M3L-Contrast with {model.topics} topics"
+    require(alike, other, DataError)
+    before = trained.state_dict()
+    with torch.no_grad():
+        for name, value in model.state_dict().items():
+            kind, _, rest = name.partition(".")
+            view = rest.partition(".")[0]
+            if kind == "decoders" and value.dim() and view in trained.vocabularies:
+                known = {word: i for i, word in enumerate(trained.vocabularies[view])}
+                words = enumerate(model.vocabularies[view])
+                pairs = [(i, known[word]) for i, word in words if word in known]
+                here, there = map(list, zip(*pairs, strict=True)) if pairs else ([], [])
+                value[..., here] = before[name][..., there]
+            elif name in before and before[name].shape == value.shape:
+                value.copy_(before[name])
 
 
 def readers_of(

@@ -96,6 +96,12 @@ def test_language_without_stopwords_and_script_without_blanks_are_said(tmp_path)
     assert "tlh: there is no list of stopwords" in notes
 
 
+def test_pictures_in_a_folder_below_come_with_a_cure_that_a_shell_takes(tmp_path):
+    pictures(tmp_path / "my pictures", ["a.png"])
+    problems = facts_of(tmp_path, without_split(picture="a.png")).problems
+    assert f"say --pictures '{tmp_path}/my pictures'" in problems[0]
+
+
 # the profile
 
 
@@ -226,6 +232,7 @@ def test_check_says_what_would_be_done_and_fails_with_all_problems(tmp_path, cap
         (["mine", "{table}", "--cores", "x"], 2, "argument --cores: x: expected 1 or more"),
         (["mine", "{table}", "--stopwords", "de=none.txt"], 1, "de=none.txt: no such file"),
         (["check", "{table}", "--encoders", "en=none"], 1, "encoder='none' is unknown"),
+        (["check", "{table}", "--min-words", "99"], 1, "half of the documents of en have no more"),
         (["check", "{table}", "--languages", "en,en,de"], 1, "a language stands twice"),
         (["mine", "{table}", "--stopwords", "de"], 2, "--stopwords: 'de': expected LANGUAGE=VALUE"),
         (["mine", "{table}", "--name", "../x"], 1, "--name '../x': expected letters"),
@@ -289,6 +296,31 @@ def test_what_a_user_calls_her_topics_stays_and_is_no_change_of_a_profile(
     after = read_yaml(path.read_text(encoding="utf-8"))
     assert after["topics"] == {"my-m3l-k5-s0": {"names": {1: "Käse"}}}
     assert len(after["runs"]) == 6 and "you changed" not in capsys.readouterr().out
+
+
+def test_a_model_goes_on_from_what_was_kept_of_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("m3l_book.own.command.ROOT", tmp_path)
+    (tmp_path / "workflow" / "profiles").mkdir(parents=True)
+    table = str(written(tmp_path, without_split()))
+    command = ["mine", table, "--profile-only", "--name", "my", "--continue"]
+    assert main(command) == 1
+    assert "runs/my/my-m3l-k5-s0 is not there; train it first" in capsys.readouterr().err
+    weights = tmp_path / "runs" / "my" / "my-m3l-k5-s0" / "model.safetensors"
+    tuples = tmp_path / "data" / "my" / "prepared" / "my" / "tuples.parquet"
+    for path in (weights, tuples):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"first")
+    assert main(command) == 0
+    for path in (weights, tuples):  # as builds do, which write files anew
+        path.unlink()
+        path.write_bytes(b"second")
+        kept = Path(str(path).replace("/my/", "/my-before/", 1))
+        assert kept.read_bytes() == b"first"
+    profile = read_yaml((tmp_path / "workflow/profiles/my.yaml").read_text(encoding="utf-8"))
+    plan = planning.make_plan(profile)
+    start = "runs/my-before/my-m3l-k5-s0"
+    assert plan.runs["my-continued-k5-s0"]["protocol"] == {"start": start}
+    assert "protocol" not in plan.runs["my-m3l-k5-s0"]
 
 
 def test_another_table_never_replaces_the_profile_of_the_first(tmp_path, capsys, monkeypatch):

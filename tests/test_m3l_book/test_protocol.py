@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from book_support import VIEWS, record
 from support import make_corpus
 
-from m3l import ParameterError
+from m3l import DataError, ParameterError, model_for
 from m3l.metrics.assessment import evaluate
 from m3l_book.records import protocol, results
 
@@ -91,3 +92,25 @@ def test_a_run_may_count_fewer_words_and_every_document_keeps_one():
 def test_a_share_of_words_out_of_range_is_refused(given):
     with pytest.raises(ParameterError, match=next(iter(given))):
         protocol.protocol_options(given)
+
+
+def test_a_model_begins_from_the_weights_of_another_word_by_word(tmp_path):
+    corpus = make_corpus()
+    trained, new = (model_for(corpus, 4, seed=seed) for seed in (0, 1))
+    (tmp_path / "run").mkdir()
+    view = next(name for name, items in corpus.views.items() if items.vocabulary is not None)
+    words = [*corpus.views[view].vocabulary]
+    trained.save(tmp_path / "run" / "model.safetensors")
+    protocol.begin_from(new, "")
+    untouched = new.state_dict()[f"decoders.{view}.beta"].clone()
+    # the new corpus has its words in another order, and one that the other did not have
+    new.vocabularies[view] = [*words[1:], "novel"]
+    protocol.begin_from(new, str(tmp_path / "run"))
+    before, after = trained.state_dict(), new.state_dict()
+    beta, own = before[f"decoders.{view}.beta"], after[f"decoders.{view}.beta"]
+    assert torch.equal(own[:, :-1], beta[:, 1:]) and torch.equal(own[:, -1], untouched[:, -1])
+    for name in before:
+        if not name.startswith(f"decoders.{view}."):
+            assert torch.equal(before[name], after[name]), name
+    with pytest.raises(DataError, match="expected a run of M3L-Contrast with 5 topics"):
+        protocol.begin_from(model_for(corpus, 5), str(tmp_path / "run"))
