@@ -29,6 +29,11 @@ PICTURE_COLUMNS = ("picture", "image", "photo", "picture_file", "image_file", "f
 SAMPLE = 2000
 """Documents whose words are counted."""
 
+LONGEST_WORD = 4
+"""Letters that half of the pieces between blanks have at most where a script without blanks was cut
+into words: of Chinese a word has two, and a sentence twenty.
+"""
+
 
 @dataclass
 class Facts:
@@ -37,8 +42,9 @@ class Facts:
     ``columns`` are names of ``id``, ``article``, ``split``, ``image``, ``category`` and ``date``,
     each "" if there is none, ``names`` other names of columns as ``--text`` and ``--title`` give
     them; by language, ``texts`` counts articles that have one and ``length`` is the median of its
-    words; ``without_stopwords`` are languages that no list is for. ``problems`` are why the table
-    is refused as it stands, ``notes`` what is odd about it and what will be done.
+    words; ``without_stopwords`` are languages that no list is for, ``segmented`` those of a script
+    without blanks whose words were cut. ``problems`` are why the table is refused as it stands,
+    ``notes`` what is odd about it and what will be done.
     """
 
     path: Path
@@ -51,6 +57,7 @@ class Facts:
     texts: dict[str, int] = field(default_factory=dict)
     length: dict[str, int] = field(default_factory=dict)
     without_stopwords: list[str] = field(default_factory=list)
+    segmented: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -241,7 +248,12 @@ def _look_at_texts(facts: Facts, frame: "DataFrame", language: str) -> None:
     once = sum(n == 1 for n in counts.values()) / max(1, len(counts))
     note(f"{len(counts):,} different words, {once:.0%} of them once, in the first {SAMPLE:,} texts")
     if any(words.UNSPACED.search(word) for word in list(counts)[:200]):
-        note("written without blanks, and cut into words by ICU")
+        pieces = sorted(len(piece) for text in texts.iloc[:SAMPLE] for piece in text.split())
+        if pieces[len(pieces) // 2] <= LONGEST_WORD:
+            note("words have blanks between them already, and are kept as they are cut")
+            facts.segmented.append(language)
+        else:
+            note("written without blanks, and cut into words by ICU")
     try:
         words.stopwords(language)
     except DataError:

@@ -228,6 +228,8 @@ def make_profile(facts: Facts, wishes: Wishes) -> tuple[dict, list[str]]:
         "leakage": "drop",
         **wishes.prepare,
     }
+    if facts.segmented:
+        prepare.setdefault("segmented", facts.segmented)
     if facts.without_stopwords:
         none = {language: [] for language in facts.without_stopwords}
         prepare["stopwords"] = none | dict(wishes.prepare.get("stopwords", {}))

@@ -102,6 +102,14 @@ def test_pictures_in_a_folder_below_come_with_a_cure_that_a_shell_takes(tmp_path
     assert f"say --pictures '{tmp_path}/my pictures'" in problems[0]
 
 
+def test_words_that_were_cut_already_are_kept_as_cut(tmp_path):
+    texts = {"zh_text": "今天 天气 很 好 我们 去 公园 散步"}
+    facts = facts_of(tmp_path, [row | texts for row in without_split()])
+    assert "zh: words have blanks between them already" in "\n".join(facts.notes)
+    profile, _ = make_profile(facts, Wishes("mine"))
+    assert profile["corpora"]["mine"]["prepare"]["segmented"] == ["zh"]
+
+
 # the profile
 
 
