@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-@dataclass
+@dataclass(repr=False)
 class Learnt:
     """A run and all that is needed to ask it something.
 
@@ -73,6 +73,12 @@ class Learnt:
         place = Path(data) if data else kept if (kept / "prepared").is_dir() else found
         prepared = place / "prepared" / run.params["corpus"]
         return cls(edits.applied(run), edits, prepared)
+
+    def __repr__(self) -> str:
+        model, languages = self.run.params.get("model", "a model"), ", ".join(self.run.topics)
+        counted = ", ".join(f"{len(theta):,} in {view}" for view, theta in self.run.theta.items())
+        about = f"{len(self.names)} topics in {languages}; test items: {counted}"
+        return f"{self.run.folder.name}: {model}, {about}"
 
     @property
     def embeddings(self) -> Path:

@@ -39,7 +39,7 @@ def test_recorded_results_say_where_they_are_from_and_fit_in_the_repository(full
     about = full.about
     assert about["profile"] == "full" and about["seconds"] > 1000 and "cores" in about["machine"]
     assert re.fullmatch(r"[0-9a-f]{12}\+?", about["commit"]) and about["versions"]["torch"]
-    assert about["runs"] == full.scores["run"].nunique() >= 808
+    assert about["runs"] == full.scores["run"].nunique() >= 818
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     planned = about["runs"] + len(about["missing"])
     assert f"{about['runs']} of them)" in readme
@@ -50,6 +50,10 @@ def test_numbers_of_the_recorded_corpus_in_prose_are_those_of_the_record(full):
     articles = f"{full.about['articles']['vital']:,}"
     caveats = (PAPER / "caveats.csv").read_text(encoding="utf-8")
     assert f"these models on {articles}." in caveats
+    illustrated = full.scores[full.scores["run"] == "vital-kd-en-image-one-picture-s0"].iloc[0]
+    for path in ("book/index.md", "book/conclusion.ipynb", "data/paper/caveats.csv"):
+        said = (ROOT / path).read_text(encoding="utf-8")
+        assert re.search(rf"\b{illustrated['tuples']}\b", said), path
     texts = full.scores[full.scores["run"] == "vital-m3l-texts-s0"].iloc[0]
     page = (ROOT / "book" / "conclusion.ipynb").read_text(encoding="utf-8")
     made = f"joint training makes {int(texts['updates']):,} on {articles} pairs of articles"
