@@ -35,7 +35,7 @@ def joint_runs(runs: Sequence[Run]) -> "DataFrame":
 
     Columns: ``model``, ``topics``, ``views`` (how many it reads), ``score`` (mean over directions,
     of the validation part; between languages if there are two), ``seeds`` and ``run`` (that of the
-    first seed). `DataError` if there is none.
+    first seed). Runs of fewer articles, for a curve, are left out. `DataError` if there is none.
     """
     import pandas as pd
 
@@ -45,6 +45,7 @@ def joint_runs(runs: Sequence[Run]) -> "DataFrame":
         | {"seed": run.params["seed"], "run": run}
         for run in runs
         if not home_of(run) and len(run.params["train_views"]) > 1
+        if "articles" not in run.params.get("variant", {})
     ]
     require(len(rows) > 0, "no model that reads several views is there", DataError)
     of = ["model", "topics", "views"]

@@ -607,3 +607,28 @@ def test_how_long_it_will_take_is_reckoned_from_what_there_is_to_do(tmp_path):
     said = in_words(parts | {"the other models": 7200})
     assert said.startswith("about 2 min to your first topics and 2.0 h in all")
     assert "100 s" not in said and "40 s for the first page" in said
+
+
+def test_models_that_read_most_views_come_first_and_those_of_fewer_articles_not_at_all(learnt):
+    def run(model, score, views, **params):
+        rows = [{"query": "en", "item": "de", "score": score}]
+        about = {"model": model, "topics": 2, "seed": 0, "train_views": views, **params}
+        theta = {view: np.ones((1, 2)) for view in views}
+        return replace(learnt[0].run, params=about, metrics={"validation": rows}, theta=theta)
+
+    texts, every = ["en", "de"], ["en", "de", "image"]
+    runs = [
+        run("PLTM", 0.9, texts),
+        run("M3L-Contrast", 0.3, every, seed=1),
+        run("M3L-Contrast", 0.2, every),
+        run("M3L-Contrast", 0.5, every, variant={"text network": "shared"}),
+        run("M3L-Contrast", 0.99, every, variant={"articles": 30}),
+        run("ZeroshotTM", 0.99, ["en"]),
+    ]
+    found = showing.joint_runs(runs)
+    shared = "M3L-Contrast (text network shared)"
+    assert found["model"].tolist() == [shared, "M3L-Contrast", "PLTM"]
+    assert found["score"].tolist() == [0.5, 0.25, 0.9] and found["seeds"].tolist() == [1, 2, 1]
+    assert found["run"][1].params["seed"] == 0
+    with pytest.raises(DataError, match="no model that reads several views is there"):
+        showing.joint_runs(runs[-1:])
