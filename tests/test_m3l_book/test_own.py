@@ -613,6 +613,7 @@ def test_models_that_read_most_views_come_first_and_those_of_fewer_articles_not_
     def run(model, score, views, **params):
         rows = [{"query": "en", "item": "de", "score": score}]
         about = {"model": model, "topics": 2, "seed": 0, "train_views": views, **params}
+        about["encoders"] = dict.fromkeys(every, "x")
         theta = {view: np.ones((1, 2)) for view in views}
         return replace(learnt[0].run, params=about, metrics={"validation": rows}, theta=theta)
 
