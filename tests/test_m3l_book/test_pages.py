@@ -246,6 +246,7 @@ def test_a_page_says_by_hand_what_was_left_out_of_a_corpus_and_how_right_its_pic
     folder.mkdir(parents=True)
     write_json(folder / "card.json", CARD)
     rows = {
+        "tuple_id": ["a", "b"],
         "article_id": ["a", "b"],
         "split": "test",
         "en_title": [NASTY, "Chad"],
