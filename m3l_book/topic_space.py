@@ -46,17 +46,25 @@ class TopicMap:
     place: np.ndarray
 
 
-def pool(theta: Mapping[str, np.ndarray], test: Corpus, articles: int = 0, seed: int = 0) -> Space:
+def pool(
+    theta: Mapping[str, np.ndarray],
+    test: Corpus,
+    articles: int = 0,
+    seed: int = 0,
+    every: bool = False,
+) -> Space:
     """Take the items of every view of ``theta`` that belong to ``articles`` articles drawn at
     random or, with 0, to any.
 
-    Articles that have every view are drawn, as all of the paper's have; where there are none, any.
+    Articles that have every view are taken, as all of the paper's have; where there are none, any,
+    and with ``every`` those that lack a view, too.
     A picture of several articles belongs to the first of them that was drawn.
     """
     valid = isinstance(articles, int) and articles >= 0
     require(valid, f"articles={articles!r}: expected an integer, 0 or more")
     whole = np.all([test.views[view].present for view in theta], axis=0)
-    names = np.unique(test.article_ids[whole] if whole.any() else test.article_ids)
+    some = whole.any() and not every
+    names = np.unique(test.article_ids[whole] if some else test.article_ids)
     if articles and articles < len(names):
         names = np.sort(np.random.default_rng(seed).choice(names, articles, replace=False))
     chosen = set(names.tolist())

@@ -140,7 +140,10 @@ def _text(path: Path, delimiter: str, encoding: str) -> Table:
     with open(path, "rb") as file:
         start = file.read(4)
     marked = (name for mark, name in MARKS.items() if start.startswith(mark))
-    encoding = encoding or next(marked, "utf-8")
+    marked = next(marked, "")
+    encoding = (
+        marked if encoding.lower() in ("", "utf-8", "utf8") and marked else encoding or "utf-8"
+    )
     try:
         with open(path, encoding=encoding, newline="") as file:
             first = file.readline(1_000_000)

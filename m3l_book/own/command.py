@@ -7,16 +7,16 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
-from m3l.errors import M3LError, require
-from m3l.files import atomic, digest
+from m3l.errors import M3LError, ParameterError, require
+from m3l.files import atomic, digest, digest_file, read_json
 
 from ..data.sources import SOURCES
 from ..data.tables import several
 from ..encoders.spaces import EncoderUnavailable
-from ..values import read_yaml, write_yaml
+from ..values import NotYAML, read_yaml, write_yaml
 from .inspecting import Facts, inspect
 from .profile import MODELS, Wishes, make_profile
 from .reckoning import in_words, seconds_of
@@ -39,7 +39,8 @@ def corpus_name(path: Path, given: str) -> str:
     name = given or re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-").lower()
     fits = not given or re.fullmatch(r"[A-Za-z0-9_-]+", given)
     require(bool(fits), f"--name {given!r}: expected letters, digits, - and _")
-    taken = ("smoke", "laptop", "full", "paper", "manuals", *SOURCES)
+    taken = {"smoke", "laptop", "full", "paper", "manuals", *SOURCES}
+    taken |= {"results", "cache", "downloads", "lock"}  # folders that builds write
     return f"my-{name}" if name in taken else name or f"table-{digest(path.stem)[:6]}"
 
 
@@ -143,11 +144,10 @@ def look(options: argparse.Namespace) -> Facts:
     kinds["image"] = "picture"
     columns = {what: getattr(options, f"{name}_column") for what, name in kinds.items()}
     chosen = [language.strip() for language in options.languages.split(",") if language.strip()]
-    chosen = chosen or [language for language, _ in options.text]
     names = {f"{of}_text": column for of, column in options.text}
     names |= {f"{of}_title": column for of, column in options.title}
     given = {option: getattr(options, option) for option in READING}
-    given |= {"names": names, "decode": options.pictures_too}
+    given |= {"names": names, "decode": options.pictures_too, "over": options.over}
     return inspect(options.table.resolve(), chosen, options.pictures, columns, **given)
 
 
@@ -200,8 +200,7 @@ def write_profile(profile: dict, table: Path, anew: bool) -> tuple[Path, str]:
     """
     path, said = ROOT / "workflow" / "profiles" / f"{profile['profile']}.yaml", ""
     if path.is_file():
-        text = path.read_text(encoding="utf-8")
-        before, name = read_yaml(text), profile["profile"]
+        text, before, name = path.read_text(encoding="utf-8"), _profile(path), profile["profile"]
         of = before.get("corpora", {}).get(name, {}).get("source", {}).get("path", "")
         other = f"{path.relative_to(ROOT)} is of another table, {of}; give this one a --name"
         require(of == str(table), other)
@@ -221,11 +220,33 @@ def _stamp(profile: dict) -> str:
     return digest(write_yaml({**profile, "topics": {}}))[:16]
 
 
-def keep_before(profile: dict) -> None:
+def topics_before(name: str) -> list[int]:
+    """Return the numbers of topics that the profile of a name has runs of."""
+    path = ROOT / "workflow" / "profiles" / f"{name}.yaml"
+    there = f"--continue: {path.name} is not there; make a book of the table first"
+    require(path.is_file(), there)
+    runs = _profile(path)["runs"]
+    return sorted({run["topics"] for run in runs if run["model"] == "M3L-Contrast"})
+
+
+def _profile(path: Path) -> dict:
+    """Read a profile; `ParameterError` if it is no YAML."""
+    try:
+        return read_yaml(path.read_text(encoding="utf-8"))
+    except (NotYAML, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path} is not YAML: {error}") from None
+
+
+def keep_before(profile: dict, table: Path) -> None:
     """Keep a corpus and its runs as they are under ``<name>-before``, in place of what is kept
-    there; `ParameterError` if the runs that are to be gone on from are not there.
+    there; nothing is done if the corpus is of today's table and some are kept already, as when the
+    same command goes on. `ParameterError` if the runs to be gone on from are not there.
     """
     name = profile["profile"]
+    card = ROOT / "data" / name / "prepared" / name / "card.json"
+    today = card.is_file() and digest_file(table) in read_json(card)["sha256"].values()
+    if today and (ROOT / "runs" / f"{name}-before").is_dir():
+        return
     starts = [run["protocol"]["start"] for run in profile["runs"] if "protocol" in run]
     for start in starts:
         there = (ROOT / "runs" / name / f"{Path(start).name}-s0" / "model.safetensors").is_file()
@@ -245,7 +266,7 @@ def together(before: dict, profile: dict) -> tuple[dict, str]:
     """Return a profile with the runs that an earlier command asked for, if both are of the same
     corpus, and with the topics' names and merges; and say which runs are made again, or stay.
     """
-    profile = {**profile, "topics": before.get("topics", {}) | profile["topics"]}
+    profile = {**profile, "topics": (before.get("topics") or {}) | profile["topics"]}
     if before["corpora"] != profile["corpora"]:
         again = " (the corpus is read or encoded otherwise than before: its runs are made anew)"
         return profile, again
@@ -259,7 +280,13 @@ def together(before: dict, profile: dict) -> tuple[dict, str]:
 def run(options: argparse.Namespace) -> int:
     """Look at the table and say what would be done, or do it; return the exit status."""
     facts = look(options)
-    profile, said = make_profile(facts, wishes_of(options))
+    if facts.problems:
+        print(report(facts, []))
+        return 1
+    wishes = wishes_of(options)
+    if wishes.continued and not wishes.topics:
+        wishes = replace(wishes, topics=topics_before(wishes.name))
+    profile, said = make_profile(facts, wishes)
     will_take = in_words(seconds_of(facts, profile))
     if options.command == "check":
         (corpus,) = profile["corpora"].values()
@@ -268,10 +295,10 @@ def run(options: argparse.Namespace) -> int:
         said.append(f"m3l-book mine would encode {encoders}, and train {models} models")
         said.append(f"it would take {will_take}")
     print(report(facts, said))
-    if facts.problems or options.command == "check":
-        return int(bool(facts.problems))
-    if options.continued:
-        keep_before(profile)
+    if options.command == "check":
+        return 0
+    if wishes.continued:
+        keep_before(profile, facts.path)
     path, said = write_profile(profile, facts.path, options.anew)
     print(f"profile: {path.relative_to(ROOT)}{said}; {will_take}", flush=True)
     if not options.profile_only:

@@ -5,8 +5,12 @@ learnt without any training.
 
     topics:
       my-m3l-k20-s0:
+        of: t1a2b3c4d
         names: {3: "Horses", 7: "Railways"}
         merge: [[3, 12], [5, 6, 9]]
+
+``of`` says which topics were meant (`digest_of`): once the run is trained anew they are others, and
+what is said of them is left alone. Without it names and merges are of whatever the run has.
 """
 
 from collections.abc import Mapping
@@ -17,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from m3l.errors import DataError, require
+from m3l.files import digest_file
 
 from ..records.run import Run
 from ..values import NotYAML, read_yaml
@@ -31,6 +36,7 @@ class Edits:
 
     groups: list[list[int]]
     names: list[str]
+    stale: bool = False  # what is said is of topics that the run had before
 
     def sums(self, theta: np.ndarray) -> np.ndarray:
         """Add up the shares of topics that are one: from (M, K) to (M, number of groups)."""
@@ -67,7 +73,9 @@ def edits_of(run: Run, profile: str | Path) -> Edits:
     DataError
         A number is no topic of the run, or is merged twice; a name is no text.
     """
-    said = _read(Path(profile)).get("topics", {}).get(run.folder.name, {})
+    said = (_read(Path(profile)).get("topics") or {}).get(run.folder.name) or {}
+    stale = str(said.get("of", digest_of(run))) != digest_of(run)
+    said = {} if stale else said
     known = range(next(iter(run.theta.values())).shape[1])
     where = f"{profile}: topics: {run.folder.name}:"
     names, merge = said.get("names", {}), said.get("merge", [])
@@ -82,7 +90,12 @@ def edits_of(run: Run, profile: str | Path) -> Edits:
     groups = sorted([*groups, *([k] for k in known if k not in merged)])
     called = {_number(number): str(name) for number, name in names.items()}
     own = [next((called[k] for k in group if k in called), _plain(group)) for group in groups]
-    return Edits(groups, own)
+    return Edits(groups, own, stale)
+
+
+def digest_of(run: Run) -> str:
+    """Return a checksum of a run's topics as they were learnt, which YAML reads as text."""
+    return f"t{digest_file(run.folder / 'topics.json')[:8]}"
 
 
 def _read(profile: Path) -> Mapping:

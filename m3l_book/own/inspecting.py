@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from m3l import text as words
-from m3l.errors import DataError, require
+from m3l.errors import DataError, choose, require
 from m3l.files import digest_file
 
 from ..data.prepare import leaking_texts
@@ -75,6 +75,7 @@ def inspect(
     columns: Mapping[str, str] | None = None,
     names: Mapping[str, str] | None = None,
     decode: bool = False,
+    over: str = "",
     **reading: object,
 ) -> Facts:
     """Look at a table; `DataError` if the file is none, or has no column of text.
@@ -82,13 +83,19 @@ def inspect(
     ``languages`` are by default those that have a column ``<lang>_text`` and are a code of ISO
     639-1, ``pictures`` the table's own folder, ``columns`` and ``names`` as in `Facts`, where
     columns are looked for by their names. ``decode`` says whether pictures are read, which takes
-    longer. ``reading`` are options of `m3l_book.data.sources.table.load`.
+    longer. ``over`` is a column that is asked for. ``reading`` are options of
+    `m3l_book.data.sources.table.load`.
     """
     table = read_table(path, str(reading.get("delimiter", "")), str(reading.get("encoding", "")))
+    if over:
+        choose("column", over, table.columns)
     table = renamed(table, names or {})
-    chosen, notes = _languages(table, languages)
+    chosen, notes = _languages(table, languages, names or {})
     listed = ", ".join(column for column in table.columns if column)
     named, more = _known_columns(table, columns or {})
+    unnamed = f"{path}: pictures={str(pictures)!r}, and no column is called as pictures are"
+    cure = "; name it with --picture-column"
+    require(not pictures or bool(named["image"]), unnamed + cure, DataError)
     for column in [*(f"{language}_text" for language in chosen), *filter(None, named.values())]:
         there = f"{path}: no column {column!r}; it has: {listed}"
         require(column in table.columns, there, DataError)
@@ -120,9 +127,12 @@ def inspect(
     return facts
 
 
-def _languages(table: Table, asked: Sequence[str]) -> tuple[list[str], list[str]]:
+def _languages(
+    table: Table, asked: Sequence[str], names: Mapping[str, str]
+) -> tuple[list[str], list[str]]:
     """Choose the languages of a table: those that are asked for, or those of its columns that are
-    codes of ISO 639-1; `DataError` saying how to name columns if there is none.
+    codes of ISO 639-1 or that ``names`` have; `DataError` saying how to name columns if there is
+    none.
     """
     from babel.localedata import locale_identifiers
 
@@ -134,7 +144,8 @@ def _languages(table: Table, asked: Sequence[str]) -> tuple[list[str], list[str]
         return list(asked), []
     ends = [c.removesuffix("_text") for c in table.columns if c.endswith("_text") and c != "_text"]
     codes = {name for name in locale_identifiers() if len(name) == 2}
-    known = [code for code in ends if re.split(r"[-_]", code)[0].lower() in codes]
+    said = {name.removesuffix("_text") for name in names if name.endswith("_text")}
+    known = [c for c in ends if c in said or re.split(r"[-_]", c)[0].lower() in codes]
     others = [f"{code}_text" for code in ends if code not in known]
     note = (
         f"{', '.join(others)}: no two-letter code of a language; name it with --languages if it is"
@@ -186,6 +197,7 @@ def _known_columns(table: Table, given: Mapping[str, str]) -> tuple[dict[str, st
     pictures = [by_name[name] for name in PICTURE_COLUMNS if name in by_name]
     named["image"] = next(iter(pictures), "")
     named |= {what: column for what, column in given.items() if column}
+    named = {what: "" if column == "none" else column for what, column in named.items()}
     taken = [f"{what} in {column!r}" for what, column in named.items() if column]
     return named, [f"columns taken: {', '.join(taken)}", *notes] if taken else notes
 
@@ -234,6 +246,7 @@ def _look_at_texts(facts: Facts, frame: "DataFrame", language: str) -> None:
         note(f"{without:,} articles have no text")
     if not len(texts):
         facts.problems.append(f"column '{language}_text' is empty")
+        facts.length[language] = 0
         return
     if twice := int(texts.duplicated().sum()):
         again = f"{twice:,} texts stand in an earlier row too"

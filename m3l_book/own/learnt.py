@@ -11,7 +11,7 @@ import numpy as np
 from m3l import text as words_of_text
 from m3l.corpus import Corpus
 from m3l.errors import DataError, ParameterError, choose, require
-from m3l.files import atomic, read_array, read_json, read_sparse
+from m3l.files import atomic, read_array, read_sparse
 from m3l.model import M3L
 from m3l.pltm import PLTM
 from m3l.text import bag_of_words
@@ -36,7 +36,7 @@ from ..pictures.reading import load_image
 from ..records.run import Run, load_model, load_run, load_teacher
 from ..tables.shared import names_of
 from .editing import Edits, edits_of
-from .table import own_table
+from .table import has_table, own_table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -84,6 +84,11 @@ class Learnt:
     def embeddings(self) -> Path:
         """The folder of the corpus's embeddings."""
         return self.prepared.parent.parent / "embeddings" / self.prepared.name
+
+    @property
+    def numbers(self) -> list[int]:
+        """The number of each topic as it was learnt; of topics that were merged, the least."""
+        return [group[0] for group in self.edits.groups]
 
     @property
     def names(self) -> list[str]:
@@ -248,23 +253,31 @@ class Learnt:
         ``topics`` has a row per topic, language and word; ``theta_<view>`` a row an item of any
         part, its article, name, part and share of each topic; and, of a corpus that was made of a
         table, ``documents`` has the table's own rows and columns, and for each view the largest
-        topic and its share, empty where a row was left out. ``kind`` is ``csv`` or ``parquet``.
+        topic and its share, empty where a row was left out; there is none if the table has
+        changed since. Topics have the numbers that they were learnt with. ``kind`` is ``csv`` or
+        ``parquet``.
         """
         import pandas as pd
 
         choose("kind", kind, ("csv", "parquet"))
         rows = [
-            {"topic": k, "name": self.names[k], "language": language, "rank": rank, "word": word}
+            {
+                "topic": self.numbers[k],
+                "name": self.names[k],
+                "language": language,
+                "rank": rank,
+                "word": word,
+            }
             for language, topics in self.run.topics.items()
             for k, words in enumerate(topics)
             for rank, word in enumerate(words, 1)
         ]
         tables = {"topics": pd.DataFrame(rows)}
         for view, theta in self.placed.items():
-            shares = pd.DataFrame(theta, columns=[f"topic_{k}" for k in range(theta.shape[1])])
+            shares = pd.DataFrame(theta, columns=[f"topic_{k}" for k in self.numbers])
             tables[f"theta_{view}"] = pd.concat([self.items(view), shares], axis=1)
-        if "table" in read_json(self.prepared / "card.json"):
-            tables["documents"] = self.documents()
+        if has_table(self.prepared):
+            tables["documents"] = _of_one_kind(self.documents())
         paths = {name: Path(folder) / f"{name}.{kind}" for name in tables}
         for name, table in tables.items():
             with atomic(paths[name]) as temporary:
@@ -276,21 +289,30 @@ class Learnt:
         """Return the user's table, row by row, with the largest topic of each row's text and first
         picture: columns ``<view>_topic``, ``<view>_topic_name`` and ``<view>_share``.
         """
-        table, frame = own_table(self.prepared), read_tuples(self.prepared)
-        frame = frame.drop_duplicates("row").set_index("row")
+        table, every = own_table(self.prepared), read_tuples(self.prepared)
+        frame = every.drop_duplicates("row").set_index("row")
         for view, theta in self.placed.items():
             key = "image_id" if view == PICTURES else "article_id"
-            number = {item: i for i, item in enumerate(items(frame, view)[key])}
+            number = {item: i for i, item in enumerate(items(every, view)[key])}
             there = frame[frame["image_id" if view == PICTURES else f"{view}_text"].notna()]
             place = there[key].map(number)
             best = theta[place].argmax(axis=1)
-            about = {"topic": best, "share": theta[place, best].round(4)}
+            about = {"topic": [self.numbers[k] for k in best], "share": theta[place, best].round(4)}
             about["topic_name"] = [self.names[k] for k in best]
             for what in ("topic", "topic_name", "share"):
                 own = dict(zip(there.index, about[what], strict=True))
                 table[f"{view}_{what}"] = table.index.map(own)
             table[f"{view}_topic"] = table[f"{view}_topic"].astype("Int64")
         return table
+
+
+def _of_one_kind(table: "DataFrame") -> "DataFrame":
+    """Write the cells of columns that hold values of several kinds as text, as Parquet needs."""
+    for column in table.columns:
+        if table[column].dtype == object and table[column].dropna().map(type).nunique() > 1:
+            texts = table[column].map(str)
+            table[column] = texts.where(table[column].notna(), None)
+    return table
 
 
 def evenness(theta: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """How long a book of a user's corpus will take, before it is begun."""
 
 from collections.abc import Mapping
+from itertools import combinations
 
 from ..data.schema import PICTURES
 from .inspecting import Facts
@@ -12,6 +13,7 @@ ITEMS_A_SECOND |= {"efficientnet-lite0": 25, "pocket-clip": 12}
 SLOW, TRAINED_HERE = 4, 500
 UPDATE = 0.0022  # seconds a view, in batches of 32
 TOKENS = 4e6  # that the Gibbs sampler visits a second
+COMPARED = 5e-9  # seconds for a topic of two items
 FIRST_PAGE, PAGES = 45, 40  # seconds: reading, notebooks, the HTML of the first page; of the rest
 
 
@@ -30,6 +32,11 @@ def seconds_of(facts: Facts, profile: Mapping) -> dict[str, float]:
         one = _training(facts, run)
         first += [one for seed in run["seeds"] if f"{run['name']}-s{seed}" in profile["first"]]
         others += [one for seed in run["seeds"] if f"{run['name']}-s{seed}" not in profile["first"]]
+    # the browser of each joint model compares all items of a view with all of each other
+    views = [facts.pictures if v == PICTURES else facts.texts[v] for v in corpus["encoders"]]
+    pairs = sum(a * b for a, b in combinations(views, 2))
+    topics = max((run["topics"] for run in profile["runs"]), default=0)
+    browser = pairs * topics * COMPARED
     base = {run["name"]: run for run in profile["runs"]}
     for grid in profile["grids"]:
         points = len(grid["points"])
@@ -38,9 +45,9 @@ def seconds_of(facts: Facts, profile: Mapping) -> dict[str, float]:
     return {
         "encoding": encoding,
         "the first models": max(max(first, default=0), sum(first) / 2),
-        "the first page": FIRST_PAGE,
+        "the first page": FIRST_PAGE + len(first) * browser,
         "the other models": sum(others) / 2,
-        "the other pages": PAGES,
+        "the other pages": PAGES + len(profile["runs"]) * browser,
     }
 
 

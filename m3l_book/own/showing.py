@@ -42,17 +42,17 @@ def joint_runs(runs: Sequence[Run]) -> "DataFrame":
     rows = [
         {"model": str(contender_of(run.params)), "topics": run.params["topics"]}
         | {"views": len(run.theta), "score": validation_score(run)}
-        | {"seed": run.params["seed"], "run": run}
+        | {"seed": run.params["seed"], "run": run, "base": run.folder.name.rpartition("-s")[0]}
         for run in runs
         if not home_of(run) and len(run.params["train_views"]) > 1
         if "articles" not in run.params.get("variant", {})
     ]
     require(len(rows) > 0, "no model that reads several views is there", DataError)
-    of = ["model", "topics", "views"]
+    of = ["model", "topics", "views", "base"]  # of other epochs it is another model
     groups = pd.DataFrame(rows).sort_values("seed").groupby(of, sort=False)
     table = groups.agg(score=("score", "mean"), seeds=("seed", "size"), run=("run", "first"))
     order = {"by": ["views", "score"], "ascending": False, "ignore_index": True}
-    return table.reset_index().sort_values(**order)
+    return table.reset_index().drop(columns="base").sort_values(**order)
 
 
 def validation_score(run: Run) -> float:
@@ -64,9 +64,9 @@ def validation_score(run: Run) -> float:
     return float(np.mean(texts or [row["score"] for row in rows] or [np.nan]))
 
 
-def order_of_topics(run: Run) -> tuple[list[int], dict[int, str]]:
+def order_of_topics(run: Run, names: Sequence[str] = ()) -> tuple[list[int], dict[int, str]]:
     """Sort topics by their share, largest first, and those that are junk last; say why they are."""
-    rows = topic_faults(run)
+    rows = topic_faults(run, names)
     junk = {row["topic"]: row["junk"] for row in rows if row["junk"]}
     order = sorted(rows, key=lambda row: (bool(row["junk"]), -row["share"]))
     return [row["topic"] for row in order], junk
@@ -129,10 +129,11 @@ def _words(learnt: Learnt, topic: int) -> str:
 def _item(
     page: str, view: str, i: int, table: "DataFrame", small: Mapping[str, str], folder: Path
 ) -> str:
-    name, link = as_html(table["name"][i]), f"{page}#/item/{quote(view)}/{i}"
+    name, said = as_html(table["name"][i]), _attr(table["name"][i])
+    link = f"{page}#/item/{quote(view)}/{i}"
     if view == PICTURES:
         file = f"assets/{quote(folder.name)}/{small[str(table['picture'][i])]}"
-        return f'<li><a href="{link}"><img src="{file}" alt="{name}" loading="lazy"></a></li>'
+        return f'<li><a href="{link}"><img src="{file}" alt="{said}" loading="lazy"></a></li>'
     return f'<li lang="{as_html(view)}"><a href="{link}">{name}</a></li>'
 
 
@@ -145,29 +146,37 @@ def groups_of(values: "Series") -> "Series":
     """
     import pandas as pd
 
-    numbers = pd.to_numeric(values, errors="coerce")
-    if numbers.notna().all():
-        if numbers.nunique() <= MOST_GROUPS:
-            return numbers
-        return pd.cut(numbers, 12).map(lambda part: part.left).astype(float)
-    dates = pd.to_datetime(values, errors="coerce", format="mixed")
-    if dates.notna().mean() > 0.9:
-        values = values[dates.notna()]
-        dates = dates.dropna()
-        years = dates.dt.year.nunique()
-        return dates.dt.strftime("%Y-%m") if years <= 2 else dates.dt.year
-    common = values.astype(str).value_counts().index[:MOST_GROUPS]
-    return values.astype(str)[values.astype(str).isin(common)]
+    if not pd.api.types.is_datetime64_any_dtype(values):
+        numbers = pd.to_numeric(values, errors="coerce")
+        if len(numbers) and numbers.notna().all():
+            if numbers.nunique() <= MOST_GROUPS:
+                return numbers
+            return pd.cut(numbers, 12).map(lambda part: part.left).astype(float)
+    texts = values.astype(str)
+    like_dates = texts.str.contains(r"(?<!\d)[12]\d{3}(?!\d)")
+    if like_dates.mean() > 0.9:
+        texts = texts[like_dates]
+        first = texts.str.contains(r"^\d{1,2}\.").any()  # the day, where dots divide
+        how = {"errors": "coerce", "format": "mixed", "dayfirst": bool(first), "utc": True}
+        dates = pd.to_datetime(texts, **how).dropna()
+        if len(dates) > 0.9 * len(texts):
+            years = dates.dt.year.nunique()
+            return dates.dt.strftime("%Y-%m") if years <= 2 else dates.dt.year
+        texts = values.astype(str)
+    common = texts.value_counts().index[:MOST_GROUPS]
+    return texts[texts.isin(common)]
 
 
 def sparklines(learnt: Learnt, over: "Series") -> dict[int, str]:
     """Draw the mean share of each topic over the groups of a column, by article, as SVG.
 
-    Each topic is drawn on a scale of its own, from 0.
+    Each topic is drawn on a scale of its own, from 0. None is drawn of a column that has no value.
     """
     import pandas as pd
 
     groups = groups_of(over)
+    if not len(groups):
+        return {}
     frames = []
     for view, theta in learnt.placed.items():
         if view != PICTURES:

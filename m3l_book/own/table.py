@@ -36,6 +36,13 @@ def own_table(prepared: str | Path) -> "DataFrame":
     return pd.DataFrame(list(rows.values()), index=list(rows), columns=columns)
 
 
+def has_table(prepared: str | Path) -> bool:
+    """Say whether a corpus was made of a table that is there as it was."""
+    card = read_json(Path(prepared) / "card.json")
+    path = Path(card.get("table", {}).get("path", ""))
+    return path.is_file() and digest_file(path) in card["sha256"].values()
+
+
 def own_column(prepared: str | Path, column: str) -> "Series":
     """Read a column of the user's table by article: the value of its first row that has one."""
     table = own_table(prepared)

@@ -39,7 +39,7 @@ def topic_entries(
     """
     coherence, entries = run.metrics["npmi_of_topics"], []
     main = [theta.argmax(axis=1) for theta in run.theta.values()]
-    for row in topic_faults(run):
+    for row in topic_faults(run, names):
         k, items = row["topic"], {}
         for view, theta in run.theta.items():
             best = np.argsort(-theta[:, k], kind="stable")[:typical]

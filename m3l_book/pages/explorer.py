@@ -5,7 +5,7 @@ in the folder ``static``. Everything a page shows is in the page, but for thumbn
 """
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,7 @@ def explorer(
     assets: str | Path,
     scripts: str = "",
     linked: bool = False,
+    names: Sequence[str] = (),
 ) -> str:
     """Return an interactive map as HTML, and write its thumbnails into ``assets``.
 
@@ -66,6 +67,8 @@ def explorer(
         the page.
     linked : bool
         Whether the built book has a topic browser of the run.
+    names : sequence of str
+        What each topic is called; by default its number.
     """
     from bokeh import models
     from bokeh.embed import components
@@ -81,9 +84,12 @@ def explorer(
         for view, rows in items.groupby("view", sort=False)
     }
     looks = view_looks(list(sources))
+    called = list(map(escape, names)) or [f"topic {k}" for k in range(len(words[0]))]
     known: dict[str, Any] = {"plot": plot, "sources": sources, "words": words, "hint": HINT}
+    known["names"] = called
     known |= _tuple_lines(plot)
-    known["drawn"] = {view: _draw(plot, view, sources[view], words, looks[view]) for view in looks}
+    topics = {"words": words, "names": called}
+    known["drawn"] = {view: _draw(plot, view, sources[view], topics, looks[view]) for view in looks}
     # of one height whatever it says, so that the map stays in place
     said = {"role": "status", "tabindex": "0", "aria-label": "the chosen item"}
     known["message"] = message = models.Div(
@@ -239,7 +245,7 @@ def _draw(
     plot: "BokehFigure",
     view: str,
     source: "ColumnDataSource",
-    words: list[list[str]],
+    topics: Mapping[str, list],
     own: Mapping[str, str],
 ) -> "GlyphRenderer":
     """Draw the points of one view, with a card for the one that is pointed at."""
@@ -253,7 +259,7 @@ def _draw(
     about = f"<b>@title{{safe}}</b> ({escape(view)})<br>{picture}@top{{custom}}"
     card = f'<div style="max-width: 15em; color: #1a1a1a; background: #fff">{about}</div>'
     topics = models.CustomJSHover(
-        args={"words": words}, code=_static("describe.js") + "return describe(value);"
+        args=dict(topics), code=_static("describe.js") + "return describe(value);"
     )
     plot.add_tools(
         models.HoverTool(

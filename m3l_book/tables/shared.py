@@ -159,13 +159,13 @@ def topic_table(
     return styled(table).set_properties(**{"text-align": "start"})
 
 
-def topic_faults(run: Run) -> list[dict]:
+def topic_faults(run: Run, names: Sequence[str] = ()) -> list[dict]:
     """Find what is wrong with each topic of a run: a row per topic, with its share and coherence.
 
     A topic is junk for one of three reasons. ``incoherent``: NPMI at or below 0 in every language
     that it has. ``unused``: the most probable topic of no test item of any view. ``repeated``: in
     every language its top ten words share at least half (Jaccard index) with those of a topic of
-    larger share.
+    larger share, which goes by its number or, if topics have ``names``, by its name.
     """
     share = np.mean([theta.mean(axis=0) for theta in run.theta.values()], axis=0)
     used = np.unique(np.concatenate([theta.argmax(axis=1) for theta in run.theta.values()]))
@@ -183,7 +183,7 @@ def topic_faults(run: Run) -> list[dict]:
         for other in order[:place] if coherence else []:
             pairs = zip(tops[k], tops[other], strict=True)
             if all(len(a & b) >= 0.5 * len(a | b) for a, b in pairs):
-                faults.append(f"repeated: {other}")
+                faults.append(f"repeated: {names[other] if names else other}")
                 break
         rows[k] = row | {"junk": ", ".join(faults)}
     return [rows[k] for k in sorted(rows)]

@@ -1,5 +1,6 @@
 """A user's own corpus: her table looked at, the profile that is made for it, what a run learnt."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +10,14 @@ import pandas as pd
 import pytest
 
 from m3l.errors import DataError, ParameterError
+from m3l.files import digest_file
 from m3l.pltm import PLTM
 from m3l_book.data import prepared
 from m3l_book.data.prepare import prepare
 from m3l_book.data.sources.table import load
 from m3l_book.own import showing
 from m3l_book.own.command import corpus_name, main
+from m3l_book.own.editing import Edits, digest_of
 from m3l_book.own.inspecting import inspect
 from m3l_book.own.learnt import Learnt, compare, evenness
 from m3l_book.own.profile import Wishes, choose_encoders, make_profile, settings_for, sizes_for
@@ -310,9 +313,14 @@ def test_a_model_goes_on_from_what_was_kept_of_it(tmp_path, capsys, monkeypatch)
     monkeypatch.setattr("m3l_book.own.command.ROOT", tmp_path)
     (tmp_path / "workflow" / "profiles").mkdir(parents=True)
     table = str(written(tmp_path, without_split()))
-    command = ["mine", table, "--profile-only", "--name", "my", "--continue"]
+    plain = ["mine", table, "--profile-only", "--name", "my"]
+    command = [*plain, "--continue"]
     assert main(command) == 1
+    assert "my.yaml is not there; make a book of the table first" in capsys.readouterr().err
+    assert main(plain) == 0 and main(command) == 1
     assert "runs/my/my-m3l-k5-s0 is not there; train it first" in capsys.readouterr().err
+    grown = without_split(400)
+    written(tmp_path, grown)  # more rows, which by themselves would have more topics
     weights = tmp_path / "runs" / "my" / "my-m3l-k5-s0" / "model.safetensors"
     tuples = tmp_path / "data" / "my" / "prepared" / "my" / "tuples.parquet"
     for path in (weights, tuples):
@@ -324,6 +332,11 @@ def test_a_model_goes_on_from_what_was_kept_of_it(tmp_path, capsys, monkeypatch)
         path.write_bytes(b"second")
         kept = Path(str(path).replace("/my/", "/my-before/", 1))
         assert kept.read_bytes() == b"first"
+    card = tuples.with_name("card.json")
+    card.write_text(json.dumps({"sha256": {"t": digest_file(Path(table))}}), encoding="utf-8")
+    assert main(command) == 0, "the same command goes on"
+    for path in (weights, tuples):
+        assert Path(str(path).replace("/my/", "/my-before/", 1)).read_bytes() == b"first"
     profile = read_yaml((tmp_path / "workflow/profiles/my.yaml").read_text(encoding="utf-8"))
     plan = planning.make_plan(profile)
     start = "runs/my-before/my-m3l-k5-s0"
@@ -455,6 +468,13 @@ def test_topics_are_named_and_merged_without_training(learnt, tmp_path):
     first, second = whole.words(0)["en"], whole.words(1)["en"]
     assert one.words(0, 4)["en"] == [first[0], second[0], first[1], second[1]]
     assert one.run.metrics["npmi_of_topics"]["en"] == [pytest.approx(0.2)]
+    meant = f"of: {digest_of(whole.run)}, names: {{1: Käse}}"
+    for of, stale in ((meant, False), (meant.replace("of: t", "of: told"), True)):
+        profile.write_text(f"topics: {{a: {{{of}}}}}", encoding="utf-8")
+        asked = Learnt.load(whole.run.folder, profile=profile)
+        assert asked.edits.stale == stale and ("Käse" in asked.names) != stale
+    profile.write_text("topics:\n", encoding="utf-8")
+    assert Learnt.load(whole.run.folder, profile=profile).names == ["topic 0", "topic 1"]
     for said, message in (
         ("{a: {names: {2: x}}}", r"\[2\] is no topic of the run; they go from 0 to 1"),
         ("{a: {merge: [[0, 1], [1, 0]]}}", r"topic \[0\] is merged twice"),
@@ -495,6 +515,21 @@ def test_topics_are_drawn_over_dates_numbers_and_categories(learnt):
     years = [*run.items("en")["article"].map(over), *run.items("de")["article"].map(over)]
     most = theta.groupby(years)[0].mean()
     assert f"largest, {most.max():.1%}, at {most.idxmax()}" in drawn[0]
+    for column in (
+        pd.Series(pd.to_datetime(["2019-01-05", "2020-07-01", "2021-03-03"])),  # a workbook's
+        pd.Series(["2019-01-05T10:00+01:00", "2020-07-01T10:00Z", "2021-03-03"]),
+        pd.Series([2019, 2020, 2021]),
+        pd.Series(["05.12.2019", "01.02.2020", "13.01.2021"]),
+    ):
+        assert showing.groups_of(column).tolist() == [2019, 2020, 2021]
+    few = pd.Series(["2019-12-01", "2020-01-02"])
+    assert showing.groups_of(few).tolist() == ["2019-12", "2020-01"]
+    assert showing.groups_of(pd.Series(["01.12.2019"])).tolist() == ["2019-12"]
+    for names in (["T1", "T2"], ["18th", "19th"], ["May", "June"], ["1.2.3", "4.5.6"]):
+        assert showing.groups_of(pd.Series(names)).tolist() == names
+    years = pd.Series([*range(1990, 2000), "unknown"], dtype=object)
+    assert showing.groups_of(years).tolist() == [*range(1990, 2000)]
+    assert showing.sparklines(run, pd.Series([], dtype=object, name="date")) == {}
     days = pd.Series([f"{1800 + i}-03-01" for i in range(40)])
     assert showing.groups_of(days).nunique() == 40
     assert showing.groups_of(pd.Series(range(100))).nunique() == 12
@@ -528,7 +563,68 @@ def test_what_is_found_first_is_counted_and_said(learnt):
     assert showing.in_words(picture) == said and showing.spoken("xx<") == "xx<"
 
 
+def test_pictures_of_a_row_after_one_of_several_have_their_own_topics(learnt, tmp_path):
+    pictures(tmp_path, ["a.png", "b.png", "c.png", "d.png"])
+    shown = ["a.png;b.png", "c.png", "d.png"]
+    table = [row | {"picture": name} for row, name in zip(rows(3), shown, strict=True)]
+    how = {"id_column": "id", "split_column": "split", "image_column": "picture"}
+    tuples = load(str(written(tmp_path, table)), **how, picture_separator=";")
+    prepare(tuples, tmp_path / "c", vocabulary_size=6, min_words=1)
+    run = replace(
+        learnt[0], prepared=tmp_path / "c", edits=Edits([[0], [1], [2], [3]], list("wxyz"))
+    )
+    run.placed = {"image": np.eye(4), "en": np.eye(4)[[3, 2, 1]]}
+    hers = run.documents()
+    assert hers["image_topic"].tolist() == [0, 2, 3] and hers["image_topic_name"].iloc[2] == "z"
+    assert hers["en_topic"].tolist() == [3, 2, 1]
+
+
+def test_numbers_of_topics_are_those_that_were_learnt_after_a_merge(learnt, tmp_path):
+    theta = np.tile([0.1, 0.2, 0.3, 0.4], (30, 1))
+    run = replace(learnt[0], edits=Edits([[0], [1, 2], [3]], ["topic 0", "both", "topic 3"]))
+    run.placed = {"en": run.edits.sums(theta)}
+    run.run = replace(run.run, topics={"en": [["a"], ["b"], ["c"]]})
+    tables = {path.stem: pd.read_csv(path) for path in run.export(tmp_path)}
+    assert tables["topics"]["topic"].tolist() == [0, 1, 3]
+    assert list(tables["theta_en"].columns[-3:]) == ["topic_0", "topic_1", "topic_3"]
+    assert set(tables["documents"]["en_topic"].dropna()) == {1}
+
+
 # what is checked before anything is built
+
+
+def test_what_is_wrong_with_a_table_is_said_before_anything_else(tmp_path, capsys):
+    table = [row | {"fr_text": ""} for row in without_split()]
+    assert main(["check", str(written(tmp_path, table))]) == 1
+    assert "column 'fr_text' is empty" in capsys.readouterr().out
+    one = [{"en_text": r["en_text"], "picture": "a.png"} for r in without_split()]
+    assert main(["check", str(written(tmp_path, one))]) == 1
+    assert "no such picture: 'a.png'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--over", "Yearr"], "column='Yearr' is unknown"),
+        (["--pictures", "."], "no column is called as pictures are; name it with --picture-column"),
+    ],
+)
+def test_options_that_nothing_follows_from_are_refused(tmp_path, capsys, options, message):
+    assert main(["check", str(written(tmp_path, without_split())), *options]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_language_that_is_named_is_one_more(tmp_path):
+    table = [{"English": r["en_text"], "de_text": r["de_text"]} for r in without_split()]
+    facts = facts_of(tmp_path, table, names={"en_text": "English"})
+    assert facts.languages == ["en", "de"]
+
+
+def test_a_column_of_a_known_name_can_be_left_alone(tmp_path):
+    table = [row | {"article": "the"} for row in without_split()]
+    assert "share article 'the' and differ" in facts_of(tmp_path, table).problems[0]
+    facts = facts_of(tmp_path, table, columns={"article": "none"})
+    assert facts.problems == [] and facts.articles == 12
 
 
 def test_columns_that_end_in_text_are_languages_only_if_they_have_a_code(tmp_path):

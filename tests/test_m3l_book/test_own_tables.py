@@ -519,3 +519,30 @@ def test_a_link_that_leads_out_of_the_folder_comes_with_the_cure(tmp_path):
     message = f"cp -rL '{re.escape(folder)}' '{re.escape(folder)}-copied'"
     with pytest.raises(DataError, match=message):
         load(str(tmp_path / "table.csv"), image_column="image", image_folder=folder)
+
+
+def test_broken_pictures_in_cells_may_be_missing(tmp_path):
+    good = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(good, "PNG")
+    cells = [good.getvalue(), b"no picture", *[good.getvalue()] * 10]
+    texts = {"en_text": TEXTS, "de_text": [row["de_text"] for row in rows()]}
+    path = parquet(tmp_path, image=cells, **texts)
+    frame = load(path, image_column="image", bad_pictures="missing").frame
+    assert frame["image_id"].isna().tolist() == [i == 1 for i in range(12)]
+    table = [row | {"image": "x.jpg;y.jpg"} for row in rows()]
+    path = str(written(tmp_path, table))
+    how = {"image_column": "image", "picture_separator": ";", "bad_pictures": "missing"}
+    assert load(path, **how).frame["image_id"].isna().all()
+
+
+def test_a_mark_of_order_is_no_letter_of_the_first_column(tmp_path):
+    path = lines(tmp_path, "en_text,de_text", *[f"{t},{t} x" for t in TEXTS], encoding="utf-8-sig")
+    assert load(path, encoding="utf-8").frame["en_text"].tolist() == TEXTS
+
+
+def test_a_row_without_an_article_is_one_of_its_own(tmp_path):
+    texts = zip(TEXTS[:4], ["3", "3", "", "x"], strict=True)
+    cells = [f"{TEXTS[0] if a == '3' else t},{TEXTS[1]},{a}" for t, a in texts]
+    path = lines(tmp_path, "en_text,de_text,article", *cells)
+    frame = load(path, article_column="article").frame
+    assert frame["article_id"].tolist() == ["3", "3", "row 4", "x"]

@@ -159,7 +159,8 @@ class Reader:
             cells = [part.strip() for part in value.split(self.separator) if part.strip()]
         found = [self.image(cell, row, column, place) for place, cell in enumerate(cells)]
         found = [identity for identity in found if identity is not None]
-        unread = isinstance(value, str) and value in self.unread
+        there = [cell for cell in cells if cell is not None and cell != ""]
+        unread = bool(there) and all(_name_of(cell) in self.unread for cell in there)
         if not found and len(self.problems) == problems and not unread:
             self.lacks(row, column)
         return list(dict.fromkeys(found))
@@ -235,6 +236,13 @@ def _listed(value: object) -> object:
     return value
 
 
+def _name_of(cell: object) -> str:
+    """Return what a picture of a cell goes by: its name, or the id of its bytes."""
+    if isinstance(cell, dict):
+        cell = cell.get("bytes") or cell.get("path")
+    return identity_of(cell) if isinstance(cell, bytes) else str(cell)
+
+
 def identity_of(picture: bytes) -> str:
     """Make an id of a picture without a name."""
     return hashlib.sha256(picture).hexdigest()[:24]
@@ -252,7 +260,8 @@ def gather(reader: Reader, languages: Sequence[str], named: Mapping[str, str]) -
     reading = progress_bar(reader.table.rows(), desc="rows", unit="row", delay=2)
     for i, values in reading:
         identity = reader.tuple_id(values, i, named["id"])
-        article = reader.key(values, i, named["article"]) or identity
+        alone = f"row {i}" if named["article"] and not named["id"] else identity
+        article = reader.key(values, i, named["article"]) or alone
         row = {"tuple_id": identity, "article_id": article, "image_id": None, "row": i}
         for language in languages:
             row[f"{language}_text"] = reader.text(values, i, language, article)

@@ -1,4 +1,4 @@
 // the topics of an item in words
 const describe = (top) => top.map(
-  ([k, share]) => `topic ${k} (${share}%): ` + words.map((w) => w[k]).join(' / ')
+  ([k, share]) => `${names[k]} (${share}%): ` + words.map((w) => w[k]).join(' / ')
 ).join('; ');
