@@ -1,6 +1,8 @@
 """Tables in files as people have them: CSV and its kin, Excel, Parquet; read row by row."""
 
+import contextlib
 import csv
+import json
 import os
 import sys
 import unicodedata
@@ -90,6 +92,16 @@ def renamed(table: Table, columns: Mapping[str, str]) -> Table:
         require(new == old or new not in names, taken, DataError)
         names[table.columns.index(old)] = new
     return replace(table, columns=names)
+
+
+def listed(value: object) -> object:
+    """Return the list that a cell holds as JSON, or the cell."""
+    if isinstance(value, str) and value.strip().startswith("["):
+        with contextlib.suppress(json.JSONDecodeError):
+            found = json.loads(value)
+            if isinstance(found, list) and all(isinstance(part, str) for part in found):
+                return found
+    return value
 
 
 def fingerprint(path: str | Path, without: Sequence[str | Path] = ()) -> str:

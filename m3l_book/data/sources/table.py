@@ -3,10 +3,8 @@
 What is wrong with its cells is collected until all are read, and said at once.
 """
 
-import contextlib
 import hashlib
 import html
-import json
 import numbers
 import shutil
 from collections import Counter
@@ -23,7 +21,7 @@ from m3l.progress import progress_bar
 
 from ...pictures.reading import PictureFolder, load_image
 from ..schema import PICTURES, SPLITS, Tuples, draw_parts
-from ..tables import Table, read_table, renamed, several, shown
+from ..tables import Table, listed, read_table, renamed, several, shown
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -153,7 +151,7 @@ class Reader:
 
     def images(self, values: Mapping, row: int, column: str) -> list[str]:
         """Read the ids of a row's pictures, and look at each picture."""
-        value, problems = _listed(values.get(column)), len(self.problems)
+        value, problems = listed(values.get(column)), len(self.problems)
         cells = value if isinstance(value, (list, tuple)) else [value]
         if isinstance(value, str) and self.separator:
             cells = [part.strip() for part in value.split(self.separator) if part.strip()]
@@ -224,16 +222,6 @@ class Reader:
                     if isinstance(data, bytes) and identity_of(data) == key:
                         (target / names[key]).write_bytes(data)
         return names
-
-
-def _listed(value: object) -> object:
-    """Return the list that a cell holds as JSON, or the cell."""
-    if isinstance(value, str) and value.strip().startswith("["):
-        with contextlib.suppress(json.JSONDecodeError):
-            found = json.loads(value)
-            if isinstance(found, list) and all(isinstance(part, str) for part in found):
-                return found
-    return value
 
 
 def _name_of(cell: object) -> str:
