@@ -151,6 +151,7 @@ def test_a_name_of_hers_is_shown_without_training(own_book):
     assert name not in (checkout / "build/nasty/html/index.html").read_text("utf-8")
     assert weights.stat().st_mtime == trained and profile.read_text("utf-8") == changed
     profile.write_text(before, encoding="utf-8")
+    assert mine(checkout, table).returncode == 0
 
 
 def test_what_was_learnt_is_used_as_the_readme_says(own_book, monkeypatch, capsys):
