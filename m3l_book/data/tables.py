@@ -22,6 +22,8 @@ MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-
 SHEET_BYTES = 4 * 2**30
 """A workbook may unpack to this much, and to no more."""
 
+NO_PICTURES = {".csv", ".tsv", ".txt", ".xlsx", ".parquet", ".ods", ".docx", ".odt", ".pdf", ".md"}
+
 FEW = 10
 """How many of the bad rows a message names."""
 
@@ -104,18 +106,29 @@ def listed(value: object) -> object:
     return value
 
 
-def fingerprint(path: str | Path, without: Sequence[str | Path] = ()) -> str:
+def fingerprint(
+    path: str | Path, without: Sequence[str | Path] = (), pictures: bool = False
+) -> str:
     """Compute what changes if a file, or any file below a folder, is another: a digest of names,
-    sizes and times. Folders ``without`` which it is asked for are passed over.
+    sizes and times. Folders ``without`` which it is asked for are passed over, and in a folder of
+    ``pictures`` tables, papers and hidden files, which programs leave beside an open one.
     """
     files, left_out = [Path(path)], {Path(folder).resolve() for folder in without}
     if files[0].is_dir():
         files = []
         for folder, below, names in os.walk(path):
             below[:] = [name for name in below if Path(folder, name).resolve() not in left_out]
-            files += [Path(folder, name) for name in names]
+            files += [
+                Path(folder, name)
+                for name in names
+                if not (pictures and (name.startswith((".", "~$")) or _is_paper(name)))
+            ]
     there = [(file, file.stat()) for file in sorted(files) if file.exists()]
     return digest(*(f"{file} {about.st_size} {about.st_mtime_ns}" for file, about in there))
+
+
+def _is_paper(name: str) -> bool:
+    return Path(name).suffix.lower() in NO_PICTURES
 
 
 def shown(value: object, longest: int = 60) -> str:

@@ -396,8 +396,15 @@ def test_a_fingerprint_sees_pictures_and_passes_over_what_builds_write(tmp_path)
     before = fingerprint(tmp_path, written)
     (tmp_path / "data/mine/c.png").write_bytes(b"y")
     assert fingerprint(tmp_path, written) == before
+    beside = fingerprint(tmp_path, written, pictures=True)
+    for name in ("thesis.docx", ".~lock.my.csv#", "~$my.xlsx", "other.csv"):
+        (tmp_path / name).write_bytes(b"x")
+    assert fingerprint(tmp_path, written, pictures=True) == beside
+    assert fingerprint(tmp_path, written) != before
+    before = fingerprint(tmp_path, written)
     (tmp_path / "p/a.png").write_bytes(b"longer")
     assert fingerprint(tmp_path, written) != before
+    assert fingerprint(tmp_path, written, pictures=True) != beside
 
 
 # as others met them
