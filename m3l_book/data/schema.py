@@ -92,14 +92,9 @@ def draw_parts(
     articles = frame["article_id"].unique()
     share = test_fraction if test_fraction * len(articles) >= least_test else 0.25
     drawn = {article: _drawn(article, seed) for article in articles}
-    part = {
-        a: "test"
-        if x < share
-        else "validation"
-        if x < share + (1 - share) * validation
-        else "train"
-        for a, x in drawn.items()
-    }
+    ends = share, share + (1 - share) * validation  # of the test and the validation part
+    named = ("test", "validation", "train")
+    part = {article: named[sum(x >= end for end in ends)] for article, x in drawn.items()}
     order = sorted(drawn, key=drawn.get)
     part[order[0]] = "test"
     if len(order) > 1 and "train" not in part.values():
