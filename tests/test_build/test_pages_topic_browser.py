@@ -19,6 +19,15 @@ def opened(book, running):
     return open_browser
 
 
+def reload_with(page, selector, value):
+    """Load the page again until it shows what was chosen: another process of the browser may read
+    its storage before the write has arrived there."""
+    page.reload()
+    while page.locator(selector).input_value() != value:
+        page.wait_for_timeout(100)
+        page.reload()
+
+
 def search(page, text):
     page.locator("#query").fill(text)
     page.keyboard.press("Enter")
@@ -73,8 +82,7 @@ def test_the_topic_browser_keeps_the_colours_that_a_reader_chose(opened):
         page.locator("#mode").select_option("dark")
         dark = page.evaluate(ground)
         assert dark != light and not browsing.serious_faults(page)
-        page.reload()
-        page.wait_for_function("() => document.querySelector('#mode')?.value === 'dark'")
+        reload_with(page, "#mode", "dark")
         assert page.evaluate(ground) == dark
         page.locator("#mode").select_option("auto")
         assert page.evaluate(ground) == light
@@ -94,11 +102,7 @@ def test_the_topic_browser_is_found_again_where_it_was_left(opened):
         page.wait_for_function("() => !location.hash.startsWith('#/topic/')")
         assert page.evaluate("scrollY") == before
         page.locator("#order").select_option("main")
-        # another process of the browser may read its storage before the write has arrived there
-        page.reload()
-        while page.locator("#order").input_value() != "main":
-            page.wait_for_timeout(100)
-            page.reload()
+        reload_with(page, "#order", "main")
         text = page.locator("main").inner_text()
         counts = [int(n) for n in re.findall(r"main topic of (\d+) items", text)]
         items = page.evaluate("Object.values(DATA.items).reduce((n, list) => n + list.length, 0)")
