@@ -33,37 +33,34 @@ TEXT = (
 
 
 def generate(kind: str, path: str, size: int) -> None:
-    """A file of one of the paper's formats, of at least ``size`` bytes."""
+    """A file of one of the paper's formats, of about ``size`` bytes."""
     import miniature
 
     rng = np.random.default_rng(0)
     with open(path, "wb") as file:
         if kind == "comparable":
-            file.write(b'<wikipediaComparable name="de-en">\n<header/>\n')
-        if kind == "wit":
-            file.write(miniature.wit([]).encode())
-        number = 0
-        while file.tell() < size:
-            number += 1
-            file.write(_entry(kind, number, rng).encode())
-        if kind == "comparable":
-            file.write(b"</wikipediaComparable>\n")
+            head, tail = miniature.comparable([]).split("</header>\n")
+            file.write(f"{head}</header>\n".encode())
+            number = 0
+            while file.tell() < size:
+                number += 1
+                long = "\n".join([TEXT * 4] * int(rng.integers(2, 12)))
+                both = (f"Title {number}", long), (f"Titel {number}", long)
+                file.write(miniature.pair(number, *both).encode())
+            file.write(tail.encode())
+        elif kind == "articles":
+            rows = ((f"Title {i}", TEXT * int(rng.integers(8, 48))) for i in range(size // 4000))
+            file.write(miniature.wikipedia_table("en", list(rows)))
+        else:
+            vectors = rng.random((size // 36_000, 2048))
+            rows = [
+                (f"https://{PLACE}{i}.jpg", rng.bytes(20_000), vector, [("en", f"Title {i}")])
+                for i, vector in enumerate(vectors)
+            ]
+            file.write(miniature.wit_table(rows))
 
 
-def _entry(kind: str, number: int, rng: np.random.Generator) -> str:
-    """A pair of articles of some 4 kB, a row of WIT of 2 kB, a picture of 20 kB, or features."""
-    import miniature
-
-    if kind == "comparable":
-        long = "\n".join([TEXT * 4] * int(rng.integers(2, 12)))
-        return miniature.pair(number, (f"Title {number}", long), (f"Titel {number}", long))
-    if kind == "wit":
-        row = miniature.wit([("en", f"Title {number}", f"https://a/{number}.jpg")])
-        return row.partition("\n")[2].replace("description", TEXT * 10)
-    address = f"https://upload.wikimedia.org/wikipedia/commons/a/ab/{number}.jpg"
-    if kind == "pixels":
-        return miniature.pixel_line(address, rng.bytes(20_000))
-    return miniature.feature_line(address, rng.random(2048))
+PLACE = "upload.wikimedia.org/wikipedia/commons/a/ab/"
 
 
 def parse(kind: str, path: str) -> dict:
@@ -73,22 +70,23 @@ def parse(kind: str, path: str) -> dict:
     counts: Counter = Counter()
     before = _most_memory()
     begun = time.perf_counter()
+
+    def some(title):
+        return title.endswith(("00", "50"))
+
     if kind == "comparable":
-
-        def some(names):
-            return names["en"].endswith("00") or names["en"].endswith("50")
-
-        found = sum(1 for _ in formats.pairs(path, counts, some))
-    elif kind == "wit":
-        found = sum(1 for _ in formats.page_pictures(path, counts, ("en", "de")))
+        found = sum(1 for _ in formats.pairs(path, counts, lambda names: some(names["en"])))
+    elif kind == "articles":
+        found = sum(1 for _ in formats.articles(path, some))
+    elif kind == "pages":
+        found = sum(1 for _ in formats.page_pictures(path, ("en", "de")))
     else:
-        read = formats.pixels if kind == "pixels" else formats.features
-        place = "upload.wikimedia.org/wikipedia/commons/a/ab/"
-        wanted = {f"{place}{number}.jpg" for number in range(0, 10**6, 50)}
-        found = sum(1 for _ in read(path, counts, wanted))
+        wanted = {f"{PLACE}{number}.jpg" for number in range(0, 10**6, 50)}
+        found = sum(1 for _ in formats.published(path, wanted))
     seconds, size = time.perf_counter() - begun, Path(path).stat().st_size
     peak = _most_memory()
-    about = {"megabytes": round(size / 1e6), "found": found, "broken": dict(+counts)}
+    broken = {what: n for what, n in (+counts).items() if what != formats.TABLES}
+    about = {"megabytes": round(size / 1e6), "found": found, "broken": broken}
     about |= {"seconds": round(seconds, 2), "mb_per_second": round(size / 1e6 / seconds, 1)}
     return about | {"peak_mb": round(peak), "peak_above_start_mb": round(peak - before)}
 
@@ -102,8 +100,8 @@ def _most_memory() -> float:
 def parsers(size: int) -> list[dict]:
     """Each parser on a file of ``size`` bytes, in a process of its own."""
     rows = []
-    names = {"comparable": "comparable corpora, XML", "wit": "WIT, TSV"}
-    names |= {"pixels": "challenge, pixels", "features": "challenge, ResNet-50 features"}
+    names = {"comparable": "comparable corpora, XML", "articles": "wikimedia/wikipedia, Parquet"}
+    names |= {"pages": "wikimedia/wit_base, pages", "pictures": "wikimedia/wit_base, pictures"}
     for kind, name in names.items():
         with tempfile.NamedTemporaryFile() as file:
             generate(kind, file.name, size)

@@ -4,12 +4,11 @@ with faults on demand.
 Everything lies below ``<root>/<host>/<path>``, as the addresses of the real files say.
 """
 
-import base64
 import bz2
 import csv
-import gzip
 import hashlib
 import io
+import json
 import threading
 from contextlib import contextmanager
 from html import escape
@@ -20,15 +19,9 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 
 from m3l_book.data.sources import wikipedia as source
-from m3l_book.wikipedia import albums, joining
+from m3l_book.wikipedia import albums, hub, joining
 
-COLUMNS = (  # of WIT
-    *("language", "page_url", "image_url", "page_title", "section_title"),
-    *("hierarchical_section_title", "caption_reference_description"),
-    *("caption_attribution_description", "caption_alt_text_description", "mime_type"),
-    *("original_height", "original_width", "is_main_image", "attribution_passes_lang_id"),
-    *("page_changed_recently", "context_page_description", "context_section_description"),
-)
+HUB = "https://huggingface.co"
 
 
 def place(root, address):
@@ -38,13 +31,19 @@ def place(root, address):
 
 
 def pair(number, en, de):
-    """A pair of articles of the comparable corpora, as XML; ``en`` and ``de`` are (title, text)."""
+    """A pair of articles of the comparable corpora, as XML; ``en`` and ``de`` are (title, text).
+
+    As in the real file, the first line stands in the content without a tag, and a table and the
+    text behind it follow.
+    """
     parts = []
     for lang, (title, text) in (("de", de), ("en", en)):
-        paragraphs = "".join(f"<p>{escape(line)}</p>\n" for line in text.split("\n"))
+        first, *others = text.split("\n")
+        paragraphs = "".join(f"<p>{escape(line)}</p>\n" for line in others)
         parts.append(
-            f'<article lang="{lang}" name="{escape(title)}">\n<categories name="Things"/>'
-            f"\n<content>\n{paragraphs}</content>\n</article>\n"
+            f'<article lang="{lang}" name="{escape(title)}">\n<categories name="Things|Objects"/>'
+            f"\n<content>\n{escape(first)}<table>\n<cell>1</cell></table>{paragraphs}</content>"
+            "\n</article>\n"
         )
     return f'<articlePair id="{number}">\n{"".join(parts)}</articlePair>\n'
 
@@ -53,21 +52,71 @@ def comparable(pairs):
     """A whole file of comparable corpora; a str among the pairs stands in it as it is."""
     parts = [p if isinstance(p, str) else pair(i, *p) for i, p in enumerate(pairs, 1)]
     head = '<?xml version="1.0" encoding="UTF-8"?>\n<wikipediaComparable name="de-en">\n<header>\n'
+    for lang, day in (("de", "20140813"), ("en", "20140707")):
+        head += f'<wikipediaSource language="{lang}" name="{lang}wiki-{day}-corpus.xml"/>\n'
     return head + "</header>\n" + "".join(parts) + "</wikipediaComparable>\n"
 
 
-def wit(rows):
-    """A shard of WIT from rows of (language, page title, picture address)."""
-    file = io.StringIO(newline="")
-    writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for language, title, address in rows:
-        cells = dict.fromkeys(COLUMNS, "")
-        cells |= {"language": language, "page_title": title, "image_url": address}
-        cells |= {"mime_type": "image/jpeg", "is_main_image": "true", "original_width": "800"}
-        cells["context_page_description"] = f'A "quoted" description of {title},\non two lines.'
-        writer.writerow(cells.values())
-    return file.getvalue()
+def parquet(table, group=10):
+    """The bytes of a table in Parquet."""
+    from pyarrow import BufferOutputStream
+    from pyarrow.parquet import write_table
+
+    sink = BufferOutputStream()
+    write_table(table, sink, row_group_size=group)
+    return sink.getvalue().to_pybytes()
+
+
+def wikipedia_table(language, rows):
+    """A file of ``wikimedia/wikipedia`` from rows of (title, text)."""
+    import pyarrow as pa
+
+    titles = [title for title, _ in rows]
+    page = f"https://{language}.wikipedia.org/wiki/"
+    return parquet(
+        pa.table(
+            {
+                "id": [str(i) for i in range(len(rows))],
+                "url": [page + title.replace(" ", "_") for title in titles],
+                "title": titles,
+                "text": [text for _, text in rows],
+            }
+        )
+    )
+
+
+def wit_table(pictures):
+    """A file of ``wikimedia/wit_base`` from (address, bytes or None, features or None, pages), of
+    which pages are (language, title).
+    """
+    import pyarrow as pa
+
+    of_pages = ("language", "page_url", "page_title", "section_title", "context_page_description")
+    features = []
+    for _, _, _, pages in pictures:
+        columns = {name: ["" for _ in pages] for name in of_pages}
+        columns["language"] = [language for language, _ in pages]
+        columns["page_title"] = [title for _, title in pages]
+        features.append(columns)
+    texts = pa.list_(pa.string())
+    table = {
+        "image": pa.array(
+            [None if data is None else {"bytes": data, "path": None} for _, data, _, _ in pictures],
+            pa.struct({"bytes": pa.binary(), "path": pa.string()}),
+        ),
+        "image_url": [address for address, *_ in pictures],
+        "embedding": pa.array(
+            [None if v is None else [float(x) for x in v] for _, _, v, _ in pictures],
+            pa.list_(pa.float64()),
+        ),
+        "metadata_url": ["http://commons.wikimedia.org/wiki/File:X" for _ in pictures],
+        "original_height": pa.array([600 for _ in pictures], pa.int32()),
+        "original_width": pa.array([800 for _ in pictures], pa.int32()),
+        "mime_type": ["image/jpeg" for _ in pictures],
+        "caption_attribution_description": ["A picture." for _ in pictures],
+        "wit_features": pa.array(features, pa.struct(dict.fromkeys(of_pages, texts))),
+    }
+    return parquet(pa.table(table))
 
 
 def picture(colour, side=64):
@@ -79,20 +128,13 @@ def picture(colour, side=64):
     return file.getvalue()
 
 
-def pixel_line(address, data):
-    encoded = base64.b64encode(data).decode()
-    return f"{address}\t{encoded}\thttps://commons.wikimedia.org/wiki/File:X\n"
-
-
-def feature_line(address, data):
-    """A line of 2,048 numbers: those given, or what follows from what a picture looks like."""
+def features_of(data):
+    """2,048 numbers that follow from what a picture looks like, as those of ResNet-50 do."""
     from PIL import Image
 
-    if isinstance(data, bytes):
-        with Image.open(io.BytesIO(data)) as image:
-            pixels = np.asarray(image.convert("RGB").resize((26, 26)), np.float32).ravel() / 255
-        data = np.pad(pixels, (0, 2048 - len(pixels)))
-    return f"{address}\t{','.join(f'{value:.6g}' for value in data)}\n"
+    with Image.open(io.BytesIO(data)) as image:
+        pixels = np.asarray(image.convert("RGB").resize((26, 26)), np.float32).ravel() / 255
+    return np.pad(pixels, (0, 2048 - len(pixels)))
 
 
 def titles_list(rows):
@@ -104,25 +146,41 @@ def titles_list(rows):
     return file.getvalue()
 
 
+def dataset(name, folder, tables):
+    """Files of a dataset of the hub, by address, with what the hub lists of its folder."""
+    revision = hub.REVISIONS[name]
+    files, listing = {}, []
+    for number, content in enumerate(tables):
+        path = f"{folder}/train-{number:05d}-of-{len(tables):05d}.parquet"
+        files[f"{HUB}/datasets/{name}/resolve/{revision}/{path}"] = content
+        about = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content)}
+        about |= {"pointerSize": 134}
+        listing.append({"type": "file", "oid": "0" * 40, "size": len(content), "path": path})
+        listing[-1]["lfs"] = about
+    address = f"{HUB}/api/datasets/{name}/tree/{revision}/{folder}"
+    return files | {address: json.dumps(listing).encode()}
+
+
 def write(root, pairs, pictures, train, test, shards=2):
     """Write a miniature Wikipedia.
 
     ``pairs`` are ((en title, text), (de title, text)), ``pictures`` [(language, title, address,
     bytes)], ``train`` and ``test`` rows of the published lists, (de, en, address).
     """
-    files = {source.COMPARABLE: bz2.compress(comparable(pairs).encode())}
-    for number in range(source.WIT_SHARDS):
-        rows = [entry[:3] for entry in pictures[number :: source.WIT_SHARDS]]
-        files[source.WIT.format(number)] = gzip.compress(wit(rows).encode())
-    unique = list({address: data for *_, address, data in pictures}.items())
-    for kind, line in ((albums.PIXELS, pixel_line), (albums.FEATURES, feature_line)):
-        for number in range(shards):
-            content = "".join(line(address, data) for address, data in unique[number::shards])
-            name = f"part-{number:05d}-04b253b8-c000.csv.gz"
-            files[albums.CHALLENGE + kind + name] = gzip.compress(content.encode())
-    for name, rows in (("train-titles.csv", train), ("test-titles.csv", test)):
-        files[joining.AUTHORS + name] = titles_list(rows).encode()
-    files |= {albums.smaller(address): data for address, data in unique}
+    files = {source.COMPARABLE[1]: bz2.compress(comparable(pairs).encode())}
+    for place_in_pair, language in enumerate(("en", "de")):
+        rows = [both[place_in_pair] for both in pairs]
+        tables = [wikipedia_table(language, rows[i::shards]) for i in range(shards)]
+        files |= dataset("wikimedia/wikipedia", f"{joining.DUMP}.{language}", tables)
+    pages = {}
+    for language, title, address, data in pictures:
+        pages.setdefault((address, data), []).append((language, title))
+    rows = [(address, data, features_of(data), of) for (address, data), of in pages.items()]
+    tables = [wit_table(rows[i::shards]) for i in range(shards)]
+    files |= dataset("wikimedia/wit_base", "data", tables)
+    for name, listed in (("train-titles.csv", train), ("test-titles.csv", test)):
+        files[joining.AUTHORS + name] = titles_list(listed).encode()
+    files |= {albums.smaller(address): data for address, data in pages}
     for address, content in files.items():
         path = place(root, address)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,17 +188,30 @@ def write(root, pairs, pictures, train, test, shards=2):
     state_checksums(root)
 
 
-def break_some(root, left=0.98):
-    """Wrong base64, a picture that is none, and a shard of features of which a part is left."""
-    pixels = sorted(place(root, albums.CHALLENGE + albums.PIXELS).iterdir())
-    lines = gzip.decompress(pixels[0].read_bytes()).decode().splitlines(keepends=True)
-    for i, content in enumerate(("***", "YWJj")):
-        lines[i] = lines[i].split("\t")[0] + f"\t{content}\t\n"
-    pixels[0].write_bytes(gzip.compress("".join(lines).encode()))
-    features = sorted(place(root, albums.CHALLENGE + albums.FEATURES).iterdir())[-1]
-    packed = gzip.compress(gzip.decompress(features.read_bytes()))
-    features.write_bytes(packed[: int(len(packed) * left)])
+def break_some(root):
+    """In the first file of pictures: one without bytes, one that is no picture, and one without
+    features.
+    """
+    import pyarrow.parquet as pq
+
+    folder = place(root, f"{HUB}/datasets/wikimedia/wit_base/resolve")
+    path = sorted(folder.rglob("*.parquet"))[0]
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    rows[0]["image"], rows[1]["image"]["bytes"], rows[2]["embedding"] = None, b"abc", None
+    content = parquet(table.from_pylist(rows, schema=table.schema))
+    path.write_bytes(content)
+    listing = place(root, f"{HUB}/api/datasets/wikimedia/wit_base/tree/{folder_name(folder)}/data")
+    entries = json.loads(listing.read_bytes())
+    entries[0]["lfs"]["oid"] = hashlib.sha256(content).hexdigest()
+    listing.write_text(json.dumps(entries))
     state_checksums(root)
+
+
+def folder_name(folder):
+    """The revision of a dataset that lies in a folder."""
+    (revision,) = (path.name for path in folder.iterdir())
+    return revision
 
 
 def state_checksums(root):
@@ -156,7 +227,8 @@ def sha256(path):
 
 class Server(ThreadingHTTPServer):
     """Serves a folder; ``faults`` maps the end of a path to what goes wrong with it, once for each
-    time that it stands in its list: a status, "reset", "html", "short" or "corrupt".
+    time that it stands in its list: a status, "reset", "html", "short" or "corrupt". ``packed`` are
+    names of files that it packs for the way, and how.
     """
 
     daemon_threads = True
@@ -164,6 +236,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, root):
         super().__init__(("127.0.0.1", 0), Handler)
         self.root, self.faults, self.asked, self.hub = Path(root), {}, [], None
+        self.packed = {}
         self.now, self.most, self.lock = 0, 0, threading.Lock()
 
     @property
@@ -205,6 +278,8 @@ class Handler(BaseHTTPRequestHandler):
             status, headers, body = of_hub
             return self.send(status, body, headers)
         path = self.server.root / unquote(urlsplit(self.path).path).lstrip("/")
+        if not path.exists():  # a mirror of the hub has what the hub has, and not below its name
+            path = place(self.server.root, f"{HUB}{self.path}")
         if isinstance(fault, int):
             return self.send(fault, b"busy", {"Retry-After": "0"} if fault in (429, 503) else {})
         if fault == "html":
@@ -218,7 +293,11 @@ class Handler(BaseHTTPRequestHandler):
         data, tag = path.read_bytes(), f'"{sha256(path)[:16]}"'
         if fault == "corrupt":
             data = data[:-20] + bytes(20)
-        headers, status, whole = {"ETag": tag, "Accept-Ranges": "bytes"}, 200, len(data)
+        headers = {"ETag": tag, "Accept-Ranges": "bytes"}
+        if path.name in self.server.packed:
+            data = self.server.packed[path.name](data)
+            headers["Content-Encoding"] = "gzip"
+        status, whole = 200, len(data)
         wanted = self.headers.get("Range")
         if wanted and self.headers.get("If-Range", tag) == tag:
             begin = int(wanted.removeprefix("bytes=").rstrip("-"))

@@ -62,9 +62,9 @@ def world(articles, cache):
 
 
 FAULTS = {
-    "wikicomp-2014_deen.xml.bz2": ["reset", 503],
+    "20231101.de/train-00000-of-00003.parquet": ["reset", 503],
     "train-titles.csv": [429],
-    "part-00000-04b253b8-c000.csv.gz": ["reset", 500],
+    "data/train-00000-of-00003.parquet": ["reset", 500],
 }
 
 

@@ -1,9 +1,11 @@
-"""Tiny models of exactly the classes that the paper's encoders have, with random weights, in the
-folders that sentence-transformers reads; and the hub's protocol to serve them by.
+"""Tiny models of exactly the classes that the paper's encoders have, with random weights, in files
+of the same names and forms as those that are published; and the hub's protocol to serve them by.
 """
 
 import hashlib
+import io
 import json
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -20,7 +22,7 @@ PAPER = {
     "sentence-transformers/clip-ViT-B-32-multilingual-v1": "distilbert",
     "sentence-transformers/paraphrase-multilingual-mpnet-base-v2": "xlm-roberta",
     "sentence-transformers/all-mpnet-base-v2": "mpnet",
-    "T-Systems-onsite/german-roberta-sentence-transformer-v2": "xlm-roberta",
+    "T-Systems-onsite/german-roberta-sentence-transformer-v2": "pieces",
 }
 """The hub names of the paper's encoders (Appendix), and the architecture of each."""
 
@@ -34,6 +36,8 @@ def save(name, folder):
     torch.manual_seed(int(hashlib.sha256(name.encode()).hexdigest()[:6], 16))
     if PAPER[name] == "clip":
         return _clip(folder)
+    if PAPER[name] == "pieces":
+        return _german(folder)
     size = _text_transformer(PAPER[name], folder)
     modules = ["Transformer", "Pooling"]
     pooling = {"word_embedding_dimension": size, "pooling_mode_mean_tokens": True}
@@ -47,6 +51,39 @@ def save(name, folder):
     longest = 384 if PAPER[name] == "mpnet" else 128
     _json(folder / "sentence_bert_config.json", {"max_seq_length": longest, "do_lower_case": False})
     _json(folder / "modules.json", _modules(modules))
+    return folder
+
+
+def _german(folder, size=32):
+    """As it is published: pieces of sentences, weights in a ``.bin``, and no list of modules."""
+    import sentencepiece
+    import torch
+    import transformers as t
+
+    pieces = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(SENTENCES * 5),
+        model_writer=pieces,
+        vocab_size=45,
+        minloglevel=2,
+    )
+    (folder / "sentencepiece.bpe.model").write_bytes(pieces.getvalue())
+    config = t.XLMRobertaConfig(
+        vocab_size=47,
+        hidden_size=size,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=48,
+        max_position_embeddings=514,
+        architectures=["XLMRobertaModel"],
+    )
+    _json(folder / "config.json", config.to_diff_dict() | {"model_type": "xlm-roberta"})
+    torch.save(t.XLMRobertaModel(config).state_dict(), folder / "pytorch_model.bin")
+    tokens = {"bos_token": "<s>", "eos_token": "</s>", "sep_token": "</s>", "cls_token": "<s>"}
+    tokens |= {"unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"}
+    _json(folder / "special_tokens_map.json", tokens)
+    _json(folder / "tokenizer_config.json", tokens | {"model_max_length": 512})
+    _json(folder / "sentence_bert_config.json", {"max_seq_length": 128})
     return folder
 
 
@@ -64,12 +101,11 @@ def _json(path, value):
 
 def _dense(folder, size, out):
     import torch
-    from safetensors.torch import save_file
 
     activation = "torch.nn.modules.linear.Identity"
     about = {"in_features": size, "out_features": out, "bias": False}
     _json(folder / "config.json", about | {"activation_function": activation})
-    save_file({"linear.weight": torch.randn(out, size) / size**0.5}, folder / "model.safetensors")
+    torch.save({"linear.weight": torch.randn(out, size) / size**0.5}, folder / "pytorch_model.bin")
 
 
 def _text_transformer(kind, folder, size=32):
@@ -147,8 +183,12 @@ def _clip(folder):
     merges = "\n".join(" ".join(pair) for pair in content["merges"])
     (inside / "merges.txt").write_text(f"#version: 0.2\n{merges}\n", encoding="utf-8")
     tokenizer = t.CLIPTokenizer.from_pretrained(inside, model_max_length=77)
-    images = t.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
-    t.CLIPProcessor(image_processor=images, tokenizer=tokenizer).save_pretrained(inside)
+    tokenizer.save_pretrained(inside)
+    (inside / "tokenizer.json").unlink(missing_ok=True)
+    processor = {"feature_extractor_type": "CLIPFeatureExtractor", "size": 32, "crop_size": 32}
+    processor |= dict.fromkeys(("do_center_crop", "do_normalize", "do_resize"), True)
+    processor |= {"image_mean": [0.48, 0.46, 0.41], "image_std": [0.27, 0.26, 0.28], "resample": 3}
+    _json(inside / "preprocessor_config.json", processor)
     small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
     small |= {"intermediate_size": 48}
     ends = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
@@ -176,16 +216,24 @@ class Hub:
         return sorted((n for n in PAPER if (self.root / n).is_dir()), key=len, reverse=True)
 
     def answer(self, path):
-        """(status, headers, body) for a path; None if it is not the hub's."""
+        """(status, headers, body) for a path; None if it is not one of a model."""
         path = unquote(urlsplit(path).path).lstrip("/")
+        if path.startswith(("datasets/", "api/datasets/")):
+            return None
         for name in self.names():
             if path.startswith(f"api/models/{name}"):
                 return self._about(name, path.removeprefix(f"api/models/{name}"))
             if path.startswith(f"{name}/resolve/"):
-                return self._file(name, path.removeprefix(f"{name}/resolve/").partition("/")[2])
+                revision, _, file = path.removeprefix(f"{name}/resolve/").partition("/")
+                return self._file(name, file, self._commit(revision))
         if path.startswith("api/models/") or "/resolve/" in path:
             return 404, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "no such model"}, b""
         return None
+
+    def _commit(self, text):
+        """The commit that is asked for; of a branch, the newest."""
+        found = re.search("[0-9a-f]{40}", text)
+        return found[0] if found else self.commit
 
     def _files(self, name):
         folder = self.root / name
@@ -205,14 +253,20 @@ class Hub:
                 if file.startswith(below)
             ]
             return 200, {"Content-Type": "application/json"}, json.dumps(entries).encode()
-        about = {"_id": "1", "id": name, "modelId": name, "sha": self.commit, "private": False}
+        about = {
+            "_id": "1",
+            "id": name,
+            "modelId": name,
+            "sha": self._commit(rest),
+            "private": False,
+        }
         about |= {"siblings": [{"rfilename": file} for file in self._files(name)], "tags": []}
         about |= {"downloads": 0, "likes": 0, "pipeline_tag": "sentence-similarity"}
         return 200, {"Content-Type": "application/json"}, json.dumps(about).encode()
 
-    def _file(self, name, file):
+    def _file(self, name, file, commit):
         path = self.root / name / file
-        head = {"X-Repo-Commit": self.commit}
+        head = {"X-Repo-Commit": commit}
         if not path.is_file():
             return 404, head | {"X-Error-Code": "EntryNotFound"}, b""
         return 200, head | {"ETag": f'"{self._tag(path)}"'}, path.read_bytes()

@@ -176,6 +176,15 @@ def first_topics(options: argparse.Namespace, passed: list[str], lock: TextIO) -
     return 0
 
 
+def look_beforehand(name: str, profile: dict, lock: TextIO) -> int:
+    """Before hours of fetching, see that encoders of the hub load and that articles are found."""
+    prepared = ROOT / "data" / name / "prepared"
+    if all((prepared / corpus / "card.json").is_file() for corpus in profile["corpora"]):
+        return 0
+    module = "m3l_book.wikipedia.beforehand"
+    return run([sys.executable, "-m", module, f"build/{name}/profile.json"], lock)
+
+
 def say_what_was_done(options: argparse.Namespace, done: dict) -> None:
     """Name the steps of a whole build that took long for this machine; keep the times if asked."""
     path = ROOT / "book" / "seconds.csv"
@@ -204,6 +213,9 @@ def make(options: argparse.Namespace, passed: list[str]) -> int:
             report.unlink(missing_ok=True)
         # as JSON, since in the YAML that Snakemake reads the language ``no`` is false
         write_json(folder / "profile.json", profile)
+        looks = "wikipedia" in profile["corpora"] and not targets and not options.dry_run
+        if looks and (code := look_beforehand(name, profile, lock)):
+            return code
         alone = not (folder / "html" / "fit.html").is_file()
         if profile.get("first") and alone and not targets and not options.dry_run:
             if code := first_topics(options, passed, lock):

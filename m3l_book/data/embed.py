@@ -33,6 +33,7 @@ def embed_view(
     device: str = "auto",
     batch_size: int = 64,
     progress: bool = True,
+    precision: str = "full",
 ) -> np.ndarray:
     """Encode a view of a prepared corpus into ``<out>/<encoder>/<view>.npy`` and ``.json``: float32
     (M, D). Features of pictures that came with the corpus, under their name, are taken as they are.
@@ -51,7 +52,7 @@ def embed_view(
         if is_corpus_encoder(encoder) and kind == "text":
             model = corpus_encoder(encoder, view, training_texts(folder, view), max_tokens)
         else:
-            model = get_encoder(encoder, kind, max_tokens, device)
+            model = get_encoder(encoder, kind, max_tokens, device, precision)
         embeddings = encode(model, _content(folder, view, rows), cache, batch_size, progress)
         about |= {"space": model.space, "identity": model.identity, "max_tokens": max_tokens}
     about |= {"shape": list(embeddings.shape), "sha256": digest(embeddings)}
@@ -70,6 +71,7 @@ def encode_share(
     shares: int,
     max_tokens: int = 128,
     device: str = "auto",
+    precision: str = "full",
 ) -> int:
     """Encode share 0, 1, ... of ``shares`` of a view into the cache, from which `embed_view` then
     takes it; the number of items.
@@ -81,7 +83,8 @@ def encode_share(
     choose("view", view, views_of(folder))
     whole = f"encoder={encoder!r} is trained on the corpus; it has no shares"
     require(not is_corpus_encoder(encoder), whole)
-    model = get_encoder(encoder, "image" if view == PICTURES else "text", max_tokens, device)
+    kind = "image" if view == PICTURES else "text"
+    model = get_encoder(encoder, kind, max_tokens, device, precision)
     content = _content(folder, view, items(read_tuples(folder), view))[share::shares]
     encode(model, content, cache)
     return len(content)
@@ -101,13 +104,16 @@ def _content(folder: str | Path, view: str, rows) -> list:
 
 
 def main() -> None:
-    """Run ``python -m m3l_book.data.embed FOLDER VIEW ENCODER CACHE SHARE SHARES [MAX_TOKENS]``."""
+    """Run ``python -m m3l_book.data.embed FOLDER VIEW ENCODER CACHE SHARE SHARES
+    [MAX_TOKENS] [PRECISION]``.
+    """
     parser = argparse.ArgumentParser(prog="python -m m3l_book.data.embed", description=main.__doc__)
     for name in ("folder", "view", "encoder", "cache"):
         parser.add_argument(name)
     parser.add_argument("share", type=int, help="which one, counted from 0")
     parser.add_argument("shares", type=int, help="how many there are")
     parser.add_argument("max_tokens", type=int, nargs="?", default=128)
+    parser.add_argument("precision", nargs="?", default="full", choices=("full", "half"))
     given = vars(parser.parse_args())
     try:
         print(f"{encode_share(**given):,} items are in {given['cache']}")

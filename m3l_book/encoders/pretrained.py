@@ -20,6 +20,16 @@ from m3l.progress import silenced
 
 from .spaces import Encoder, EncoderUnavailable, space_of
 
+GERMAN = "T-Systems-onsite/german-roberta-sentence-transformer-v2"
+REVISIONS = {
+    "clip-ViT-B-32": "327ab6726d33c0e22f920c83f2ff9e4bd38ca37f",
+    "clip-ViT-B-32-multilingual-v1": "58edf8cada9e398793dca955574a48cbb7f18be2",
+    "paraphrase-multilingual-mpnet-base-v2": "79f2382ceacceacdf38563d7c5d16b9ff8d725d6",
+    "all-mpnet-base-v2": "9a3225965996d404b775526de6dbfe85d3368642",
+    GERMAN: "9ff129afea306cf6de720836116b69bc3dcf7553",
+}
+"""The commits of the paper's encoders on the model hub; of others, the newest is taken."""
+
 LEAST = 4 * 224
 """Pictures are read at no less than this many pixels a side, and scaled to 224 from there."""
 
@@ -134,7 +144,22 @@ def _hub_answers() -> bool:
     return True
 
 
-def from_hub_or_folder(name: str, max_tokens: int, device: str, kind: str = "text") -> Encoder:
+def _is_here(name: str, revision: str | None) -> bool:
+    """Tell whether a model of the hub was fetched, with its weights."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    whole = name if "/" in name else f"sentence-transformers/{name}"
+    try:
+        folder = snapshot_download(whole, revision=revision, local_files_only=True)
+    except LocalEntryNotFoundError:
+        return False
+    return any(Path(folder).rglob("*.safetensors")) or any(Path(folder).rglob("*.bin"))
+
+
+def from_hub_or_folder(
+    name: str, max_tokens: int, device: str, kind: str = "text", precision: str = "full"
+) -> Encoder:
     """Load a sentence-transformers model by hub name or folder: of texts, or CLIP for pictures."""
     from sentence_transformers import SentenceTransformer
 
@@ -148,19 +173,29 @@ def from_hub_or_folder(name: str, max_tokens: int, device: str, kind: str = "tex
         from transformers.utils import logging
 
         logging.disable_progress_bar()
-    offline = not _hub_answers()
+    is_folder = Path(name).is_dir()
+    offline = not is_folder and not _hub_answers()
+    revision = None if is_folder else REVISIONS.get(name.removeprefix("sentence-transformers/"))
     try:
         model = SentenceTransformer(
-            name, device=str(where), trust_remote_code=False, local_files_only=offline
+            name,
+            device=str(where),
+            trust_remote_code=False,
+            local_files_only=offline,
+            revision=revision,
         )
     except Exception as error:  # the hub's client raises many kinds, which all mean the same
-        if Path(name).is_dir():
-            raise DataError(f"{name}: not a sentence-transformers model ({error})") from error
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        if is_folder:
+            raise DataError(f"{name}: not a sentence-transformers model ({why})") from error
+        if _is_here(name, revision):
+            raise DataError(f"encoder {name!r} was fetched and cannot be loaded ({why})") from error
         raise EncoderUnavailable(
             f"encoder {name!r} is not on this machine and could not be fetched from the model hub"
-            f" ({type(error).__name__}: {str(error)[:200]})"
+            f" ({why})"
         ) from error
-    if where.type == "cuda":
+    half = precision == "half" and where.type == "cuda"
+    if half:
         model.half()
     if kind == "text":
         model.max_seq_length = min(max_tokens, model.max_seq_length or max_tokens)
@@ -187,7 +222,7 @@ def from_hub_or_folder(name: str, max_tokens: int, device: str, kind: str = "tex
         what = f"{name} {getattr(model[0].auto_model.config, '_commit_hash', '')}"
     identity = (
         f"{what}; sentence-transformers {version('sentence-transformers')}; {max_tokens} tokens;"
-        f" {'fp16' if where.type == 'cuda' else 'fp32'}"
+        f" {'fp16' if half else 'fp32'}"
     )
     return Encoder(name, kind, space_of(name), identity, embed)
 

@@ -1,108 +1,99 @@
-"""Pictures of a corpus, and their features, taken out of where they are published.
-
-What is taken from a file is written beside a note that names what was looked for; a file whose note
-is there is not fetched again, and one that was looked through is deleted, so that hundreds of
-gigabytes pass through the disk without filling it.
-"""
+"""Pictures of a corpus, and their features, taken out of where they are published."""
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import numpy as np
 
-from m3l.errors import DataError, require
+from m3l.errors import DataError
 from m3l.files import atomic, digest, read_arrays, read_json, write_json
 from m3l.progress import progress_bar
 
 from ..pictures.reading import load_image
-from . import formats
-from .fetching import NotThere, fetch, get
+from . import formats, hub
+from .fetching import NotThere, Refused, get
 
-CHALLENGE = (
-    "https://analytics.wikimedia.org/published/datasets/one-off/caption_competition/training/"
-)
-PIXELS, FEATURES = "image_pixels/", "resnet_embeddings/"
-SHARD = re.compile(r'href="(?:[^"]*/)?([\w.-]*part-\d+[\w.-]*\.csv(?:\.gz)?)"')
 CHECKED_AT = 224
 WIDTH = 330
-"""Pixels of a picture that is fetched by its address."""
+"""Pixels of a picture that is fetched by its address; Wikimedia makes few widths."""
+
+LONGEST_NAME = 160
+"""Of a longer name of a file, Wikimedia's names of smaller pictures have the ending alone."""
+
+THUMBNAILS = dict.fromkeys(("tif", "tiff"), ("lossy-page1-", ".jpg"))
+THUMBNAILS |= dict.fromkeys(("pdf", "djvu"), ("page1-", ".jpg")) | {"webp": ("", ".png")}
+"""What stands before and behind the name of a smaller picture, by the kind of file."""
+
+LARGEST = 32 << 20  # bytes of a picture that is not made smaller
 
 MISSING = "pictures that the server does not have"
 UNREADABLE = "pictures that cannot be read"
 NOT_PUBLISHED = "pictures that the challenge does not publish"
-NO_FEATURES = "pictures without ResNet-50 features"
 
 
-def pictures_of_challenge(
-    wanted: Iterable[str], folder: str | Path, counts: Counter
-) -> dict[str, Path]:
-    """Take the pictures of wanted keys from the challenge's pixels into files of a folder."""
-    wanted, folder, found = frozenset(wanted), Path(folder), {}
+def published(
+    wanted: Iterable[str], folder: str | Path, counts: Counter, pixels: bool = True
+) -> tuple[dict[str, Path], dict[str, np.ndarray]]:
+    """Take pictures of wanted keys out of ``wikimedia/wit_base``: their files, and their ResNet-50
+    features, float32 (2048,), by key.
 
-    def take(file: Path, counted: Counter) -> dict[str, str]:
-        pictures = formats.pixels(file, counted, wanted)
-        names = {key: _write(data, key, folder / "pictures", counted) for key, data in pictures}
-        return {key: name for key, name in names.items() if name}
+    Without ``pixels``, features alone are taken.
+    """
+    wanted, folder = frozenset(wanted), Path(folder)
 
-    for note in _looked_through(PIXELS, wanted, folder, take):
-        found |= note["found"]
+    def take(table: Path) -> dict:
+        counted, found, vectors = Counter(), {}, {}
+        for picture in formats.published(table, wanted):
+            if picture.features is None:
+                counted[formats.NO_FEATURES] += 1
+            else:
+                vectors[picture.key] = picture.features
+            if pixels:
+                counted[formats.NO_PIXELS] += picture.data is None
+                name = _write(picture.data, picture.key, folder / "pictures", counted)
+                found |= {picture.key: name} if name else {}
+        arrays = f"{digest(*sorted(vectors))[:24]}.npz" if vectors else ""
+        if vectors:
+            path = folder / "features" / arrays
+            with atomic(path) as temporary, open(temporary, "wb") as target:
+                np.savez(
+                    target, keys=np.array(list(vectors)), vectors=np.stack(list(vectors.values()))
+                )
+        seen = sorted({*found, *vectors})
+        return {"found": found, "features": arrays, "seen": seen, "counts": dict(+counted)}
+
+    files, features, seen = {}, {}, set()
+    asked = [str(pixels), *sorted(wanted)]
+    for note in hub.taken("wikimedia/wit_base", "data", asked, folder, take):
+        files |= {key: folder / "pictures" / name for key, name in note["found"].items()}
+        seen |= set(note["seen"])
         counts.update(note["counts"])
-    broken = counts[UNREADABLE] + counts[formats.BROKEN_PIXELS]
-    counts[NOT_PUBLISHED] += max(0, len(wanted - found.keys()) - broken)
-    return {key: folder / "pictures" / name for key, name in found.items()}
+        if note["features"]:
+            arrays = read_arrays(folder / "features" / note["features"])
+            features |= dict(zip(arrays["keys"].tolist(), arrays["vectors"], strict=True))
+    counts[NOT_PUBLISHED] += len(wanted - seen)
+    return files, features
 
 
-def features_of_challenge(
-    wanted: Iterable[str], folder: str | Path, counts: Counter
-) -> tuple[list[str], np.ndarray]:
-    """Take keys and ResNet-50 features, float32 (M, 2048), of the pictures of wanted keys."""
-    wanted, folder, vectors = frozenset(wanted), Path(folder), {}
+def page_pictures(languages: Iterable[str], folder: str | Path) -> list[formats.PagePicture]:
+    """Take the pictures out of ``wikimedia/wit_base`` that stand on pages of some languages."""
+    languages = tuple(languages)
 
-    def take(file: Path, counted: Counter) -> dict[str, str]:
-        rows = dict(formats.features(file, counted, wanted))
-        if not rows:
-            return {}
-        name = f"{digest(*sorted(rows))[:24]}.npz"
-        with atomic(folder / "features" / name) as temporary, open(temporary, "wb") as target:
-            np.savez(target, keys=np.array(list(rows)), vectors=np.stack(list(rows.values())))
-        return dict.fromkeys(rows, name)
+    def take(table: Path) -> list[formats.PagePicture]:
+        return list(formats.page_pictures(table, languages))
 
-    names = set()
-    for note in _looked_through(FEATURES, wanted, folder, take):
-        names |= set(note["found"].values())
-        counts.update(note["counts"])
-    for name in sorted(names):
-        arrays = read_arrays(folder / "features" / name)
-        vectors |= dict(zip(arrays["keys"].tolist(), arrays["vectors"], strict=True))
-    counts[NO_FEATURES] += len(wanted - vectors.keys())
-    keys = sorted(vectors.keys() & wanted)
-    empty = np.empty((0, formats.FEATURES), np.float32)
-    return keys, np.stack([vectors[key] for key in keys]) if keys else empty
+    asked = ["pages", *languages]
+    notes = hub.taken("wikimedia/wit_base", "data", asked, Path(folder), take)
+    return [formats.PagePicture(*cells) for note in notes for cells in note]
 
 
-def _looked_through(
-    kind: str, wanted: frozenset[str], folder: Path, take: Callable
-) -> Iterator[dict]:
-    """Give what was taken from each file of a directory of the challenge: ``found``, ``counts``."""
-    directory, what = CHALLENGE + kind, kind.rstrip("/")
-    of_these = digest(directory, *sorted(wanted))[:16]
-    names = sorted(set(SHARD.findall(get(directory).decode("utf-8", "replace"))))
-    require(names, f"{directory}: no file part-….csv.gz is listed there", DataError)
-    for name in progress_bar(names, desc=what, unit="file"):
-        note = folder / "looked-through" / f"{what}-{of_these}" / f"{name}.json"
-        if not note.is_file():
-            file = fetch(urljoin(directory, name), folder / "shards")
-            counted: Counter = Counter()
-            write_json(note, {"found": take(file, counted), "counts": dict(+counted)})
-            file.unlink()
-        yield read_json(note)
-
-
-def _write(data: bytes, key: str, folder: Path, counts: Counter) -> str:
-    """Write a picture into a folder: the name of its file, or "" if it cannot be read."""
+def _write(data: bytes | None, key: str, folder: Path, counts: Counter) -> str:
+    """Write a picture into a folder: the name of its file, or "" if there is none to be read."""
+    if data is None:
+        return ""
     try:
         load_image(data, CHECKED_AT)
     except DataError:
@@ -121,8 +112,8 @@ def pictures_by_address(
 ) -> dict[str, Path]:
     """Fetch pictures one by one, by key, as wide as Wikimedia gives them (`WIDTH`).
 
-    What the server does not have, or has something else in place of, is counted and not asked for
-    again; what it does not answer to stops the whole, which goes on from there.
+    What the server does not have is counted and not asked for again; what it refuses, or does not
+    answer to, stops the whole, which goes on from there.
     """
     folder, found = Path(folder), {}
     for key, address in progress_bar(sorted(addresses.items()), desc="pictures", unit="picture"):
@@ -130,16 +121,31 @@ def pictures_by_address(
         if not note.is_file():
             counted: Counter = Counter()
             try:
-                name = _write(get(smaller(address)), key, folder / "pictures", counted)
-            except NotThere:
+                name = _write(_scaled(address), key, folder / "pictures", counted)
+            except NotThere as error:
                 name = ""
                 counted[MISSING] += 1
+                address = str(error)
             write_json(note, {"address": address, "file": name, "counts": dict(counted)})
         about = read_json(note)
         counts.update(about["counts"])
         if about["file"]:
             found[key] = folder / "pictures" / about["file"]
     return found
+
+
+def _scaled(address: str) -> bytes:
+    """Fetch a picture in `WIDTH`; the original where the server makes no smaller one of it."""
+    small = smaller(address)
+    try:
+        return get(small)
+    except NotThere:
+        if small == address:
+            raise
+    except Refused as error:
+        if small == address or error.status != 400:
+            raise
+    return get(address, LARGEST)
 
 
 def smaller(address: str) -> str:
@@ -149,6 +155,10 @@ def smaller(address: str) -> str:
     if not match or parts.netloc != "upload.wikimedia.org":
         return address
     project, place, name = match.groups()
-    ending = ".jpg" if name.lower().endswith((".tif", ".tiff", ".pdf", ".djvu")) else ""
-    name = quote(name, safe="%()',!*;:@~")
-    return f"https://{parts.netloc}{project}/thumb{place}{name}/{WIDTH}px-{name}{ending}"
+    name = unquote(name)
+    kind = name.rpartition(".")[2]
+    short = name if len(name.encode()) <= LONGEST_NAME else f"thumbnail.{kind}"
+    begin, ending = THUMBNAILS.get(kind.lower(), ("", ""))
+    whole, short = (quote(part, safe="()',!*;:@~") for part in (name, short))
+    thumb = f"{whole}/{begin}{WIDTH}px-{short}{ending}"
+    return f"https://{parts.netloc}{project}/thumb{place}{thumb}"

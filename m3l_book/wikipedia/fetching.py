@@ -3,14 +3,17 @@
 Two environment variables: ``M3L_BOOK_MIRROR``, an address under which copies of all hosts lie, as
 ``<mirror>/<host>/<path>``, with ``<mirror>/SHA256SUMS`` for their checksums, as mirrors of Linux
 distributions have; and ``M3L_BOOK_USER_AGENT``, how the program introduces itself, which Wikimedia
-asks to be a name and a way to be reached (its User-Agent policy).
+asks to be a name and a way to be reached (its User-Agent policy). Of Wikimedia's servers no more
+than 25 Mbit a second are read (its robot policy).
 """
 
+import gzip
 import logging
 import os
 import re
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -19,9 +22,10 @@ from urllib.parse import urlsplit
 import requests
 from filelock import FileLock
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
-from m3l.errors import DataError, require
+from m3l.errors import DataError, ParameterError, require
 from m3l.files import digest_file, read_json, write_json
 from m3l.progress import progress_bar
 
@@ -33,9 +37,24 @@ WAIT = 1.0  # seconds before a repetition; each further one waits twice as long
 BUSY = (408, 425, 429, 500, 502, 503, 504)
 """What servers answer to a request that may be made again later."""
 
+GONE = (404, 410)
+"""What servers answer where there is no such file."""
+
+WIKIMEDIA = re.compile(r"(^|\.)(wikimedia|wikipedia)\.org$")
+CONTACT = re.compile(r"[^\s@]+@[^\s@]+\.\w|https?://\S+\.\w")
+SPEED = 25e6 / 8  # bytes a second
+
 
 class NotThere(DataError):
-    """Says that the server has no such file, or something else in its place."""
+    """Says that the server has no such file, or one that is too large."""
+
+
+class Refused(DataError):
+    """Says that the server does not give the file: its ``status``, or 200 for a page instead."""
+
+    def __init__(self, message: str, status: int):
+        super().__init__(message)
+        self.status = status
 
 
 class Unreachable(DataError):
@@ -53,6 +72,28 @@ def mirrored(url: str) -> str:
     return f"{mirror}/{parts.netloc}{parts.path}{query}"
 
 
+def check_contact(url: str) -> None:
+    """See that who asks Wikimedia's servers for a file can be reached; other servers do not mind.
+
+    Raises
+    ------
+    ParameterError
+        The variable ``M3L_BOOK_USER_AGENT`` names no address of mail and no page.
+    """
+    agent = os.environ.get(AGENT, "")
+    if not _of_wikimedia(url) or CONTACT.search(agent):
+        return
+    wanted = f'set it to a name and a way to reach you, as in {AGENT}="my-course/1.0 (me@my.org)"'
+    raise ParameterError(
+        f"{AGENT}={agent!r}: Wikimedia's servers refuse who cannot be asked; {wanted}"
+    )
+
+
+def _of_wikimedia(url: str) -> bool:
+    """Tell whether a file is asked for at Wikimedia's servers, and not at a mirror's."""
+    return bool(WIKIMEDIA.search(urlsplit(mirrored(url)).hostname or ""))
+
+
 @lru_cache(maxsize=1)
 def _session() -> requests.Session:
     """Open the one connection of a process, which waits while a server is busy or away."""
@@ -67,17 +108,32 @@ def _session() -> requests.Session:
 
 def _ask(url: str, headers: dict | None = None) -> requests.Response:
     """Ask for a file; the response's content is not read yet."""
+    check_contact(url)
     address = mirrored(url)
     try:
         response = _session().get(address, headers=headers, stream=True, timeout=SILENCE)
     except requests.RequestException as error:
         raise Unreachable(_failed(url, error)) from error
     status, kind = response.status_code, response.headers.get("Content-Type", "")
-    good = status < 400 or (status == 416 and headers is not None)
-    require(good, f"{url}: the server answers {status} {response.reason}", NotThere)
-    page = kind.startswith("text/html") and not url.endswith(("/", ".html", ".htm"))
-    require(not page, f"{url}: the server has a web page in place of the file", NotThere)
+    if status >= 400 and not (status == 416 and headers is not None):
+        answer = f"{url}: the server answers {status} {response.reason}"
+        require(status not in GONE, answer, NotThere)
+        start = next(response.iter_content(1000), b"").decode("utf-8", "replace")
+        words = " ".join(re.sub("<[^>]*>", " ", start).split())[:300]
+        raise Refused(f"{answer}: {words}" if words else answer, status)
+    if kind.startswith("text/html") and not url.endswith(("/", ".html", ".htm")):
+        raise Refused(f"{url}: the server has a web page in place of the file", status)
     return response
+
+
+def _slowly(url: str, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Give blocks as they come; those of Wikimedia's servers no faster than `SPEED`."""
+    slow, begun, came = _of_wikimedia(url), time.monotonic(), 0
+    for block in blocks:
+        yield block
+        came += len(block)
+        if slow:
+            time.sleep(max(0.0, came / SPEED - (time.monotonic() - begun)))
 
 
 def _failed(url: str, error: Exception) -> str:
@@ -91,7 +147,7 @@ def _until_whole(url: str, read: Callable[[], object]) -> object:
     for attempt in range(ATTEMPTS):
         try:
             return read()
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             if attempt == ATTEMPTS - 1:
                 raise Unreachable(_failed(url, error)) from error
             time.sleep(WAIT * 2**attempt)
@@ -104,7 +160,7 @@ def get(url: str, most: int = 64 << 20) -> bytes:
     def read() -> bytes:
         with _ask(url) as response:
             data = bytearray()
-            for block in response.iter_content(BLOCK):
+            for block in _slowly(url, response.iter_content(BLOCK)):
                 data += block
                 require(len(data) <= most, f"{url}: larger than {most:,} bytes", NotThere)
             return bytes(data)
@@ -123,13 +179,24 @@ def _checksums(mirror: str) -> dict[str, str]:
     return {name: checksum for checksum, name in found}
 
 
+def fetch_first(urls: Iterable[str], folder: str | Path, name: str) -> Path:
+    """Fetch a file, as `fetch` does, from the first of several addresses that has it."""
+    lacking = []
+    for url in urls:
+        try:
+            return fetch(url, folder, name)
+        except (NotThere, Refused) as error:
+            lacking.append(str(error))
+    raise NotThere(f"{name} is at none of its addresses: {'; '.join(lacking)}")
+
+
 def fetch(url: str, folder: str | Path, name: str = "", sha256: str = "") -> Path:
     """Fetch a file into a folder unless it is there.
 
     What has come stays in ``<name>.part`` when a download is interrupted, and the next one goes on
     from there if the server still has the same file. The file's checksum is written beside it,
     ``<name>.sha256.json``, so that later damage is found. Of several processes one fetches, so that
-    servers see one connection.
+    servers see one connection. What a server packed for the way is unpacked when it is whole.
 
     ``name`` is that of the file in the folder, by default the last part of the address; ``sha256``
     what its checksum must be, if that is known; a mirror may state another.
@@ -137,7 +204,11 @@ def fetch(url: str, folder: str | Path, name: str = "", sha256: str = "") -> Pat
     Raises
     ------
     NotThere
-        The server has no such file, or a web page in its place.
+        The server has no such file.
+    Refused
+        The server does not give it, or has a web page in its place; what it says is quoted.
+    ParameterError
+        It is Wikimedia's, and nobody is named who asks (`check_contact`).
     Unreachable
         The connection fails or breaks off each time.
     DataError
@@ -161,6 +232,7 @@ def fetch(url: str, folder: str | Path, name: str = "", sha256: str = "") -> Pat
                 write_json(note, {"sha256": there, "address": url})
             return path
         _until_whole(url, lambda: _more(url, part))
+        _unpack(url, part)
         came = digest_file(part)
         if expected not in ("", came):
             part.unlink()
@@ -176,8 +248,21 @@ def _note_of(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
 
+def _unpack(url: str, part: Path) -> None:
+    """Unpack a whole ``part`` that its server packed for the way."""
+    if read_json(_note_of(part))["encoding"] != "gzip" or urlsplit(url).path.endswith(".gz"):
+        return
+    data = part.read_bytes()
+    try:
+        part.write_bytes(gzip.decompress(data))
+    except (OSError, EOFError, zlib.error) as error:
+        part.unlink()
+        broken = f"{url}: what came is not what its server says, packed by gzip ({error})"
+        raise Unreachable(f"{broken}; the next command fetches it anew") from error
+
+
 def _more(url: str, part: Path) -> None:
-    """Fetch what is not yet in ``part``."""
+    """Fetch what is not yet in ``part``, as the server sends it."""
     there = part.stat().st_size if part.is_file() else 0
     note = read_json(_note_of(part)) if _note_of(part).is_file() else {}
     headers = {"Accept-Encoding": "identity"}
@@ -189,11 +274,15 @@ def _more(url: str, part: Path) -> None:
             raise requests.RequestException("the server has fewer bytes than came before")
         there = there if response.status_code == 206 else 0
         tag = response.headers.get("ETag") or response.headers.get("Last-Modified", "")
-        write_json(_note_of(part), {"address": url, "tag": "" if tag.startswith("W/") else tag})
+        about = {"address": url, "tag": "" if tag.startswith("W/") else tag}
+        about["encoding"] = response.headers.get("Content-Encoding", "").lower()
+        write_json(_note_of(part), about)
         length = response.headers.get("Content-Length", "")
         options = {"total": there + int(length) if length.isdigit() else None, "initial": there}
         options |= {"desc": part.stem, "unit": "B", "unit_scale": True, "delay": 2}
+        # as sent: a range counts the bytes that are sent, packed or not
+        sent = response.raw.stream(BLOCK, decode_content=False)
         with progress_bar(**options) as bar, open(part, "ab" if there else "wb") as file:
-            for block in response.iter_content(BLOCK):
+            for block in _slowly(url, sent):
                 file.write(block)
                 bar.update(len(block))

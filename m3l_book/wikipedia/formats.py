@@ -3,18 +3,16 @@
 What is broken in them is counted and passed over: a ``Counter`` gets how often each thing occurred.
 
 - Wikipedia Comparable Corpora (linguatools, 2014): XML, an ``articlePair`` of two ``article``, each
-  with ``lang`` and ``name``, and a ``content`` of paragraphs ``p``, headings ``h``, links, tables
-  and formulas.
-- WIT, the Wikipedia-based Image Text dataset (Srinivasan et al. 2021): tables of pictures on pages,
-  tab-separated, in which a quoted cell may hold line ends.
-- The Wikipedia image–caption challenge (Wikimedia, 2021): pictures 300 pixels wide, and their
-  ResNet-50 features; a line a picture, its address first, tab-separated.
+  with ``lang`` and ``name``, and a ``content`` of running text, in which paragraphs ``p``, headings
+  ``h``, links, tables and formulas are marked.
+- ``wikimedia/wikipedia`` of the model hub: articles of one Wikipedia, without markup; Parquet, with
+  columns ``title`` and ``text``.
+- ``wikimedia/wit_base`` of the model hub: the pictures of the Wikipedia image–caption challenge
+  (Wikimedia, 2021), 300 pixels wide, with their ResNet-50 features and the pages that WIT, the
+  Wikipedia-based Image Text dataset (Srinivasan et al. 2021), found them on; Parquet.
 """
 
-import base64
-import binascii
 import bz2
-import csv
 import gzip
 import html
 import re
@@ -25,7 +23,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
@@ -33,28 +31,30 @@ import numpy as np
 
 from m3l.errors import DataError, require
 
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
+
 BLOCK = 1 << 20
 LONGEST = 64 << 20
-"""A line, or an article, of more bytes is left out."""
+"""A pair of articles of more bytes is left out."""
 
 START, END = b"<articlePair", b"</articlePair>"
 ARTICLE = re.compile(rb'<article((?:\s+[\w:-]+\s*=\s*"[^"]*")+)\s*>')
 ATTRIBUTE = re.compile(rb'([\w:-]+)\s*=\s*"([^"]*)"')
+BREAK = "\x00"  # between lines; no text has it
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
-WIT_COLUMNS = ("language", "page_title", "image_url")
-LARGEST_CELL = 16 << 20
+BREAKS, LEFT_OUT = ("p", "h"), ("table", "math")
+ROWS = 1000  # of a table that are in memory at once
 FEATURES = 2048
 
 CUT = "files that end in the middle"
-LONG_LINE = "lines longer than 64 MiB"
 LONG_PAIR = "pairs of articles longer than 64 MiB"
 BROKEN_PAIR = "pairs of articles that are broken"
 PAIR_NOT_UTF8 = "pairs of articles with bytes that are not UTF-8"
-BROKEN_ROW = "rows of WIT that are broken"
-ROW_NOT_UTF8 = "rows of WIT with bytes that are not UTF-8"
-BROKEN_PIXELS = "pictures of the challenge that are not base64"
-BROKEN_FEATURES = f"pictures of the challenge without {FEATURES:,} numbers"
+TABLES = "tables and formulas left out of articles"
+NO_PIXELS = "pictures without pixels"
+NO_FEATURES = f"pictures without {FEATURES:,} features of ResNet-50"
 
 
 @contextmanager
@@ -89,19 +89,6 @@ def blocks(path: str | Path, counts: Counter) -> Iterator[bytes]:
             yield block
 
 
-def lines(path: str | Path, counts: Counter) -> Iterator[bytes]:
-    """Read the lines of a file, packed or not, without their ends; those too long are left out."""
-    with _unpacked(path, counts) as file:
-        skipping = False
-        while part := file.readline(LONGEST):
-            ended = part.endswith(b"\n")
-            if skipping or (len(part) == LONGEST and not ended):
-                counts[LONG_LINE] += not skipping
-                skipping = not ended
-            else:
-                yield part.removesuffix(b"\n")
-
-
 @dataclass(frozen=True)
 class Article:
     """Holds an article: its title, and its text, a line a paragraph or heading."""
@@ -117,18 +104,18 @@ def titles(path: str | Path, counts: Counter) -> Iterator[dict[str, str]]:
 
 def pairs(
     path: str | Path, counts: Counter, wanted: Callable[[Mapping[str, str]], bool] = lambda _: True
-) -> Iterator[dict[str, Article]]:
-    """Read the pairs of articles whose titles, by language, are wanted, as articles by language.
+) -> Iterator[tuple[dict[str, str], dict[str, Article]]]:
+    """Read the pairs of articles whose titles are wanted: the titles, and the articles, both by
+    language; no articles if the pair is broken.
 
     Bytes that are not UTF-8 become the sign for an unknown letter.
     """
     for names, chunk in _pairs(path, counts):
         if wanted(names):
             articles = _parsed(chunk, counts)
-            if articles.keys() == names.keys():
-                yield articles
-            else:
-                counts[BROKEN_PAIR] += 1
+            whole = articles.keys() == names.keys()
+            counts[BROKEN_PAIR] += not whole
+            yield names, articles if whole else {}
 
 
 def _pairs(path: str | Path, counts: Counter) -> Iterator[tuple[dict[str, str], bytes]]:
@@ -166,20 +153,75 @@ def _parsed(chunk: bytes, counts: Counter) -> dict[str, Article]:
     found = {}
     for element in pair.iter("article"):
         content = element.find("content")
-        parts = [] if content is None else [part for part in content if part.tag in ("p", "h")]
-        texts = (" ".join("".join(_words(part)).split()) for part in parts)
-        article = Article(element.get("name", ""), "\n".join(filter(None, texts)))
+        text = "" if content is None else "".join(_words(content, counts))
+        lines = (" ".join(line.split()) for line in text.split(BREAK))
+        article = Article(element.get("name", ""), "\n".join(filter(None, lines)))
         found[element.get("lang", "")] = article
     return found
 
 
-def _words(element: ElementTree.Element) -> Iterator[str]:
-    """Read the text below an element, without tables and formulas."""
+def _words(element: ElementTree.Element, counts: Counter) -> Iterator[str]:
+    """Read the text below an element, wherever it stands; tables and formulas are left out."""
     yield element.text or ""
     for child in element:
-        if child.tag not in ("table", "math"):
-            yield from _words(child)
+        if child.tag in LEFT_OUT:
+            counts[TABLES] += 1
+            yield BREAK if child.tag == "table" else " "
+        elif child.tag in BREAKS:
+            yield BREAK
+            yield from _words(child, counts)
+            yield BREAK
+        else:
+            yield from _words(child, counts)
         yield child.tail or ""
+
+
+def picture_key(address: str) -> str:
+    """Reduce an address of a picture to what all share: no scheme, percent signs, Unicode form."""
+    parts = urlsplit(address.strip())
+    return unicodedata.normalize("NFC", f"{parts.netloc.lower()}{unquote(parts.path)}")
+
+
+def articles(path: str | Path, wanted: Callable[[str], bool]) -> Iterator[Article]:
+    """Read the articles of ``wikimedia/wikipedia`` whose titles are wanted."""
+    file = _table(path, ("title", "text"))
+    for group in range(file.num_row_groups):
+        titles = file.read_row_group(group, ["title"])["title"].to_pylist()
+        rows = [row for row, title in enumerate(titles) if title and wanted(title)]
+        if rows:
+            texts = file.read_row_group(group, ["text"])["text"].take(rows).to_pylist()
+            for row, text in zip(rows, texts, strict=True):
+                yield Article(titles[row], text or "")
+
+
+class Published(NamedTuple):
+    """A picture as the challenge published it: its key, the bytes of its file, and its features,
+    float32 (2048,); None for what it lacks.
+    """
+
+    key: str
+    data: bytes | None
+    features: np.ndarray | None
+
+
+def published(path: str | Path, wanted: Collection[str]) -> Iterator[Published]:
+    """Read the pictures of ``wikimedia/wit_base`` whose keys are wanted."""
+    file = _table(path, ("image_url", "image", "embedding"))
+    for group in range(file.num_row_groups):
+        keys = [
+            picture_key(a or "") for a in file.read_row_group(group, ["image_url"])[0].to_pylist()
+        ]
+        rows = [row for row, key in enumerate(keys) if key in wanted]
+        if rows:
+            found = file.read_row_group(group, ["image", "embedding"]).take(rows).to_pylist()
+            for row, cells in zip(rows, found, strict=True):
+                data = (cells["image"] or {}).get("bytes")
+                yield Published(keys[row], data or None, _features(cells["embedding"]))
+
+
+def _features(numbers: list[float] | None) -> np.ndarray | None:
+    vector = np.array(numbers or [], np.float64).astype(np.float32)
+    return vector if vector.shape == (FEATURES,) and np.isfinite(vector).all() else None
 
 
 class PagePicture(NamedTuple):
@@ -190,95 +232,30 @@ class PagePicture(NamedTuple):
     address: str
 
 
-def page_pictures(
-    path: str | Path, counts: Counter, languages: Collection[str]
-) -> Iterator[PagePicture]:
-    """Read the pictures on pages of some languages from a shard of WIT.
+def page_pictures(path: str | Path, languages: Collection[str]) -> Iterator[PagePicture]:
+    """Read the pictures of ``wikimedia/wit_base`` on pages of some languages that have features."""
+    file = _table(path, ("image_url", "embedding", "wit_features"))
+    pages = "wit_features.language", "wit_features.page_title"
+    for batch in file.iter_batches(ROWS, columns=["image_url", "embedding", *pages]):
+        batch = batch.filter(batch["embedding"].is_valid())
+        addresses, features = batch["image_url"].to_pylist(), batch["wit_features"].to_pylist()
+        for address, of in zip(addresses, features, strict=True):
+            if address and of:
+                for language, title in zip(of["language"], of["page_title"], strict=True):
+                    if language in languages and title:
+                        yield PagePicture(language, title, address)
 
-    A row that has not as many cells as the header, or no title or address, is broken.
 
-    Raises
-    ------
-    DataError
-        The header lacks a column that is needed.
-    """
-    before = csv.field_size_limit(LARGEST_CELL)
+def _table(path: str | Path, columns: Collection[str]) -> "ParquetFile":
+    """Open a table in Parquet that has some columns."""
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
     try:
-        reader = csv.reader(_decoded(path, counts), delimiter="\t")
-        header = next(reader, [])
-        lacking = [name for name in WIT_COLUMNS if name not in header]
-        what = f"{path}: no column {', '.join(lacking)}; expected a shard of WIT, with a header"
-        require(not lacking, what, DataError)
-        places = [header.index(name) for name in WIT_COLUMNS]
-        while True:
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error:
-                counts[BROKEN_ROW] += 1
-                continue
-            if len(row) == len(header):
-                if row[places[0]] not in languages:
-                    continue
-                picture = PagePicture(*(row[place] for place in places))
-                if picture.title.strip() and picture.address.strip():
-                    yield picture
-                    continue
-            counts[BROKEN_ROW] += bool(row)
-    finally:
-        csv.field_size_limit(before)
-
-
-def _decoded(path: str | Path, counts: Counter) -> Iterator[str]:
-    for line in lines(path, counts):
-        text = line.decode("utf-8", "replace")
-        counts[ROW_NOT_UTF8] += "\ufffd" in text and b"\xef\xbf\xbd" not in line
-        yield text + "\n"
-
-
-def picture_key(address: str) -> str:
-    """Reduce an address of a picture to what all share: no scheme, percent signs, Unicode form."""
-    parts = urlsplit(address.strip())
-    return unicodedata.normalize("NFC", f"{parts.netloc.lower()}{unquote(parts.path)}")
-
-
-def pixels(
-    path: str | Path, counts: Counter, wanted: Collection[str]
-) -> Iterator[tuple[str, bytes]]:
-    """Read pictures of the challenge whose keys are wanted: the key, and the bytes of the file."""
-    for key, rest in _wanted_lines(path, counts, wanted):
-        try:
-            data = base64.b64decode(rest.split(b"\t")[0].strip(), validate=True)
-        except (binascii.Error, ValueError):
-            data = b""
-        if data:
-            yield key, data
-        else:
-            counts[BROKEN_PIXELS] += 1
-
-
-def features(
-    path: str | Path, counts: Counter, wanted: Collection[str]
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Read features of the challenge, as `pixels` reads pictures: float32 (2048,)."""
-    for key, rest in _wanted_lines(path, counts, wanted):
-        try:
-            vector = np.array(rest.strip().strip(b'"').split(b","), np.float64).astype(np.float32)
-        except ValueError:
-            vector = np.empty(0, np.float32)
-        if vector.shape == (FEATURES,) and np.isfinite(vector).all():
-            yield key, vector
-        else:
-            counts[BROKEN_FEATURES] += 1
-
-
-def _wanted_lines(
-    path: str | Path, counts: Counter, wanted: Collection[str]
-) -> Iterator[tuple[str, bytes]]:
-    """Read the lines of wanted pictures, without their address: nothing else is decoded."""
-    for line in lines(path, counts):
-        address, tab, rest = line.partition(b"\t")
-        key = picture_key(address.decode("utf-8", "replace"))
-        if tab and key in wanted:
-            yield key, rest
+        file = ParquetFile(path)
+    except (ArrowException, OSError) as error:
+        raise DataError(f"{path}: not a table in Parquet ({error})") from error
+    lacking = [name for name in columns if name not in file.schema_arrow.names]
+    there = ", ".join(file.schema_arrow.names)
+    require(not lacking, f"{path}: no column {', '.join(lacking)}; it has {there}", DataError)
+    return file

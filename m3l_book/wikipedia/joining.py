@@ -8,7 +8,7 @@ by the paper's recipe (Section 4.1).
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,8 @@ import numpy as np
 from m3l.errors import DataError, require
 from m3l.progress import progress_bar
 
-from .formats import Article, page_pictures, pairs, picture_key, titles
+from . import hub
+from .formats import Article, PagePicture, articles, pairs, picture_key, titles
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -30,10 +31,14 @@ CHECKSUMS = {
     "train-titles.csv": "49bf509956dd899ce3e9580f90e5bf8178e362438b90cc444f4cf28fb7a7b89d",
     "test-titles.csv": "6f9ff54dc1628c8554b7fcb80acd80a34ab66904140dcf7fcdd3e5aab1b28f89",
 }
+DUMP = "20231101"
 
 NO_PAIR = "no pair of articles of these titles"
 OTHER_PAIR = "the article is paired with another one"
+BROKEN = "the pair of articles is broken"
+NO_ARTICLE = "no article of this title"
 SHORT = "a text is too short"
+SAME_TITLE = "titles that several articles have in small letters, of which the first is taken"
 
 
 def title_key(title: str) -> str:
@@ -154,8 +159,51 @@ class Found:
     missing: dict[tuple[str, ...], str] = field(default_factory=dict)
     counts: Counter = field(default_factory=Counter)
 
+    def shares(self, rows: "DataFrame", languages: Iterable[str]) -> dict[str, float]:
+        """Give the share of a list's rows whose articles were found, by split."""
+        there = rows[list(languages)].agg(tuple, axis=1).isin(self.articles.keys())
+        return there.groupby(rows["split"]).mean().to_dict()
+
 
 def find_articles(
+    wanted: Iterable[tuple[str, ...]], languages: tuple[str, str], folder: str | Path, least: int
+) -> Found:
+    """Find the articles of pairs of titles in ``wikimedia/wikipedia``, a dump of November 2023.
+
+    A text of fewer than ``least`` letters is too short. Titles are compared in small letters, in
+    which the authors published theirs.
+    """
+    asked, found, read = set(wanted), Found(), {}
+    for place, language in enumerate(languages):
+        for article in _titled({names[place] for names in asked}, language, Path(folder)):
+            key = (language, title_key(article.title))
+            found.counts[SAME_TITLE] += key in read
+            read.setdefault(key, article)
+    for names in asked:
+        both = {v: read.get((v, key)) for v, key in zip(languages, names, strict=True)}
+        lacking = [language for language, article in both.items() if article is None]
+        if lacking:
+            found.missing[names] = f"{NO_ARTICLE} ({' and '.join(lacking)})"
+        elif any(len(article.text) < least for article in both.values()):
+            found.missing[names] = SHORT
+        else:
+            found.articles[names] = both
+    return found
+
+
+def _titled(keys: Collection[str], language: str, folder: Path) -> Iterator[Article]:
+    """Take the articles of a Wikipedia whose titles have some keys."""
+
+    def take(table: Path) -> list[list[str]]:
+        rows = articles(table, lambda title: title_key(title) in keys)
+        return [[article.title, article.text] for article in rows]
+
+    name, asked = f"{DUMP}.{language}", sorted(keys)
+    for note in hub.taken("wikimedia/wikipedia", name, asked, folder, take):
+        yield from (Article(*cells) for cells in note)
+
+
+def find_pairs(
     path: str | Path,
     wanted: Iterable[tuple[str, ...]],
     languages: tuple[str, str],
@@ -177,14 +225,16 @@ def find_articles(
         return keys in asked
 
     reading = pairs(path, found.counts, is_wanted)
-    for articles in progress_bar(reading, desc="articles", unit="pair", delay=2):
-        titles = {language: article.title for language, article in articles.items()}
-        if all(len(articles[language].text) >= least for language in languages):
-            found.articles[_keys(titles, languages)] = articles
+    for names, both in progress_bar(reading, desc="articles", unit="pair", delay=2):
+        keys = _keys(names, languages)
+        if not both:
+            found.missing[keys] = BROKEN
+        elif all(len(both[language].text) >= least for language in languages):
+            found.articles[keys] = both
         else:
-            found.missing[_keys(titles, languages)] = SHORT
+            found.missing[keys] = SHORT
     for keys in found.articles:
-        found.missing.pop(keys, None)  # another pair of the same titles was too short
+        found.missing.pop(keys, None)  # another pair of the same titles was broken or too short
     for keys in asked - found.articles.keys():
         other = any(key in paired[place] for place, key in enumerate(keys))
         found.missing.setdefault(keys, OTHER_PAIR if other else NO_PAIR)
@@ -198,14 +248,14 @@ def _keys(names: Mapping[str, str], languages: tuple[str, str]) -> tuple[str, ..
 
 def illustrated_pairs(
     path: str | Path,
-    shards: Iterable[str | Path],
+    pictures: Iterable[PagePicture],
     languages: tuple[str, str],
     counts: Counter,
 ) -> dict[tuple[str, ...], list[str]]:
     """Find all pairs of articles with a picture on a page of either: keys of titles, and the
     addresses of their pictures, drawings left out.
 
-    ``path`` is that of comparable corpora, ``shards`` those of WIT.
+    ``path`` is that of comparable corpora, which say what is a pair.
     """
     of_title: dict[tuple[str, str], tuple[str, ...]] = {}
     for names in progress_bar(titles(path, counts), desc="titles", unit="pair", delay=2):
@@ -213,9 +263,8 @@ def illustrated_pairs(
         if all(keys):
             of_title |= dict.fromkeys(zip(languages, keys, strict=True), keys)
     found: dict[tuple[str, ...], dict[str, None]] = {}
-    for shard in shards:
-        for picture in page_pictures(shard, counts, languages):
-            keys = of_title.get((picture.language, title_key(picture.title)))
-            if keys and not is_drawing(picture.address):
-                found.setdefault(keys, {})[picture.address.strip()] = None
+    for picture in pictures:
+        keys = of_title.get((picture.language, title_key(picture.title)))
+        if keys and not is_drawing(picture.address):
+            found.setdefault(keys, {})[picture.address.strip()] = None
     return {keys: list(addresses) for keys, addresses in found.items()}

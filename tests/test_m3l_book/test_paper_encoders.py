@@ -12,6 +12,8 @@ import pytest
 import tiny_models
 from PIL import Image
 
+from m3l import ParameterError
+from m3l_book.encoders import pretrained
 from m3l_book.encoders.cache import encode
 from m3l_book.encoders.pretrained import LEAST
 from m3l_book.encoders.registry import get_encoder
@@ -81,6 +83,27 @@ def test_the_papers_encoders_are_declared():
     assert len({space_of(name) for name in (CLIP, MULTILINGUAL, ENGLISH, GERMAN)}) == 4
 
 
+def test_what_the_papers_encoders_are_made_of_is_as_published(models):
+    """The German one has neither a tokenizer of its own, nor a list of modules, nor safetensors."""
+    names = {path.name for path in (models / GERMAN).iterdir()}
+    assert names == {
+        *("config.json", "pytorch_model.bin", "sentencepiece.bpe.model"),
+        *("sentence_bert_config.json", "special_tokens_map.json", "tokenizer_config.json"),
+    }
+    for name in tiny_models.PAPER:
+        revision = pretrained.REVISIONS[name.removeprefix("sentence-transformers/")]
+        assert len(revision) == 40 and set(revision) <= set("0123456789abcdef")
+
+
+def test_half_precision_is_a_choice(models):
+    whole = get_encoder(str(models / MULTILINGUAL))
+    assert whole.identity.endswith("fp32")
+    half = get_encoder(str(models / MULTILINGUAL), device="cpu", precision="half")
+    assert half.identity == whole.identity, "a CPU has none"
+    with pytest.raises(ParameterError, match="precision='double' is unknown; valid: full, half"):
+        get_encoder(str(models / MULTILINGUAL), precision="double")
+
+
 def test_vectors_are_cached_under_the_content_of_the_model(models, tmp_path):
     encoder = get_encoder(str(models / MULTILINGUAL))
     first = encode(encoder, TEXTS, tmp_path, progress=False)
@@ -88,6 +111,47 @@ def test_vectors_are_cached_under_the_content_of_the_model(models, tmp_path):
     assert again.identity == encoder.identity
     broken = type(encoder)(**{**vars(again), "embed": None})  # would fail if it were asked
     assert np.array_equal(encode(broken, TEXTS, tmp_path, progress=False), first)
+
+
+BROKEN = """
+import sys
+from m3l_book.encoders.registry import get_encoder
+try:
+    get_encoder(sys.argv[1])
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize("fault", ["fetched and broken", "not there"])
+def test_encoder_that_cannot_be_loaded_is_told_from_one_that_cannot_be_fetched(
+    models, tmp_path, fault
+):
+    broken = tmp_path / "models" / ENGLISH
+    if fault == "fetched and broken":
+        tiny_models.save(ENGLISH, broken)
+        (broken / "tokenizer.json").unlink()
+    with miniature.served(tmp_path) as server:
+        server.hub = tiny_models.Hub(tmp_path / "models")
+        done = subprocess.run(
+            [sys.executable, "-c", BROKEN, ENGLISH.split("/")[1]],
+            env=of_hub(server.address, tmp_path),
+            capture_output=True,
+            text=True,
+        )
+    kind, _, said = done.stdout.partition(" ")
+    if fault == "not there":
+        assert kind == "EncoderUnavailable" and "could not be fetched from the model hub" in said
+    else:
+        assert kind == "DataError", done.stderr[-2000:]
+        assert "encoder 'all-mpnet-base-v2' was fetched and cannot be loaded (" in said
+
+
+def of_hub(address, folder):
+    """The environment of a process whose model hub is at an address."""
+    told = {"HF_ENDPOINT": address, "HF_HOME": str(folder / "hub"), "HF_HUB_DISABLE_XET": "1"}
+    told |= {"PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"}
+    return {k: v for k, v in os.environ.items() if k != "HF_HUB_OFFLINE"} | told
 
 
 ASK = """
@@ -117,17 +181,9 @@ def test_encoders_are_fetched_from_the_hub_by_the_names_that_profiles_give(model
     red, said = picture(tmp_path / "red.png", "red"), tmp_path / "said.txt"
     with miniature.served(tmp_path) as server, open(said, "w") as errors:
         server.hub = tiny_models.Hub(models)
-        environment = os.environ | {
-            "HF_ENDPOINT": server.address,
-            "HF_HOME": str(tmp_path / "hub"),
-            "HF_HUB_DISABLE_XET": "1",
-            "PYTHONPATH": str(ROOT),
-            "TQDM_DISABLE": "1",
-        }
-        environment.pop("HF_HUB_OFFLINE", None)
         process = subprocess.Popen(
             [sys.executable, "-c", ASK, str(red), *names],
-            env=environment,
+            env=of_hub(server.address, tmp_path),
             cwd=tmp_path,
             text=True,
             stdin=subprocess.PIPE,

@@ -1,0 +1,60 @@
+"""What is seen to before anything long begins: that every encoder of the model hub loads, and which
+share of the lists of tuples is found.
+
+``python -m m3l_book.wikipedia.beforehand PROFILE.json`` says both.
+"""
+
+import sys
+from collections.abc import Mapping
+
+from m3l.errors import M3LError
+from m3l.files import read_json
+
+from ..data.sources import wikipedia
+from ..encoders.registry import get_encoder, is_of_hub
+
+FIELDS = ("split", "texts", "train", "test", "least_text", "folder", "seed")
+
+
+def main() -> None:
+    """Say for each encoder that it loads, and for each source what is found of its lists."""
+    profile = read_json(sys.argv[1])
+    try:
+        for name, kind in sorted(_encoders(profile)):
+            get_encoder(name, kind, profile["max_tokens"])
+            print(f"encoder {name}: loads", flush=True)
+        said = []
+        for corpus in profile["corpora"].values():
+            source = corpus["source"]
+            given = {k: v for k, v in source.items() if k in FIELDS}
+            languages = tuple(code.strip() for code in source.get("languages", "en,de").split(","))
+            if given not in said:
+                said.append(given)
+                listed, found, _ = wikipedia.find(languages, **given)
+                print(_told(found.shares(listed.rows, languages), given), flush=True)
+    except M3LError as error:
+        sys.exit(f"error: {error}")
+
+
+def _encoders(profile: Mapping) -> set[tuple[str, str]]:
+    """List the encoders of the model hub that a profile names, with what they read."""
+    named = set()
+    for corpus in profile["corpora"].values():
+        for view, names in corpus["encoders"].items():
+            kind = "image" if view == "image" else "text"
+            named |= {(name, kind) for name in ([names] if isinstance(names, str) else names)}
+    return {(name, kind) for name, kind in named if is_of_hub(name)}
+
+
+def _told(shares: Mapping[str, float], given: Mapping) -> str:
+    texts = given.get("texts", "2023")
+    parts = " and ".join(f"{share:.1%} of the rows to {part}" for part, share in shares.items())
+    other = next(name for name in wikipedia.TEXTS if name != texts)
+    found = f"{wikipedia.TEXTS[texts]}: both articles are found for {parts}."
+    return (
+        f"{found} With texts: {other!r} they come from {wikipedia.TEXTS[other]}. Pictures follow."
+    )
+
+
+if __name__ == "__main__":
+    main()
