@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -37,10 +38,12 @@ def embed_view(
 ) -> np.ndarray:
     """Encode a view of a prepared corpus into ``<out>/<encoder>/<view>.npy`` and ``.json``: float32
     (M, D). Features of pictures that came with the corpus, under their name, are taken as they are.
+    Files that say the same already stay as they are, with the seconds that they took.
 
     An encoder named ``corpus-<kind>-<language>`` is trained on the view's training documents first
     (`m3l_book.encoders.trained`).
     """
+    begun = time.perf_counter()
     choose("view", view, views_of(folder))
     rows, given = items(read_tuples(folder), view), Path(folder) / f"given_{encoder}.npy"
     about = {"encoder": encoder}
@@ -56,9 +59,13 @@ def embed_view(
         embeddings = encode(model, _content(folder, view, rows), cache, batch_size, progress)
         about |= {"space": model.space, "identity": model.identity, "max_tokens": max_tokens}
     about |= {"shape": list(embeddings.shape), "sha256": digest(embeddings)}
+    about |= {"items": content_digest(rows, view, folder)}
     path = embedding_path(out, view, encoder)
-    write_array(path, embeddings)
-    write_json(path.with_suffix(".json"), about | {"items": content_digest(rows, view, folder)})
+    card = path.with_suffix(".json")
+    kept = read_json(card) if path.is_file() and card.is_file() else {}
+    if kept | about != kept or digest(read_array(path)) != kept["sha256"]:
+        write_array(path, embeddings)
+        write_json(card, about | {"seconds": round(time.perf_counter() - begun, 1)})
     return embeddings
 
 
@@ -104,21 +111,39 @@ def _content(folder: str | Path, view: str, rows) -> list:
 
 
 def main() -> None:
-    """Run ``python -m m3l_book.data.embed FOLDER VIEW ENCODER CACHE SHARE SHARES
-    [MAX_TOKENS] [PRECISION]``.
+    """Run ``python -m m3l_book.data.embed FOLDER VIEW ENCODER --out FOLDER``, or with ``--share
+    0/4`` the first of four shares.
     """
     parser = argparse.ArgumentParser(prog="python -m m3l_book.data.embed", description=main.__doc__)
-    for name in ("folder", "view", "encoder", "cache"):
-        parser.add_argument(name)
-    parser.add_argument("share", type=int, help="which one, counted from 0")
-    parser.add_argument("shares", type=int, help="how many there are")
-    parser.add_argument("max_tokens", type=int, nargs="?", default=128)
-    parser.add_argument("precision", nargs="?", default="full", choices=("full", "half"))
-    given = vars(parser.parse_args())
+    parser.add_argument("folder", help="of the prepared corpus")
+    parser.add_argument("view")
+    parser.add_argument("encoder")
+    parser.add_argument("--out", help="folder that the vectors are written into, by encoder")
+    parser.add_argument("--share", metavar="I/N", help="of N shares, counted from 0")
+    parser.add_argument("--cache", default="data/cache", help="folder of encoder outputs")
+    parser.add_argument("--max-tokens", type=int, default=128)
+    parser.add_argument("--precision", default="full", choices=("full", "half"))
+    given = parser.parse_args()
+    item = (given.folder, given.view, given.encoder)
+    options = {"max_tokens": given.max_tokens, "precision": given.precision}
     try:
-        print(f"{encode_share(**given):,} items are in {given['cache']}")
+        if given.share:
+            share, shares = _share(given.share)
+            done = encode_share(*item, given.cache, share, shares, **options)
+            print(f"{done:,} items are in {given.cache}")
+        else:
+            require(bool(given.out), "--out FOLDER or --share I/N is needed")
+            vectors = embed_view(*item, given.out, given.cache, **options)
+            print(f"{len(vectors):,} items are in {given.out}")
     except (M3LError, OSError) as error:
         sys.exit(f"error: {error}")
+
+
+def _share(text: str) -> tuple[int, int]:
+    numbers = text.split("/")
+    whole = len(numbers) == 2 and all(number.isdigit() for number in numbers)
+    require(whole, f"--share {text}: expected two numbers, as in 0/4")
+    return int(numbers[0]), int(numbers[1])
 
 
 if __name__ == "__main__":

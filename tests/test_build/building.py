@@ -59,8 +59,8 @@ def build_interrupted(folder):
     first = subprocess.Popen(
         command, cwd=folder, start_new_session=True, preexec_fn=ends_with_the_tests, **quiet
     )
-    page = folder / "build/smoke/pages/02-encoders.ipynb"
-    while not page.exists() and first.poll() is None:
+    encoded = folder / "data/smoke/embeddings/vital/use-multilingual/en.npy"
+    while not encoded.exists() and first.poll() is None:
         time.sleep(0.5)
     second = build(folder, "smoke")
     assert second.returncode == 3 and "another build" in second.stderr, second.stderr

@@ -19,13 +19,17 @@ def opened(book, running):
     return open_browser
 
 
-def reload_with(page, selector, value):
-    """Load the page again until it shows what was chosen: another process of the browser may read
-    its storage before the write has arrived there."""
-    page.reload()
-    while page.locator(selector).input_value() != value:
-        page.wait_for_timeout(100)
+def choose_and_reload(page, selector, value):
+    """Choose, and load the page again; a few times, since a browser may lose what a page writes
+    just before it is left.
+    """
+    for _ in range(20):
+        page.locator(selector).select_option(value)
+        page.wait_for_timeout(200)
         page.reload()
+        if page.locator(selector).input_value() == value:
+            return
+    raise AssertionError(f"{selector}: {value} is not kept")
 
 
 def search(page, text):
@@ -82,7 +86,7 @@ def test_the_topic_browser_keeps_the_colours_that_a_reader_chose(opened):
         page.locator("#mode").select_option("dark")
         dark = page.evaluate(ground)
         assert dark != light and not browsing.serious_faults(page)
-        reload_with(page, "#mode", "dark")
+        choose_and_reload(page, "#mode", "dark")
         assert page.evaluate(ground) == dark
         page.locator("#mode").select_option("auto")
         assert page.evaluate(ground) == light
@@ -101,8 +105,7 @@ def test_the_topic_browser_is_found_again_where_it_was_left(opened):
         page.go_back()
         page.wait_for_function("() => !location.hash.startsWith('#/topic/')")
         assert page.evaluate("scrollY") == before
-        page.locator("#order").select_option("main")
-        reload_with(page, "#order", "main")
+        choose_and_reload(page, "#order", "main")
         text = page.locator("main").inner_text()
         counts = [int(n) for n in re.findall(r"main topic of (\d+) items", text)]
         items = page.evaluate("Object.values(DATA.items).reduce((n, list) => n + list.length, 0)")
