@@ -181,7 +181,7 @@ def look_beforehand(name: str, profile: dict, lock: TextIO) -> int:
     prepared = ROOT / "data" / name / "prepared"
     if all((prepared / corpus / "card.json").is_file() for corpus in profile["corpora"]):
         return 0
-    module = "m3l_book.wikipedia.beforehand"
+    module = "m3l_book.data.beforehand"
     return run([sys.executable, "-m", module, f"build/{name}/profile.json"], lock)
 
 

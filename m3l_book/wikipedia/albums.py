@@ -45,8 +45,9 @@ def published(
     wanted, folder = frozenset(wanted), Path(folder)
 
     def take(table: Path) -> dict:
-        counted, found, vectors = Counter(), {}, {}
+        counted, seen, found, vectors = Counter(), [], {}, {}
         for picture in formats.published(table, wanted):
+            seen.append(picture.key)
             if picture.features is None:
                 counted[formats.NO_FEATURES] += 1
             else:
@@ -59,10 +60,8 @@ def published(
         if vectors:
             path = folder / "features" / arrays
             with atomic(path) as temporary, open(temporary, "wb") as target:
-                np.savez(
-                    target, keys=np.array(list(vectors)), vectors=np.stack(list(vectors.values()))
-                )
-        seen = sorted({*found, *vectors})
+                keys, rows = np.array(list(vectors)), np.stack(list(vectors.values()))
+                np.savez(target, keys=keys, vectors=rows)
         return {"found": found, "features": arrays, "seen": seen, "counts": dict(+counted)}
 
     files, features, seen = {}, {}, set()
@@ -119,14 +118,13 @@ def pictures_by_address(
     for key, address in progress_bar(sorted(addresses.items()), desc="pictures", unit="picture"):
         note = folder / "fetched" / f"{digest(key, WIDTH)[:24]}.json"
         if not note.is_file():
-            counted: Counter = Counter()
+            counted, about = Counter(), {"address": address, "file": ""}
             try:
-                name = _write(_scaled(address), key, folder / "pictures", counted)
+                about["file"] = _write(_scaled(address), key, folder / "pictures", counted)
             except NotThere as error:
-                name = ""
+                about["missing"] = str(error)
                 counted[MISSING] += 1
-                address = str(error)
-            write_json(note, {"address": address, "file": name, "counts": dict(counted)})
+            write_json(note, about | {"counts": dict(counted)})
         about = read_json(note)
         counts.update(about["counts"])
         if about["file"]:

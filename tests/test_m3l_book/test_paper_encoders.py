@@ -13,10 +13,10 @@ import tiny_models
 from PIL import Image
 
 from m3l import ParameterError
-from m3l_book.encoders import pretrained
 from m3l_book.encoders.cache import encode
 from m3l_book.encoders.pretrained import LEAST
 from m3l_book.encoders.registry import get_encoder
+from m3l_book.encoders.sentences import REVISIONS
 from m3l_book.encoders.spaces import reads, space_of
 from m3l_book.pictures import reading
 
@@ -91,7 +91,7 @@ def test_what_the_papers_encoders_are_made_of_is_as_published(models):
         *("sentence_bert_config.json", "special_tokens_map.json", "tokenizer_config.json"),
     }
     for name in tiny_models.PAPER:
-        revision = pretrained.REVISIONS[name.removeprefix("sentence-transformers/")]
+        revision = REVISIONS[name.removeprefix("sentence-transformers/")]
         assert len(revision) == 40 and set(revision) <= set("0123456789abcdef")
 
 

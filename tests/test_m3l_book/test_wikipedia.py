@@ -16,12 +16,13 @@ import pytest
 
 from m3l import DataError, ParameterError
 from m3l.files import write_json
+from m3l_book.data import beforehand
 from m3l_book.data.embed import embed_view
 from m3l_book.data.prepare import prepare
 from m3l_book.data.prepared import assemble
 from m3l_book.data.sources import load_source
 from m3l_book.data.sources import wikipedia as source
-from m3l_book.wikipedia import albums, beforehand, fetching, formats, hub, joining
+from m3l_book.wikipedia import albums, fetching, formats, hub, joining
 from m3l_book.wikipedia.fetching import NotThere, Refused, Unreachable, fetch, fetch_first, get
 
 HOST = "https://example.org/"

@@ -1,7 +1,7 @@
 """What is seen to before anything long begins: that every encoder of the model hub loads, and which
 share of the lists of tuples is found.
 
-``python -m m3l_book.wikipedia.beforehand PROFILE.json`` says both.
+``python -m m3l_book.data.beforehand PROFILE.json`` says both.
 """
 
 import sys
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from m3l.errors import M3LError
 from m3l.files import read_json
 
-from ..data.sources import wikipedia
 from ..encoders.registry import get_encoder, is_of_hub
+from .sources import wikipedia
 
 FIELDS = ("split", "texts", "train", "test", "least_text", "folder", "seed")
 
