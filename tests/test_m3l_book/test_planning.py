@@ -102,7 +102,7 @@ def test_two_runs_of_one_name_are_refused():
 
 
 GRIDS = {"06-validation", "10-topic-numbers", "11-batch-sizes", "12-encoder-combinations"}
-GRIDS |= {"13-words-or-vectors", "14-your-corpus"}
+GRIDS |= {"13-words-or-vectors", "14-your-corpus", "terms"}
 
 
 @pytest.mark.parametrize(
