@@ -33,31 +33,50 @@ TEXT = (
 
 
 def generate(kind: str, path: str, size: int) -> None:
-    """A file of one of the paper's formats, of about ``size`` bytes."""
+    """A file of one of the paper's formats, of at least ``size`` bytes."""
     import miniature
+    from pyarrow.parquet import ParquetWriter
 
-    rng = np.random.default_rng(0)
+    rng, number = np.random.default_rng(0), 0
     with open(path, "wb") as file:
         if kind == "comparable":
             head, tail = miniature.comparable([]).split("</header>\n")
             file.write(f"{head}</header>\n".encode())
-            number = 0
             while file.tell() < size:
                 number += 1
                 long = "\n".join([TEXT * 4] * int(rng.integers(2, 12)))
                 both = (f"Title {number}", long), (f"Titel {number}", long)
                 file.write(miniature.pair(number, *both).encode())
             file.write(tail.encode())
-        elif kind == "articles":
-            rows = ((f"Title {i}", TEXT * int(rng.integers(8, 48))) for i in range(size // 4000))
-            file.write(miniature.wikipedia_table("en", list(rows)))
-        else:
-            vectors = rng.random((size // 36_000, 2048))
-            rows = [
-                (f"https://{PLACE}{i}.jpg", rng.bytes(20_000), vector, [("en", f"Title {i}")])
-                for i, vector in enumerate(vectors)
-            ]
-            file.write(miniature.wit_table(rows))
+            return
+        rows_of = _articles if kind == "articles" else _pictures
+        # as published, 1,000 articles or 100 pictures are read at once
+        group = 1000 if kind == "articles" else 100
+        first = rows_of(rng, 0, group)
+        # its one text compresses to nothing, and real ones do not
+        with ParquetWriter(file, first.schema, compression="none") as writer:
+            while file.tell() < size:
+                writer.write_table(rows_of(rng, number, group))
+                number += group
+
+
+def _articles(rng: np.random.Generator, begin: int, count: int):
+    import miniature
+
+    texts = [TEXT * int(rng.integers(8, 48)) for _ in range(count)]
+    return miniature.wikipedia_rows("en", [(f"Title {begin + i}", t) for i, t in enumerate(texts)])
+
+
+def _pictures(rng: np.random.Generator, begin: int, count: int):
+    """Of 20 kB each, with their features."""
+    import miniature
+
+    vectors = rng.random((count, 2048))
+    rows = [
+        (f"https://{PLACE}{begin + i}.jpg", rng.bytes(20_000), v, [("en", f"Title {begin + i}")])
+        for i, v in enumerate(vectors)
+    ]
+    return miniature.wit_rows(rows)
 
 
 PLACE = "upload.wikimedia.org/wikipedia/commons/a/ab/"

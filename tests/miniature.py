@@ -69,24 +69,32 @@ def parquet(table, group=10):
 
 def wikipedia_table(language, rows):
     """A file of ``wikimedia/wikipedia`` from rows of (title, text)."""
+    return parquet(wikipedia_rows(language, rows))
+
+
+def wikipedia_rows(language, rows):
+    """Rows of ``wikimedia/wikipedia`` from rows of (title, text)."""
     import pyarrow as pa
 
     titles = [title for title, _ in rows]
     page = f"https://{language}.wikipedia.org/wiki/"
-    return parquet(
-        pa.table(
-            {
-                "id": [str(i) for i in range(len(rows))],
-                "url": [page + title.replace(" ", "_") for title in titles],
-                "title": titles,
-                "text": [text for _, text in rows],
-            }
-        )
+    return pa.table(
+        {
+            "id": [str(i) for i in range(len(rows))],
+            "url": [page + title.replace(" ", "_") for title in titles],
+            "title": titles,
+            "text": [text for _, text in rows],
+        }
     )
 
 
 def wit_table(pictures):
-    """A file of ``wikimedia/wit_base`` from (address, bytes or None, features or None, pages), of
+    """A file of ``wikimedia/wit_base``, from what `wit_rows` takes."""
+    return parquet(wit_rows(pictures))
+
+
+def wit_rows(pictures):
+    """Rows of ``wikimedia/wit_base`` from (address, bytes or None, features or None, pages), of
     which pages are (language, title).
     """
     import pyarrow as pa
@@ -106,7 +114,7 @@ def wit_table(pictures):
         ),
         "image_url": [address for address, *_ in pictures],
         "embedding": pa.array(
-            [None if v is None else [float(x) for x in v] for _, _, v, _ in pictures],
+            [None if v is None else np.asarray(v, np.float64) for _, _, v, _ in pictures],
             pa.list_(pa.float64()),
         ),
         "metadata_url": ["http://commons.wikimedia.org/wiki/File:X" for _ in pictures],
@@ -116,7 +124,7 @@ def wit_table(pictures):
         "caption_attribution_description": ["A picture." for _ in pictures],
         "wit_features": pa.array(features, pa.struct(dict.fromkeys(of_pages, texts))),
     }
-    return parquet(pa.table(table))
+    return pa.table(table)
 
 
 def picture(colour, side=64):
@@ -265,9 +273,12 @@ class Handler(BaseHTTPRequestHandler):
             server.asked.append((self.path, dict(self.headers)))
             server.now += 1
             server.most = max(server.most, server.now)
-            fault = server.fault(unquote(urlsplit(self.path).path))
         try:
-            self.answer(fault)
+            if "/datasets/" in self.path and "/resolve/" in self.path and self.path[:5] != "/cdn/":
+                self.send(302, b"", {"Location": f"/cdn{self.path}"})  # as the hub does
+            else:
+                self.path = self.path.removeprefix("/cdn")
+                self.answer(server.fault(unquote(urlsplit(self.path).path)))
         finally:
             with server.lock:
                 server.now -= 1

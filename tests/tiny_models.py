@@ -209,7 +209,7 @@ class Hub:
     commit = "0" * 39 + "1"
 
     def __init__(self, root):
-        self.root = Path(root)
+        self.root, self.refused = Path(root), ""
 
     def names(self):
         """Those that are there, longer names first: one begins with another."""
@@ -267,6 +267,8 @@ class Hub:
     def _file(self, name, file, commit):
         path = self.root / name / file
         head = {"X-Repo-Commit": commit}
+        if file == self.refused:
+            return 403, head, b"not for you"
         if not path.is_file():
             return 404, head | {"X-Error-Code": "EntryNotFound"}, b""
         return 200, head | {"ETag": f'"{self._tag(path)}"'}, path.read_bytes()

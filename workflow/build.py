@@ -178,8 +178,12 @@ def first_topics(options: argparse.Namespace, passed: list[str], lock: TextIO) -
 
 def look_beforehand(name: str, profile: dict, lock: TextIO) -> int:
     """Before hours of fetching, see that encoders of the hub load and that articles are found."""
-    prepared = ROOT / "data" / name / "prepared"
-    if all((prepared / corpus / "card.json").is_file() for corpus in profile["corpora"]):
+    for corpus, about in profile["corpora"].items():
+        card = ROOT / "data" / name / "prepared" / corpus / "card.json"
+        texts = read_json(card)["options"].get("texts") if card.is_file() else None
+        if texts != about["source"].get("texts", "2023"):
+            break
+    else:
         return 0
     module = "m3l_book.data.beforehand"
     return run([sys.executable, "-m", module, f"build/{name}/profile.json"], lock)
@@ -213,7 +217,7 @@ def make(options: argparse.Namespace, passed: list[str]) -> int:
             report.unlink(missing_ok=True)
         # as JSON, since in the YAML that Snakemake reads the language ``no`` is false
         write_json(folder / "profile.json", profile)
-        looks = "wikipedia" in profile["corpora"] and not targets and not options.dry_run
+        looks = "wikipedia" in profile["corpora"] and not options.dry_run
         if looks and (code := look_beforehand(name, profile, lock)):
             return code
         alone = not (folder / "html" / "fit.html").is_file()

@@ -13,7 +13,7 @@ from m3l.files import read_json
 from ..encoders.registry import get_encoder, is_of_hub
 from .sources import wikipedia
 
-FIELDS = ("split", "texts", "train", "test", "least_text", "folder", "seed")
+FIELDS = ("languages", "split", "texts", "pixels", "train", "test", "least_text", "folder", "seed")
 
 
 def main() -> None:
@@ -24,14 +24,13 @@ def main() -> None:
             get_encoder(name, kind, profile["max_tokens"])
             print(f"encoder {name}: loads", flush=True)
         said = []
-        for corpus in profile["corpora"].values():
+        for name, corpus in profile["corpora"].items():
             source = corpus["source"]
             given = {k: v for k, v in source.items() if k in FIELDS}
-            languages = tuple(code.strip() for code in source.get("languages", "en,de").split(","))
-            if given not in said:
+            if source.get("from", name) == "wikipedia" and given not in said:
                 said.append(given)
-                listed, found, _ = wikipedia.find(languages, **given)
-                print(_told(found.shares(listed.rows, languages), given), flush=True)
+                listed, found, _ = wikipedia.find(**given)
+                print(_told(found.shares(listed.rows), given), flush=True)
     except M3LError as error:
         sys.exit(f"error: {error}")
 
@@ -47,7 +46,7 @@ def _encoders(profile: Mapping) -> set[tuple[str, str]]:
 
 
 def _told(shares: Mapping[str, float], given: Mapping) -> str:
-    texts = given.get("texts", "2023")
+    texts = str(given.get("texts", "2023"))
     parts = " and ".join(f"{share:.1%} of the rows to {part}" for part, share in shares.items())
     other = next(name for name in wikipedia.TEXTS if name != texts)
     found = f"{wikipedia.TEXTS[texts]}: both articles are found for {parts}."

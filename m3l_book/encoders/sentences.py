@@ -45,17 +45,41 @@ def _hub_answers() -> bool:
     return True
 
 
-def _is_here(name: str, revision: str | None) -> bool:
-    """Tell whether a model of the hub was fetched, with its weights."""
+def _fetched(name: str) -> Path | None:
+    """Give the folder of a model of the hub, which is named by its commit; None without weights."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     whole = name if "/" in name else f"sentence-transformers/{name}"
     try:
-        folder = snapshot_download(whole, revision=revision, local_files_only=True)
-    except LocalEntryNotFoundError:
-        return False
-    return any(Path(folder).rglob("*.safetensors")) or any(Path(folder).rglob("*.bin"))
+        folder = snapshot_download(whole, revision=_revision(name), local_files_only=True)
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+    weights = (path for end in ("safetensors", "bin") for path in Path(folder).rglob(f"*.{end}"))
+    return Path(folder) if any(weights) else None
+
+
+def _revision(name: str) -> str | None:
+    return REVISIONS.get(name.removeprefix("sentence-transformers/"))
+
+
+def _is_of_network(error: BaseException | None) -> bool:
+    """Tell whether an error comes of what the hub did not give; that a model lacks a file which it
+    need not have is none.
+    """
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+    )
+
+    while error is not None:
+        refused = isinstance(error, HfHubHTTPError) and not isinstance(error, EntryNotFoundError)
+        if refused or isinstance(error, (LocalEntryNotFoundError, OfflineModeIsEnabled)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _loaded(name: str, device: str) -> "SentenceTransformer":
@@ -63,17 +87,16 @@ def _loaded(name: str, device: str) -> "SentenceTransformer":
     from sentence_transformers import SentenceTransformer
 
     options = {"device": device, "trust_remote_code": False}
-    revision, is_folder = None, Path(name).is_dir()
+    is_folder = Path(name).is_dir()
     if not is_folder:
-        revision = REVISIONS.get(name.removeprefix("sentence-transformers/"))
-        options |= {"revision": revision, "local_files_only": not _hub_answers()}
+        options |= {"revision": _revision(name), "local_files_only": not _hub_answers()}
     try:
         return SentenceTransformer(name, **options)
-    except Exception as error:  # the hub's client raises many kinds, which all mean the same
+    except Exception as error:  # the hub's client and the models' code raise many kinds
         why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         if is_folder:
             raise DataError(f"{name}: not a sentence-transformers model ({why})") from error
-        if _is_here(name, revision):
+        if _fetched(name) and not _is_of_network(error):
             raise DataError(f"encoder {name!r} was fetched and cannot be loaded ({why})") from error
         absent = "is not on this machine and could not be fetched from the model hub"
         raise EncoderUnavailable(f"encoder {name!r} {absent} ({why})") from error
@@ -119,7 +142,8 @@ def from_hub_or_folder(
         named = [(str(path.relative_to(name)), digest_file(path)) for path in files]
         what = digest(*chain.from_iterable(named))
     else:
-        what = f"{name} {getattr(model[0].auto_model.config, '_commit_hash', '')}"
+        folder = _fetched(name)
+        what = f"{name} {folder.name if folder else ''}"
     identity = (
         f"{what}; sentence-transformers {version('sentence-transformers')}; {max_tokens} tokens;"
         f" {'fp16' if half else 'fp32'}"

@@ -14,7 +14,7 @@ from m3l.progress import progress_bar
 
 from ..pictures.reading import load_image
 from . import formats, hub
-from .fetching import NotThere, Refused, get
+from .fetching import NotThere, Refused, Unreachable, get
 
 CHECKED_AT = 224
 WIDTH = 330
@@ -65,8 +65,14 @@ def published(
         return {"found": found, "features": arrays, "seen": seen, "counts": dict(+counted)}
 
     files, features, seen = {}, {}, set()
+
+    def is_whole(note: dict) -> bool:
+        paths = [folder / "pictures" / name for name in note["found"].values()]
+        paths += [folder / "features" / note["features"]] if note["features"] else []
+        return all(path.is_file() for path in paths)
+
     asked = [str(pixels), *sorted(wanted)]
-    for note in hub.taken("wikimedia/wit_base", "data", asked, folder, take):
+    for note in hub.taken("wikimedia/wit_base", "data", asked, folder, take, is_whole):
         files |= {key: folder / "pictures" / name for key, name in note["found"].items()}
         seen |= set(note["seen"])
         counts.update(note["counts"])
@@ -114,10 +120,11 @@ def pictures_by_address(
     What the server does not have is counted and not asked for again; what it refuses, or does not
     answer to, stops the whole, which goes on from there.
     """
-    folder, found = Path(folder), {}
+    folder, found = Path(folder) / "fetched", {}
     for key, address in progress_bar(sorted(addresses.items()), desc="pictures", unit="picture"):
-        note = folder / "fetched" / f"{digest(key, WIDTH)[:24]}.json"
-        if not note.is_file():
+        note = folder / f"{digest(key, WIDTH)[:24]}.json"
+        kept = read_json(note)["file"] if note.is_file() else ""
+        if not note.is_file() or (kept and not (folder / "pictures" / kept).is_file()):
             counted, about = Counter(), {"address": address, "file": ""}
             try:
                 about["file"] = _write(_scaled(address), key, folder / "pictures", counted)
@@ -137,7 +144,7 @@ def _scaled(address: str) -> bytes:
     small = smaller(address)
     try:
         return get(small)
-    except NotThere:
+    except (NotThere, Unreachable):  # or a failure of what makes it smaller
         if small == address:
             raise
     except Refused as error:

@@ -46,7 +46,7 @@ SPEED = 25e6 / 8  # bytes a second
 
 
 class NotThere(DataError):
-    """Says that the server has no such file, or one that is too large."""
+    """Says that the server has no such file, or one that is larger than was asked for."""
 
 
 class Refused(DataError):
@@ -99,7 +99,10 @@ def _session() -> requests.Session:
     """Open the one connection of a process, which waits while a server is busy or away."""
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it would report each repetition
     session = requests.Session()
-    session.headers["User-Agent"] = os.environ.get(AGENT) or f"m3l-book/{version('m3l')}"
+    agent = os.environ.get(AGENT) or f"m3l-book/{version('m3l')}"
+    plain = agent.isascii() and agent.isprintable()
+    require(plain, f"{AGENT}={agent!r}: expected letters, digits and signs of ASCII on one line")
+    session.headers["User-Agent"] = agent
     patient = Retry(ATTEMPTS - 1, status_forcelist=BUSY, backoff_factor=WAIT, retry_after_max=600)
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=patient))
@@ -185,9 +188,9 @@ def fetch_first(urls: Iterable[str], folder: str | Path, name: str) -> Path:
     for url in urls:
         try:
             return fetch(url, folder, name)
-        except (NotThere, Refused) as error:
+        except (NotThere, Refused, Unreachable) as error:
             lacking.append(str(error))
-    raise NotThere(f"{name} is at none of its addresses: {'; '.join(lacking)}")
+    raise Unreachable(f"{name} comes from none of its addresses: {'; '.join(lacking)}")
 
 
 def fetch(url: str, folder: str | Path, name: str = "", sha256: str = "") -> Path:
@@ -250,8 +253,12 @@ def _note_of(part: Path) -> Path:
 
 def _unpack(url: str, part: Path) -> None:
     """Unpack a whole ``part`` that its server packed for the way."""
-    if read_json(_note_of(part))["encoding"] != "gzip" or urlsplit(url).path.endswith(".gz"):
+    packed = read_json(_note_of(part))["encoding"]
+    if packed in ("", "identity") or urlsplit(url).path.endswith(".gz"):
         return
+    if packed not in ("gzip", "x-gzip"):
+        part.unlink()
+        raise Unreachable(f"{url}: the server packs it for the way by {packed!r}, unasked")
     data = part.read_bytes()
     try:
         part.write_bytes(gzip.decompress(data))
@@ -272,9 +279,16 @@ def _more(url: str, part: Path) -> None:
         if response.status_code == 416:  # nothing is left, or the file is another
             part.unlink(missing_ok=True)
             raise requests.RequestException("the server has fewer bytes than came before")
+        begins = response.headers.get("Content-Range", "").startswith(f"bytes {there}-")
+        if response.status_code == 206 and not begins:
+            part.unlink(missing_ok=True)
+            raise requests.RequestException("the server sends another part than was asked for")
         there = there if response.status_code == 206 else 0
         tag = response.headers.get("ETag") or response.headers.get("Last-Modified", "")
         about = {"address": url, "tag": "" if tag.startswith("W/") else tag}
+        if there and about["tag"] != note["tag"]:
+            part.unlink()
+            raise requests.RequestException("the server has another file than before")
         about["encoding"] = response.headers.get("Content-Encoding", "").lower()
         write_json(_note_of(part), about)
         length = response.headers.get("Content-Length", "")

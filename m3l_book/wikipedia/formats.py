@@ -45,7 +45,7 @@ BREAK = "\x00"  # between lines; no text has it
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 BREAKS, LEFT_OUT = ("p", "h"), ("table", "math")
-ROWS = 1000  # of a table that are in memory at once
+PAGE = {"language", "page_title"}
 FEATURES = 2048
 
 CUT = "files that end in the middle"
@@ -178,7 +178,10 @@ def _words(element: ElementTree.Element, counts: Counter) -> Iterator[str]:
 
 def picture_key(address: str) -> str:
     """Reduce an address of a picture to what all share: no scheme, percent signs, Unicode form."""
-    parts = urlsplit(address.strip())
+    try:
+        parts = urlsplit(address.strip())
+    except ValueError:  # no address of anything
+        return ""
     return unicodedata.normalize("NFC", f"{parts.netloc.lower()}{unquote(parts.path)}")
 
 
@@ -235,15 +238,24 @@ class PagePicture(NamedTuple):
 def page_pictures(path: str | Path, languages: Collection[str]) -> Iterator[PagePicture]:
     """Read the pictures of ``wikimedia/wit_base`` on pages of some languages that have features."""
     file = _table(path, ("image_url", "embedding", "wit_features"))
-    pages = "wit_features.language", "wit_features.page_title"
-    for batch in file.iter_batches(ROWS, columns=["image_url", "embedding", *pages]):
-        batch = batch.filter(batch["embedding"].is_valid())
-        addresses, features = batch["image_url"].to_pylist(), batch["wit_features"].to_pylist()
+    leaves = [file.schema.column(i).path.split(".") for i in range(len(file.schema))]
+    pages = [".".join(leaf) for leaf in leaves if leaf[0] == "wit_features" and PAGE & {*leaf}]
+    for group in range(file.num_row_groups):
+        rows = file.read_row_group(group, ["image_url", "embedding", *pages])
+        rows = rows.filter(rows["embedding"].is_valid())
+        addresses, features = rows["image_url"].to_pylist(), rows["wit_features"].to_pylist()
         for address, of in zip(addresses, features, strict=True):
-            if address and of:
-                for language, title in zip(of["language"], of["page_title"], strict=True):
-                    if language in languages and title:
-                        yield PagePicture(language, title, address)
+            for language, title in _pages(of) if address else ():
+                if language in languages and title:
+                    yield PagePicture(language, title, address)
+
+
+def _pages(features: dict | list | None) -> list[tuple[str, str]]:
+    """Give language and title of the pages of a picture: a list a column, or an entry a page."""
+    if isinstance(features, list):
+        return [(of["language"], of["page_title"]) for of in features]
+    of = features or {}
+    return list(zip(of.get("language") or [], of.get("page_title") or [], strict=True))
 
 
 def _table(path: str | Path, columns: Collection[str]) -> "ParquetFile":

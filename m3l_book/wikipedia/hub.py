@@ -37,7 +37,8 @@ def files(dataset: str, folder: str) -> list[tuple[str, str]]:
     listing = f"{ENDPOINT}/api/datasets/{dataset}/tree/{revision}/{folder}"
     try:
         entries = json.loads(get(listing))
-        found = {e["path"]: e.get("lfs", {}).get("oid", "") for e in entries if e["type"] == "file"}
+        listed = [entry for entry in entries if entry["type"] == "file"]
+        found = {entry["path"]: (entry.get("lfs") or {}).get("oid", "") for entry in listed}
     except (ValueError, TypeError, KeyError) as error:
         if isinstance(error, DataError):
             raise
@@ -51,18 +52,28 @@ def files(dataset: str, folder: str) -> list[tuple[str, str]]:
 
 
 def taken(
-    dataset: str, folder: str, asked: Iterable[str], place: Path, take: Callable[[Path], object]
+    dataset: str,
+    folder: str,
+    asked: Iterable[str],
+    place: Path,
+    take: Callable[[Path], object],
+    is_whole: Callable[[object], bool] = lambda _: True,
 ) -> Iterator[object]:
     """Give what was taken from each file of a folder of a dataset, by ``take``, as JSON has it.
 
-    ``asked`` says what is looked for: with other things, other notes are written.
+    ``asked`` says what is looked for: with other things, other notes are written. ``is_whole``
+    tells whether what a note names is there; if not, its file is looked through again.
     """
-    name = f"{dataset.split('/')[1]}-{folder}"
-    notes = place / "looked-through" / f"{name}-{digest(REVISIONS[dataset], *asked)[:16]}"
-    for address, checksum in progress_bar(files(dataset, folder), desc=name, unit="file"):
-        note = notes / f"{address.rsplit('/', 1)[1]}.json"
-        if not note.is_file():
-            file = fetch(address, place / "shards", f"{name}-{note.stem}", checksum)
+    name, revision = f"{dataset.split('/')[1]}-{folder}", REVISIONS[dataset]
+    notes = place / "looked-through" / f"{name}-{digest(revision, *asked)[:16]}"
+    listing = place / "looked-through" / f"{name}-{revision[:12]}.json"
+    if not listing.is_file():
+        write_json(listing, files(dataset, folder))
+    for address, checksum in progress_bar(read_json(listing), desc=name, unit="file"):
+        table = address.rsplit("/", 1)[1]
+        note, file = notes / f"{table}.json", place / "shards" / f"{name}-{table}"
+        if not note.is_file() or not is_whole(read_json(note)):
+            fetch(address, file.parent, file.name, checksum)
             write_json(note, take(file))
-            file.unlink()
+        file.unlink(missing_ok=True)
         yield read_json(note)

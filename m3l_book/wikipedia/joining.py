@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -32,6 +31,7 @@ CHECKSUMS = {
     "test-titles.csv": "6f9ff54dc1628c8554b7fcb80acd80a34ab66904140dcf7fcdd3e5aab1b28f89",
 }
 DUMP = "20231101"
+LISTED = ("split", "article", "picture", "address")  # columns of a list that are no language
 
 NO_PAIR = "no pair of articles of these titles"
 OTHER_PAIR = "the article is paired with another one"
@@ -46,12 +46,13 @@ def title_key(title: str) -> str:
 
     Small letters, and not folded ones: the German titles "Masse" and "Maße" are two articles.
     """
-    return " ".join(unicodedata.normalize("NFC", title).replace("_", " ").lower().split())
+    small = unicodedata.normalize("NFC", title).replace("_", " ").lower()
+    return " ".join(unicodedata.normalize("NFC", small).split())
 
 
 def is_drawing(address: str) -> bool:
     """Tell whether an address is that of a file without pixels, as the authors do."""
-    return urlsplit(address.strip()).path.lower().endswith(".svg")
+    return picture_key(address).lower().endswith(".svg")
 
 
 @dataclass(frozen=True)
@@ -159,9 +160,10 @@ class Found:
     missing: dict[tuple[str, ...], str] = field(default_factory=dict)
     counts: Counter = field(default_factory=Counter)
 
-    def shares(self, rows: "DataFrame", languages: Iterable[str]) -> dict[str, float]:
+    def shares(self, rows: "DataFrame") -> dict[str, float]:
         """Give the share of a list's rows whose articles were found, by split."""
-        there = rows[list(languages)].agg(tuple, axis=1).isin(self.articles.keys())
+        languages = [column for column in rows if column not in LISTED]
+        there = rows[languages].agg(tuple, axis=1).isin(self.articles.keys())
         return there.groupby(rows["split"]).mean().to_dict()
 
 

@@ -130,7 +130,10 @@ def test_table_4_has_a_row_for_each_combination_beside_the_papers_numbers(combin
     assert {who.value("texts") for who in rows["contender"]} >= texts
     assert all(set(json.loads(encoders)) == {"en", "fr", "image"} for encoders in rows["encoders"])
     table = combinations.table("vital: M3L-Contrast by encoders, retrieval")
-    apart, found = combinations.table("vital: M3L-Contrast by encoders, Jensen"), combinations["found"]
+    apart, found = (
+        combinations.table("vital: M3L-Contrast by encoders, Jensen"),
+        combinations["found"],
+    )
     assert table.shape == apart.shape == (len(rows), 8)
     assert set(apart["here"]) >= {"JSD en → fr", "JSD en → image", "JSD fr → image"}
     here, paper = table["here"], table["in the paper"]

@@ -123,24 +123,27 @@ except Exception as error:
 """
 
 
-@pytest.mark.parametrize("fault", ["fetched and broken", "not there"])
+@pytest.mark.parametrize("fault", ["fetched and broken", "not there", "no folder", "refused"])
 def test_encoder_that_cannot_be_loaded_is_told_from_one_that_cannot_be_fetched(
     models, tmp_path, fault
 ):
     broken = tmp_path / "models" / ENGLISH
-    if fault == "fetched and broken":
+    name = "./no/such/folder" if fault == "no folder" else ENGLISH.split("/")[1]
+    if fault in ("fetched and broken", "refused"):
         tiny_models.save(ENGLISH, broken)
+    if fault == "fetched and broken":
         (broken / "tokenizer.json").unlink()
     with miniature.served(tmp_path) as server:
         server.hub = tiny_models.Hub(tmp_path / "models")
+        server.hub.refused = "tokenizer.json" if fault == "refused" else ""
         done = subprocess.run(
-            [sys.executable, "-c", BROKEN, ENGLISH.split("/")[1]],
+            [sys.executable, "-c", BROKEN, name],
             env=of_hub(server.address, tmp_path),
             capture_output=True,
             text=True,
         )
     kind, _, said = done.stdout.partition(" ")
-    if fault == "not there":
+    if fault != "fetched and broken":
         assert kind == "EncoderUnavailable" and "could not be fetched from the model hub" in said
     else:
         assert kind == "DataError", done.stderr[-2000:]
@@ -161,7 +164,7 @@ for _ in range(2):
     for name in sys.argv[2:]:
         encoder = get_encoder(name, "image" if name == "clip-ViT-B-32" else "text")
         items = [sys.argv[1]] if encoder.kind == "image" else ["The horse eats grass."]
-        print(name, encoder.embed(items).shape[1], encoder.identity[:60], sep="|")
+        print(name, encoder.embed(items).shape[1], encoder.identity, sep="|")
     print("asked", flush=True)
     sys.stdin.readline()
 """
@@ -194,6 +197,7 @@ def test_encoders_are_fetched_from_the_hub_by_the_names_that_profiles_give(model
     assert set(first) == set(names), said.read_text()[-3000:]
     for name, rest in first.items():
         assert rest.startswith("32|" if "mpnet" in name or "/" in name else "24|")
+        assert f"{name} {REVISIONS[name]}; " in rest, "vectors of another commit are others"
     assert len(server.asked) > 10
     # no hub any more: what came is used
     process.stdin.write("\n")

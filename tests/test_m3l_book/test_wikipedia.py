@@ -6,12 +6,14 @@ import bz2
 import errno
 import gzip
 import io
+import json
 import os
 import random
 from collections import Counter
 
 import miniature
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from m3l import DataError, ParameterError
@@ -181,7 +183,8 @@ def test_refusal_is_no_absence_and_its_answer_is_quoted(server, tmp_path, status
 def test_file_comes_from_the_first_of_its_addresses_that_has_it(server, tmp_path):
     lacking, there = f"{HOST}old.bin", put(server, "new.bin", b"x")
     assert fetch_first([lacking, there], tmp_path, "f.bin").read_bytes() == b"x"
-    with pytest.raises(NotThere, match=r"f2 is at none of its addresses: .*old\.bin.*old\.bin"):
+    server.faults["old.bin"] = [403]
+    with pytest.raises(Unreachable, match=r"f2 comes from none .*old\.bin.*403.*old\.bin.*404"):
         fetch_first([lacking, lacking], tmp_path, "f2")
 
 
@@ -207,6 +210,31 @@ def test_part_that_cannot_be_unpacked_is_removed(server, tmp_path):
     assert fetch(address, tmp_path / "d").read_bytes() == b"x" * 1000
 
 
+@pytest.mark.parametrize("how", ["another part", "another file", "br"])
+def test_part_that_is_not_what_was_asked_for_is_fetched_anew(server, tmp_path, how, monkeypatch):
+    address, data = put(server, "b.bin", noise(300_000)), noise(300_000)
+    server.faults["b.bin"] = ["reset"]
+    real = miniature.Handler.send
+
+    def send(handler, status, body, headers=(), half=False):
+        headers = dict(headers)
+        if status == 206 and how == "another part":
+            body, headers["Content-Range"] = data, "bytes 0-299999/300000"
+        if status == 206 and how == "another file":
+            headers["ETag"] = '"other"'
+        if how == "br":
+            headers["Content-Encoding"] = "br"
+        real(handler, status, body, headers, half)
+
+    monkeypatch.setattr(miniature.Handler, "send", send)
+    if how == "br":
+        with pytest.raises(Unreachable, match="packs it for the way by 'br', unasked"):
+            fetch(address, tmp_path / "d")
+        assert not list((tmp_path / "d").glob("b.bin*"))[1:]
+    else:
+        assert fetch(address, tmp_path / "d").read_bytes() == data
+
+
 def test_wikimedia_is_asked_by_nobody_who_cannot_be_reached_and_no_faster_than_it_allows(
     monkeypatch,
 ):
@@ -220,6 +248,10 @@ def test_wikimedia_is_asked_by_nobody_who_cannot_be_reached_and_no_faster_than_i
             load_source("wikipedia", pixels="addresses")
         fetching.check_contact("https://example.org/a")
         fetching.check_contact("https://notwikimedia.org/a")
+    monkeypatch.setenv(fetching.AGENT, "course of Łukasz (me@example.org)")
+    fetching._session.cache_clear()
+    with pytest.raises(ParameterError, match=r"M3L_BOOK_USER_AGENT=.*signs of ASCII"):
+        get("https://example.org/a")
     for agent in ("a-course/1.0 (me@example.org)", "a-course/1.0 (https://example.org/course)"):
         monkeypatch.setenv(fetching.AGENT, agent)
         fetching.check_contact(picture)
@@ -424,11 +456,19 @@ def test_pictures_of_pages_are_read_from_the_hubs_table(tmp_path):
     rows += [("https://a/3.jpg", None, vector, [("de", ""), ("de", "Kuh")])]
     (tmp_path / "t").write_bytes(miniature.wit_table(rows))
     read = list(formats.page_pictures(tmp_path / "t", ("en", "de")))
+    assert formats.picture_key("https://[x") == "", "no address of anything"
     assert [tuple(p) for p in read] == [
         ("en", "Horse", "https://a/1.jpg"),
         ("de", "Pferd", "https://a/1.jpg"),
         ("de", "Kuh", "https://a/3.jpg"),
     ], "what has no features is drawn by nobody"
+    entries = pa.array([[{"language": "en", "page_title": "Horse"}], None, []])
+    table = miniature.wit_rows(rows)
+    place = table.schema.get_field_index("wit_features")
+    table = table.set_column(place, "wit_features", entries)
+    (tmp_path / "t").write_bytes(miniature.parquet(table))
+    read = list(formats.page_pictures(tmp_path / "t", ("en", "de")))
+    assert [tuple(p) for p in read] == [("en", "Horse", "https://a/1.jpg")], "an entry a page"
 
 
 def test_other_table_than_the_hubs_is_named(tmp_path):
@@ -466,6 +506,9 @@ def test_files_of_the_hub_are_listed_with_their_checksums(server, monkeypatch):
     assert first[0].endswith(f"/resolve/{hub.REVISIONS[name]}/data/train-00000-of-00002.parquet")
     assert second[1] == miniature.hashlib.sha256(b"b").hexdigest()
     listing = f"{miniature.HUB}/api/datasets/{name}/tree/{hub.REVISIONS[name]}/data"
+    small = [{"type": "file", "path": "data/a.parquet", "lfs": None}, {"type": "directory"}]
+    put(server, "", json.dumps(small).encode(), listing)
+    assert [checksum for _, checksum in hub.files(name, "data")] == [""], "too small for one"
     for content, message in ((b"[]", "no file in Parquet"), (b"{", "not a list of files")):
         put(server, "", content, listing)
         with pytest.raises(DataError, match=message):
@@ -566,7 +609,7 @@ def test_articles_of_the_hub_are_found_by_their_titles_in_small_letters(server, 
 
 
 def asked_for_tables(server):
-    return [path for path, _ in server.asked if path.endswith(".parquet")]
+    return [path for path, _ in server.asked if path.startswith("/cdn/")]
 
 
 def test_pairs_with_a_picture_on_a_page_of_either_language_are_found(tmp_path):
@@ -638,8 +681,7 @@ def test_the_authors_tuples_are_found_joined_and_prepared(wikipedia, tmp_path, t
     asked = len(wikipedia.asked)
     again = load_source("wikipedia", **given)
     assert again.frame.equals(tuples.frame)
-    fetched = [path for path, _ in wikipedia.asked[asked:] if "/tree/" not in path]
-    assert fetched == [], "nothing is fetched twice"
+    assert wikipedia.asked[asked:] == [], "nothing is asked for twice"
     assert wikipedia.most == 1, "one connection at a time"
     assert not list((tmp_path / "d" / "shards").glob("*.parquet")), "what was looked through goes"
 
@@ -694,6 +736,28 @@ def test_every_loss_is_counted_and_the_rest_survives(wikipedia, tmp_path):
     assert lost == 3 and sum(part["found"] for part in join.values()) == 22 == len(tuples.frame)
 
 
+def test_what_a_note_names_and_is_gone_is_taken_again(wikipedia, tmp_path):
+    given = OPTIONS | {"folder": str(tmp_path / "d")}
+    whole = load_source("wikipedia", **given)
+    for place in ("pictures", "features"):
+        next(iter((tmp_path / "d" / place).iterdir())).unlink()
+        again = load_source("wikipedia", **given)
+        (tmp_path / place).mkdir()
+        assert len(again.write_images(tmp_path / place)) == 25, "none is lacking"
+        assert np.array_equal(again.given["resnet-50"][1], whole.given["resnet-50"][1])
+    by_address = load_source("wikipedia", **given, pixels="addresses")
+    kept = next(iter((tmp_path / "d" / "fetched" / "pictures").iterdir()))
+    kept.unlink()
+    load_source("wikipedia", **given, pixels="addresses")
+    assert kept.is_file() and by_address.frame.equals(whole.frame)
+
+
+def test_nothing_is_fetched_of_pictures_where_no_text_is_found(wikipedia, tmp_path):
+    with pytest.raises(DataError, match=r"no tuple of the lists has both texts: .*too short"):
+        load_source("wikipedia", folder=str(tmp_path / "d"), least_text=10_000)
+    assert not [path for path, _ in wikipedia.asked if "wit_base" in path]
+
+
 def test_picture_without_a_file_is_missing_and_not_asked_for_again(wikipedia, tmp_path):
     gone = [miniature.place(wikipedia.root, albums.smaller(world()[1][i][2])) for i in (2, 3)]
     for path in gone:
@@ -719,12 +783,12 @@ def test_refused_picture_stops_the_whole_and_is_there_when_it_is_given(wikipedia
     assert len(tuples.frame) == 25 and albums.MISSING not in " ".join(tuples.card["notes"])
 
 
-@pytest.mark.parametrize("fault", [400, 404])
+@pytest.mark.parametrize("fault", [400, 404, 500])
 def test_original_is_taken_where_no_smaller_picture_is_made_of_it(
     wikipedia, tmp_path, fault, monkeypatch
 ):
     address = world()[1][2][2]
-    wikipedia.faults = {"330px-Picture_2.jpg": [fault] * 2}
+    wikipedia.faults = {"330px-Picture_2.jpg": [fault] * (14 if fault == 500 else 2)}
     place = miniature.place(wikipedia.root, address)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(miniature.picture("green", side=40))
@@ -751,7 +815,9 @@ def test_share_of_the_lists_is_said_before_pictures_are_fetched(
         "image": ["clip-ViT-B-32", "resnet-50"],
     }
     corpus = {"source": {"folder": str(tmp_path / "d"), "least_text": 50}, "encoders": encoders}
-    profile = {"max_tokens": 99, "corpora": {"wikipedia": corpus, "same": corpus}}
+    other = corpus | {"source": {"from": "wikipedia", **corpus["source"]}}
+    corpora = {"wikipedia": corpus, "same": other, "emoji": {"source": {}, "encoders": {}}}
+    profile = {"max_tokens": 99, "corpora": corpora}
     write_json(tmp_path / "profile.json", profile)
     monkeypatch.setattr("sys.argv", ["beforehand", str(tmp_path / "profile.json")])
     beforehand.main()
@@ -765,11 +831,6 @@ def test_share_of_the_lists_is_said_before_pictures_are_fetched(
         "for 100.0% of the rows to test and 94.7% of the rows to train. With texts: '2014'" in said
     )
     assert not [path for path, _ in wikipedia.asked if "wit_base" in path]
-
-
-def test_nothing_found_is_said(wikipedia, tmp_path):
-    with pytest.raises(DataError, match=r"no tuple of the lists has all its views.*too short"):
-        load_source("wikipedia", folder=str(tmp_path / "d"), least_text=10_000)
 
 
 def test_pictures_of_wikimedia_are_asked_for_in_the_width_that_is_read():
@@ -789,7 +850,8 @@ def test_pictures_of_wikimedia_are_asked_for_in_the_width_that_is_read():
     "options, message",
     [
         ({"split": "mine"}, "split='mine' is unknown"),
-        ({"languages": "en"}, "expected two different codes"),
+        ({"languages": "en"}, "expected en,de or de,en"),
+        ({"languages": "en,fr"}, "expected en,de or de,en"),
         ({"least_text": 0}, "least_text=0: expected 1 or more"),
         ({"pixels": "all"}, "pixels='all' is unknown"),
         ({"texts": "2015"}, "texts='2015' is unknown; valid: 2014, 2023"),

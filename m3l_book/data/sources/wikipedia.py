@@ -54,7 +54,7 @@ def load(
     Parameters
     ----------
     languages : str
-        Two codes, English and German in the paper.
+        The codes of English and German, in either order.
     split : {"authors", "random"}
         The tuples that the authors published, of which some test articles stand in training too
         (the preparation's ``leakage`` says what becomes of them); or as many drawn at random, by
@@ -65,10 +65,12 @@ def load(
         comparable corpora of 2014, which have other words, and lack articles that were written or
         renamed since. The published lists name events of 2018 and later.
     pixels : {"published", "addresses"}
-        Pictures as the challenge published them, 300 pixels wide: some hundred gigabytes, which
-        pass through; or each fetched by its own address.
+        Pictures as the challenge published them, 300 pixels wide, or each fetched by its own
+        address. The features of ResNet-50 come from the challenge's files in either case: some
+        hundred gigabytes, which pass through.
     train, test : int
-        Pairs of articles to draw; of the authors' lists, all are taken.
+        Pairs of articles to draw; those that are lost later are not replaced. Of the authors'
+        lists, all are taken.
     validation : float
         Share of the training articles to make choices on.
     least_text : int
@@ -85,17 +87,10 @@ def load(
     DataError
         A file cannot be had, or nothing of the list is found.
     """
-    choose("split", split, ("authors", "random"))
-    choose("texts", texts, TEXTS)
-    choose("pixels", pixels, ("published", "addresses"))
-    chosen = tuple(language.strip() for language in languages.split(","))
-    both = f"languages={languages!r}: expected two different codes"
-    require(len(chosen) == 2 and len(set(chosen)) == 2 and all(chosen), both)
-    for name, value in (("train", train), ("test", test), ("least_text", least_text)):
-        require(value >= 1, f"{name}={value}: expected 1 or more")
-    if pixels == "addresses":
-        check_contact("https://upload.wikimedia.org/")
-    listed, found, sources = find(chosen, split, texts, train, test, least_text, folder, seed)
+    listed, found, sources = find(
+        languages, split, texts, pixels, train, test, least_text, folder, seed
+    )
+    chosen = _languages(languages)
     counts: Counter = Counter()
     rows = listed.rows.to_dict("records")
     asked = {
@@ -103,6 +98,8 @@ def load(
         for row in rows
         if _keys(row, chosen) in found.articles and not joining.is_drawing(row["address"])
     }
+    nothing = f"no tuple of the lists has both texts: {dict(Counter(found.missing.values()))}"
+    require(bool(asked), nothing, DataError)
     if pixels == "published":
         files, features = albums.published(asked, folder, counts)
     else:
@@ -114,8 +111,8 @@ def load(
     options |= {"validation": validation, "least_text": least_text, "seed": seed}
     notes = listed.notes | +(counts + found.counts)
     card = {
-        "source": f"{TEXTS[texts]}; WIT (Srinivasan et al. 2021); Wikipedia image-caption challenge"
-        " (Wikimedia, 2021)"
+        "source": f"{TEXTS[str(texts)]}; WIT (Srinivasan et al. 2021);"
+        " Wikipedia image-caption challenge (Wikimedia, 2021)"
         + ("; the authors' published lists of tuples" if split == "authors" else ""),
         "licence": "texts: Wikipedia, CC BY-SA; pictures: each its own, at Wikimedia Commons",
         "sha256": sources,
@@ -143,20 +140,29 @@ def load(
 
 
 def find(
-    languages: tuple[str, str],
+    languages: str = "en,de",
     split: str = "authors",
     texts: str = "2023",
+    pixels: str = "published",
     train: int = 20000,
     test: int = 1000,
     least_text: int = 200,
     folder: str = "data/downloads/wikipedia",
     seed: int = 0,
 ) -> tuple[joining.Listed, joining.Found, dict[str, str]]:
-    """List the tuples to look for, and find their articles; parameters as of `load`. Also gives the
-    SHA-256 checksums of what was fetched and is pinned by no revision.
+    """List the tuples to look for, and find their articles; parameters and errors as of `load`.
+    Also gives the SHA-256 checksums of what was fetched and is pinned by no revision.
     """
+    choose("split", split, ("authors", "random"))
+    choose("texts", str(texts), TEXTS)
+    choose("pixels", pixels, ("published", "addresses"))
+    for name, value in (("train", train), ("test", test), ("least_text", least_text)):
+        require(value >= 1, f"{name}={value}: expected 1 or more")
+    if pixels == "addresses":
+        check_contact("https://upload.wikimedia.org/")
+    languages = _languages(languages)
     corpora, counts = None, Counter()
-    if texts == "2014" or split == "random":
+    if str(texts) == "2014" or split == "random":
         corpora = fetch_first(COMPARABLE, folder, "wikicomp-2014_deen.xml.bz2")
     if split == "authors":
         names = {"train": "train-titles.csv", "test": "test-titles.csv"}
@@ -170,12 +176,20 @@ def find(
         there = joining.illustrated_pairs(corpora, pictures, languages, counts)
         listed = joining.drawn(there, languages, train, test, seed)
     wanted = {_keys(row, languages) for row in listed.rows.to_dict("records")}
-    if texts == "2014":
+    if str(texts) == "2014":
         found = joining.find_pairs(corpora, wanted, languages, least_text)
     else:
         found = joining.find_articles(wanted, languages, folder, least_text)
     found.counts += counts
     return listed, found, {corpora.name: digest_file(corpora)} if corpora else {}
+
+
+def _languages(given: str) -> tuple[str, str]:
+    """Read two codes; lists and pairs are published of English and German alone."""
+    codes = tuple(code.strip() for code in given.split(","))
+    both = f"languages={given!r}: expected en,de or de,en, of which lists and pairs are published"
+    require(len(codes) == 2 and {*codes} == {"en", "de"}, both)
+    return codes
 
 
 def _keys(row: dict, languages: tuple[str, str]) -> tuple[str, ...]:
