@@ -45,15 +45,22 @@ def _hub_answers() -> bool:
     return True
 
 
-def _fetched(name: str) -> Path | None:
-    """Give the folder of a model of the hub, which is named by its commit; None without weights."""
+def _fetched(name: str, offline: bool) -> Path | None:
+    """Give the folder of a model of the hub, which is named by its commit; None if the hub does not
+    give it whole.
+    """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError
 
     whole = name if "/" in name else f"sentence-transformers/{name}"
     try:
-        folder = snapshot_download(whole, revision=_revision(name), local_files_only=True)
-    except (LocalEntryNotFoundError, HFValidationError):
+        folder = snapshot_download(
+            whole,
+            revision=_revision(name),
+            allow_patterns=["*.json", "*.txt", "*.model"],  # its weights were asked for before
+            local_files_only=offline,
+        )
+    except (OSError, HFValidationError):  # what the hub's client raises is an OSError, too
         return None
     weights = (path for end in ("safetensors", "bin") for path in Path(folder).rglob(f"*.{end}"))
     return Path(folder) if any(weights) else None
@@ -63,40 +70,22 @@ def _revision(name: str) -> str | None:
     return REVISIONS.get(name.removeprefix("sentence-transformers/"))
 
 
-def _is_of_network(error: BaseException | None) -> bool:
-    """Tell whether an error comes of what the hub did not give; that a model lacks a file which it
-    need not have is none.
-    """
-    from huggingface_hub.errors import (
-        EntryNotFoundError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-    )
-
-    while error is not None:
-        refused = isinstance(error, HfHubHTTPError) and not isinstance(error, EntryNotFoundError)
-        if refused or isinstance(error, (LocalEntryNotFoundError, OfflineModeIsEnabled)):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
 def _loaded(name: str, device: str) -> "SentenceTransformer":
     """Load a model, and tell what was not fetched from what was and cannot be loaded."""
     from sentence_transformers import SentenceTransformer
 
     options = {"device": device, "trust_remote_code": False}
-    is_folder = Path(name).is_dir()
+    is_folder, offline = Path(name).is_dir(), False
     if not is_folder:
-        options |= {"revision": _revision(name), "local_files_only": not _hub_answers()}
+        offline = not _hub_answers()
+        options |= {"revision": _revision(name), "local_files_only": offline}
     try:
         return SentenceTransformer(name, **options)
     except Exception as error:  # the hub's client and the models' code raise many kinds
         why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         if is_folder:
             raise DataError(f"{name}: not a sentence-transformers model ({why})") from error
-        if _fetched(name) and not _is_of_network(error):
+        if _fetched(name, offline):
             raise DataError(f"encoder {name!r} was fetched and cannot be loaded ({why})") from error
         absent = "is not on this machine and could not be fetched from the model hub"
         raise EncoderUnavailable(f"encoder {name!r} {absent} ({why})") from error
@@ -142,7 +131,7 @@ def from_hub_or_folder(
         named = [(str(path.relative_to(name)), digest_file(path)) for path in files]
         what = digest(*chain.from_iterable(named))
     else:
-        folder = _fetched(name)
+        folder = _fetched(name, offline=True)
         what = f"{name} {folder.name if folder else ''}"
     identity = (
         f"{what}; sentence-transformers {version('sentence-transformers')}; {max_tokens} tokens;"
