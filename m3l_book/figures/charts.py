@@ -19,6 +19,10 @@ STAR = {"marker": "*", "linestyle": "", "markersize": 12}
 STAR |= {"markerfacecolor": "none", "markeredgewidth": 1.5}
 
 
+HATCHES = ("", "///", "...")
+"""What tells bars of one colour apart."""
+
+
 def sorted_by_model(names: Iterable[str]) -> list[str]:
     """Sort names by the model of the paper that they begin with, others last."""
     models = list(MODELS)
@@ -39,6 +43,8 @@ def retrieval_scores(
     """
     raw = raw or {}
     looks = looks_of(sorted_by_model(dict.fromkeys(table["name"])))
+    colours = [look["color"] for look in looks.values()]  # variants have their model's
+    hatches = {name: HATCHES[colours[:i].count(colours[i]) % 3] for i, name in enumerate(looks)}
     by_metric = dict(list(table.groupby("metric", sort=False)))
     bars = [part.groupby("direction")["name"].nunique().sum() for part in by_metric.values()]
     size = WIDTH, 0.9 + 0.9 * len(bars) + 0.2 * sum(bars)
@@ -50,7 +56,8 @@ def retrieval_scores(
             scores, top = rows.groupby("name")["score"], y
             for model in (model for model in looks if model in scores.groups):
                 own, colour = scores.get_group(model), looks[model]["color"]
-                axes.barh(y, own.mean(), height=0.85, color=(colour, 0.45), edgecolor=colour)
+                look = {"color": (colour, 0.45), "edgecolor": colour, "hatch": hatches[model]}
+                axes.barh(y, own.mean(), height=0.85, **look)
                 axes.plot(own, [y] * len(own), "o", color=INK, markersize=3.5)
                 y += 1
             chance = rows["chance"].mean()
@@ -68,8 +75,8 @@ def retrieval_scores(
         axes.set(xlabel=metric)
     grid[0, 0].set_title(f"{corpus}: retrieval by topics")
     handles = [
-        plt.Rectangle((0, 0), 1, 1, facecolor=(c, 0.45), edgecolor=c, label=model)
-        for model, c in ((model, look["color"]) for model, look in looks.items())
+        plt.Rectangle((0, 0), 1, 1, facecolor=(c, 0.45), edgecolor=c, hatch=hatch, label=model)
+        for (model, hatch), c in zip(hatches.items(), colours, strict=True)
     ]
     handles.append(plt.Line2D([], [], linewidth=2, label="chance", **DOTTED))
     if set(raw) & set(table["direction"]):
