@@ -33,6 +33,11 @@ def sorted_by_model(names: Iterable[str]) -> list[str]:
     return sorted(names, key=place)
 
 
+def _bar(colour: str, hatch: str) -> dict:
+    # SVG knows no hatching over a colour that is half seen through
+    return {"facecolor": "none" if hatch else (colour, 0.45), "edgecolor": colour, "hatch": hatch}
+
+
 def retrieval_scores(
     table: "DataFrame", corpus: str, raw: Mapping[str, float] | None = None
 ) -> Figure:
@@ -56,8 +61,7 @@ def retrieval_scores(
             scores, top = rows.groupby("name")["score"], y
             for model in (model for model in looks if model in scores.groups):
                 own, colour = scores.get_group(model), looks[model]["color"]
-                look = {"color": (colour, 0.45), "edgecolor": colour, "hatch": hatches[model]}
-                axes.barh(y, own.mean(), height=0.85, **look)
+                axes.barh(y, own.mean(), height=0.85, **_bar(colour, hatches[model]))
                 axes.plot(own, [y] * len(own), "o", color=INK, markersize=3.5)
                 y += 1
             chance = rows["chance"].mean()
@@ -75,7 +79,7 @@ def retrieval_scores(
         axes.set(xlabel=metric)
     grid[0, 0].set_title(f"{corpus}: retrieval by topics")
     handles = [
-        plt.Rectangle((0, 0), 1, 1, facecolor=(c, 0.45), edgecolor=c, hatch=hatch, label=model)
+        plt.Rectangle((0, 0), 1, 1, **_bar(c, hatch), label=model)
         for (model, hatch), c in zip(hatches.items(), colours, strict=True)
     ]
     handles.append(plt.Line2D([], [], linewidth=2, label="chance", **DOTTED))
