@@ -73,4 +73,19 @@ def table(
         shown = shown.format(**formatting) if formatting else shown
         shown = shown.set_properties(**{"text-align": "start"}) if left else shown
     caption = numbered("Table", text)
-    display(shown.set_caption(f"<span{_anchor(caption)}>{as_html(caption)}</span>"))
+    said = f"<span{_anchor(caption)}>{as_html(caption)}</span>"
+    gaps = shown.data.astype(str).eq("–") | (shown.data.isna() & (formatting.get("na_rep") == "–"))
+    if gaps.any(axis=None) and _is_first_with_dashes(text):
+        said += " A dash means that there is no such value."
+    display(shown.set_caption(said))
+
+
+def _is_first_with_dashes(text: str) -> bool:
+    """Tell whether the table of a caption is the first of the page that needs its dashes explained;
+    one whose caption explains them does not.
+    """
+    first = next((of for kind, of in _numbers if kind == "dashes"), text)
+    if first == text and "–" not in text:
+        _numbers["dashes", text] = 1
+        return True
+    return False

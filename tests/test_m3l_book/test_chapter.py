@@ -3,6 +3,7 @@ import os
 import sys
 
 import nbformat
+import pandas as pd
 import pytest
 
 from m3l.errors import ParameterError, check_values
@@ -245,6 +246,20 @@ def test_provenance_folds_what_is_long_and_shows_signs_as_they_are():
     few = chapter.provenance_text({}, {"run0": "x"}, {})
     assert "- **data**: run0 `x`\n" in few and "wall time" not in few
     assert "- **parameters**: none" in few
+
+
+def test_dashes_are_explained_once_a_page(monkeypatch):
+    shown = []
+    monkeypatch.setattr(captions, "_numbers", {})
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    gaps, none = pd.DataFrame({"a": [1.0, None]}), pd.DataFrame({"a": [1.0, 2.0]})
+    captions.table(none, "Whole.", na_rep="–")
+    captions.table(gaps, "Not measured: –.", na_rep="–")
+    captions.table(gaps, "Gaps.", na_rep="–")
+    captions.table(pd.DataFrame({"a": ["–"]}), "Other gaps.")
+    captions.table(gaps, "Gaps.", na_rep="–")
+    told = ["A dash means that there is no such value." in str(one.caption) for one in shown]
+    assert told == [False, False, True, False, True], "a cell may be run again"
 
 
 def test_captions_are_counted_by_kind_with_the_chapters_number(monkeypatch):
