@@ -35,7 +35,8 @@ def choose_and_reload(page, selector, value):
 def search(page, text):
     page.locator("#query").fill(text)
     page.keyboard.press("Enter")
-    page.wait_for_function("(text) => document.title.includes(text)", arg=text)
+    # the page of an item is called like it, too, and what is found stands in quotation marks
+    page.wait_for_function("(found) => document.title.startsWith(found)", arg=f"“{text}”")
     return page.locator("main").inner_text()
 
 
