@@ -62,8 +62,8 @@ def load(
     texts : {"2023", "2014"}
         Where the articles are taken from: ``wikimedia/wikipedia``, a dump of November 2023, cleaned
         by a later version of the function that the authors' program has, which reads dumps of
-        February 2023; or the comparable corpora of 2014, which have other words, and lack articles that were written or
-        renamed since. The published lists name events of 2018 and later.
+        February 2023; or the comparable corpora of 2014, which have other words, and lack articles
+        that were written or renamed since. The published lists name events of 2018 and later.
     pixels : {"published", "addresses"}
         Pictures as the challenge published them, 300 pixels wide, or each fetched by its own
         address. The features of ResNet-50 come from the challenge's files in either case: some
