@@ -179,14 +179,14 @@ def first_topics(options: argparse.Namespace, passed: list[str], lock: TextIO) -
 def look_beforehand(name: str, profile: dict, lock: TextIO) -> int:
     """Before hours of fetching, see that encoders of the hub load and that articles are found."""
     for corpus, about in profile["corpora"].items():
+        source = about["source"]
         card = ROOT / "data" / name / "prepared" / corpus / "card.json"
-        texts = read_json(card)["options"].get("texts") if card.is_file() else None
-        if texts != about["source"].get("texts", "2023"):
-            break
-    else:
-        return 0
-    module = "m3l_book.data.beforehand"
-    return run([sys.executable, "-m", module, f"build/{name}/profile.json"], lock)
+        kept = read_json(card).get("options", {}) if card.is_file() else {}
+        known = str(kept.get("texts")) == str(source.get("texts", "2023"))
+        if source.get("from", corpus) == "wikipedia" and not known:
+            module = "m3l_book.data.beforehand"
+            return run([sys.executable, "-m", module, f"build/{name}/profile.json"], lock)
+    return 0
 
 
 def say_what_was_done(options: argparse.Namespace, done: dict) -> None:
@@ -217,8 +217,7 @@ def make(options: argparse.Namespace, passed: list[str]) -> int:
             report.unlink(missing_ok=True)
         # as JSON, since in the YAML that Snakemake reads the language ``no`` is false
         write_json(folder / "profile.json", profile)
-        looks = "wikipedia" in profile["corpora"] and not options.dry_run
-        if looks and (code := look_beforehand(name, profile, lock)):
+        if not options.dry_run and (code := look_beforehand(name, profile, lock)):
             return code
         alone = not (folder / "html" / "fit.html").is_file()
         if profile.get("first") and alone and not targets and not options.dry_run:

@@ -35,13 +35,12 @@ def files(dataset: str, folder: str) -> list[tuple[str, str]]:
 
     revision = REVISIONS[dataset]
     listing = f"{ENDPOINT}/api/datasets/{dataset}/tree/{revision}/{folder}"
+    content = get(listing)
     try:
-        entries = json.loads(get(listing))
+        entries = json.loads(content)
         listed = [entry for entry in entries if entry["type"] == "file"]
         found = {entry["path"]: (entry.get("lfs") or {}).get("oid", "") for entry in listed}
     except (ValueError, TypeError, KeyError) as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(f"{listing}: not a list of files ({error})") from error
     begin = f"{ENDPOINT}/datasets/{dataset}/resolve/{revision}"
     tables = [
