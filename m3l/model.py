@@ -114,9 +114,14 @@ class M3L(TrainedModel):
 
 
 def model_for(
-    corpus: Corpus, topics: int, input_scaling: str = "standardize", seed: int = 0, **options
+    corpus: Corpus,
+    topics: int,
+    input_scaling: str = "standardize",
+    seed: int = 0,
+    kind: type[M3L] = M3L,
+    **options,
 ) -> M3L:
-    """Return an untrained `M3L` for the views of ``corpus``.
+    """Return an untrained `M3L`, or a subclass of that ``kind``, for the views of ``corpus``.
 
     Weights are drawn from ``seed``; the input scaling is that of the corpus's items. ``options``
     are those of `M3L`: ``hidden``, ``dropout``, ``share_text_network``.
@@ -127,7 +132,7 @@ def model_for(
     ]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = M3L(specs, topics, **options)
+        model = kind(specs, topics, **options)
     for name, view in corpus.views.items():
         if input_scaling != "none":
             nothing = f"view {name!r} has no item to take its input scaling from"

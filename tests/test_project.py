@@ -201,7 +201,7 @@ def test_the_method_imports_nothing_but_its_five_packages_at_module_level():
 # a room may import from those to its left; see ARCHITECTURE.md
 ROOMS = {
     "m3l": """errors progress files saving view text corpus noise compiling networks trained model
-        loss checks code fused train distillation gibbs pltm metrics estimator""",
+        loss checks code fused train distillation variants gibbs pltm metrics estimator""",
     "m3l_book": """shown values measured pictures summaries wikipedia encoders data
         records claims topic_space recorded recording record_check tables figures pages
         chapter execute left_out apparatus own __main__""",

@@ -2,6 +2,7 @@
 is looked at on the way.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,14 @@ import torch
 
 from m3l.corpus import Corpus
 from m3l.errors import DataError, check_values, require
+from m3l.loss import Objective
 from m3l.metrics.assessment import evaluate, readers
 from m3l.model import M3L
+from m3l.variants import objective_for
 
+from ..data.dictionary import title_dictionary
+from ..data.prepared import views_of
+from ..data.schema import PICTURES
 from .run import Teacher, load_model
 
 STUDENT = {"floor": -2.0, "words_of": ""}
@@ -26,6 +32,7 @@ PROTOCOL = {
     "validate_every": 0,  # epochs between looks at the validation part; 0 for never
     "tokens": 1.0,  # share of its words that each document keeps
     "vocabulary": 0,  # how many of the most frequent words count; 0 for all
+    "a_to_z": False,  # count only words that these letters spell, as the released code does
     "one_state": False,  # read PLTM off one state of its sampler
 }
 LEAST = {"articles": 0, "samples": 1, "validate_every": 0, "vocabulary": 0}
@@ -48,13 +55,24 @@ def protocol_options(given: Mapping) -> dict:
     return chosen
 
 
+def objective_of(name: str, changes: Mapping, folder: str) -> Objective:
+    """Return a run's objective: a preset with changes. One that contrasts the words of a dictionary
+    gets it from the titles of the prepared corpus in ``folder``.
+    """
+    chosen = objective_for(name, **changes)
+    if not getattr(chosen, "words_weight", 0) or chosen.dictionary:
+        return chosen
+    languages = [view for view in views_of(folder) if view != PICTURES][:2]
+    return replace(chosen, dictionary=tuple(title_dictionary(folder, languages)))
+
+
 def words_read(corpus: Corpus, protocol: Mapping) -> Corpus:
     """Return the corpus with the words that a run may count, as ``protocol`` says.
 
     Tokens are drawn at random, once for all runs. A document that would be left without any keeps
     one token of its most frequent word.
     """
-    if protocol["tokens"] == 1 and not protocol["vocabulary"]:
+    if protocol["tokens"] == 1 and not protocol["vocabulary"] and not protocol["a_to_z"]:
         return corpus
     rng, views, train = np.random.default_rng(0), dict(corpus.views), corpus.part("train")
     for name in corpus.text_views:
@@ -63,6 +81,9 @@ def words_read(corpus: Corpus, protocol: Mapping) -> Corpus:
         bow = views[name].bow.copy()
         kept = rng.binomial(bow.data, protocol["tokens"]).astype(bow.dtype)
         kept[common[bow.indices] >= (protocol["vocabulary"] or len(common))] = 0
+        if protocol["a_to_z"]:
+            plain = [re.fullmatch("[a-z]{2,}", word) is not None for word in views[name].vocabulary]
+            kept[~np.array(plain)[bow.indices]] = 0
         for begin, end in zip(bow.indptr, bow.indptr[1:], strict=False):
             if not kept[begin:end].any():
                 kept[begin + np.argmin(common[bow.indices[begin:end]])] = 1

@@ -27,6 +27,7 @@ from m3l.model import M3L
 from m3l.pltm import PLTM
 from m3l.saving import read_tensors
 from m3l.train import resolve_device
+from m3l.variants import VariantModel
 
 # of each row of scores, see `m3l.metrics.assessment.evaluate`
 ARRAYS = ("values", "divergences", "articles", "pair_articles")
@@ -75,7 +76,7 @@ def load_teacher(runs: str | Path, name: str) -> Teacher | None:
         return None
     record = load_run(f"{runs}/{name}")
     view = record.params["train_views"][0]
-    return Teacher(M3L.load(record.folder / "model.safetensors"), view, record.topics)
+    return Teacher(load_model(record.folder / "model.safetensors"), view, record.topics)
 
 
 def commit() -> str:
@@ -195,6 +196,8 @@ def _array_name(part: str, row: Mapping, name: str) -> str:
 
 
 def load_model(path: str | Path) -> M3L | PLTM:
-    """Load the model of a run record, of either kind; `DataError` if the file is broken."""
+    """Load the model of a run record, of whatever kind; `DataError` if the file is broken."""
     about, _ = read_tensors(path, "model", "train it again")
-    return M3L.load(path) if "views" in about else PLTM.load(path)
+    if "views" not in about:
+        return PLTM.load(path)
+    return (VariantModel if "layers" in about.get("config", {}) else M3L).load(path)

@@ -68,6 +68,20 @@ def test_a_run_trains_on_one_picture_of_each_article_if_asked():
     assert set(place) == {0, 1, 2}, "not the first of each article"
 
 
+def test_a_run_may_count_only_words_that_a_to_z_spell():
+    corpus = make_corpus(n=20, views=VIEWS)
+    view = corpus.views["fr"]
+    view.vocabulary[:3] = ["été", "où", "chat"]
+    view.vocabulary[3:] = ["ab" + "c" * i for i in range(len(view.vocabulary) - 3)]
+    read = protocol.words_read(corpus, protocol.protocol_options({"a_to_z": True})).views["fr"]
+    before, after = (v.bow.toarray() for v in (view, read))
+    spelt = after[:, 2:].sum(axis=1) > 0
+    assert before[:, :2].sum() > 0 and spelt.any() and not after[spelt][:, :2].any()
+    np.testing.assert_array_equal(after[spelt][:, 2:], before[spelt][:, 2:])
+    with pytest.raises(ParameterError, match="a_to_z"):
+        protocol.protocol_options({"a_to_z": "yes"})
+
+
 def test_a_run_may_count_fewer_words_and_every_document_keeps_one():
     corpus = make_corpus(n=60, views=VIEWS, split=["train"] * 40 + ["test"] * 20)
     assert protocol.words_read(corpus, protocol.protocol_options({})) is corpus
