@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # where the project is published; with it chapters have buttons for Binder and Colab
 export M3L_BOOK_REPOSITORY := $(REPOSITORY)
 
-.PHONY: book smoke chapter pdf slides report cards exercises test test-all test-fast rehearsal lab bench photographs manuals lint serve clean
+.PHONY: book smoke chapter pdf slides report cards deposit exercises test test-all test-fast rehearsal lab bench photographs manuals lint serve clean
 
 book: $(VENV)/ready
 	$(RUN) workflow/build.py $(PROFILE)
@@ -29,6 +29,11 @@ pdf: book
 
 slides report cards: book
 	$(RUN) workflow/printing.py $(PROFILE) $@
+
+# book, report, evidence and claims in one archive, to hand on: build/PROFILE/deposit.zip
+deposit: report .venv.crate/ready
+	$(RUN) workflow/deposit.py $(PROFILE)
+	.venv.crate/bin/python workflow/crate.py build/$(PROFILE)/deposit
 
 # for students, without answers
 exercises: $(VENV)/ready
@@ -102,4 +107,9 @@ $(VENV)/ready: requirements.txt pyproject.toml
 .venv.lda/ready: requirements-lda.txt
 	$(PYTHON) -m venv .venv.lda
 	.venv.lda/bin/pip install --quiet --requirement requirements-lda.txt
+	touch $@
+
+.venv.crate/ready: requirements-crate.txt
+	$(PYTHON) -m venv .venv.crate
+	.venv.crate/bin/pip install --quiet --requirement requirements-crate.txt
 	touch $@

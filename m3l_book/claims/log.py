@@ -1,0 +1,82 @@
+"""What became of each claim, for machines to read: claims, rules, numbers and verdicts."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from . import judging
+from .reading import Claim, read_margins, read_sentences
+
+if TYPE_CHECKING:
+    from ..recorded import Recorded
+
+
+def claims_log(recorded: "Recorded", paper: str) -> dict:
+    """Return what `judging.verdicts` says of recorded results, as JSON has it.
+
+    ``paper`` is the folder of the paper's numbers and claims. Entries are ``about``, where the
+    results are from; ``rule``, in words, its ``level``, ``seeds`` and ``margins``; and ``claims``,
+    a list with everything that is known of each claim: its place in the paper and the sentences
+    that make it, its rule and when that was written, the paper's numbers, every comparison with its
+    value, 95 % interval, p value and seeds, and the verdict, on each corpus and over the study.
+    """
+    judged = recorded.verdicts(paper)
+    study = judging.over_the_study([*judged.values()])
+    sentences = read_sentences(f"{paper}/sentences.csv", judged)
+    about = {key: recorded.about[key] for key in ("profile", "commit", "recorded", "machine")}
+    return {
+        "about": about,
+        "rule": judging.__doc__,
+        "level": judging.LEVEL,
+        "seeds": judging.SEEDS,
+        "margins": read_margins(f"{paper}/margins.csv"),
+        "claims": [
+            _of_claim(verdict.claim)
+            | {"sentences": [s["place"] for s in sentences if name in _named(s)]}
+            | _of_verdict(verdict)
+            | {"decided_over_study": study.get(name)}
+            for name, verdict in judged.items()
+        ],
+    }
+
+
+def _named(sentence: Mapping[str, str]) -> list[str]:
+    return [name.strip() for name in sentence["claims"].split(";")]
+
+
+def _of_claim(claim: Claim) -> dict:
+    plain = ("id", "section", "claim", "measure", "setting", "relation", "threshold", "rule")
+    plain += ("standing", "note", "written", "changed", "restates")
+    row = {name: getattr(claim, name) for name in plain}
+    sides = {side: [str(who) for who in getattr(claim, side)] for side in ("subject", "others")}
+    return row | sides | {"pairs": [*claim.pairs], "counts": claim.counts}
+
+
+def _of_verdict(verdict: judging.Verdict) -> dict:
+    return {
+        "in_paper": [
+            {"pair": pair, "model": str(who), "value": value}
+            for (pair, who), value in verdict.paper_means.items()
+        ],
+        "paper_table_agrees": verdict.paper_agrees,
+        "means": [
+            {"corpus": corpus, "pair": pair, "model": str(who), "value": value}
+            for (corpus, pair, who), value in verdict.means.items()
+        ],
+        "comparisons": [_of_case(case) for case in verdict.cases],
+        "by_corpus": verdict.by_corpus,
+        "verdict": verdict.words,
+    }
+
+
+def _of_case(case: judging.Case) -> dict:
+    return {
+        "corpus": case.corpus,
+        "pair": case.pair,
+        "weights": {str(who): weight for who, weight in case.weights.items()},
+        "value": case.value,
+        "interval_95": [case.low, case.high],
+        "p": case.p_value,
+        "margin": case.margin,
+        "seeds": case.seeds,
+        "right": case.right,
+    }
