@@ -48,7 +48,8 @@ def gather(build: Path, folder: Path) -> None:
     shutil.copytree(ROOT / "data" / "paper", folder / "paper")
     shutil.copyfile(report, folder / "report.pdf")
     paper = str(ROOT / "data" / "paper")
-    write_json(folder / "claims.json", claims_log(load_recorded(recorded / "full"), paper))
+    kept = load_recorded(recorded / "full")
+    write_json(folder / "claims.json", claims_log(kept.verdicts(paper), kept.about, paper))
     archive = ["git", "archive", "--prefix=project/", "-o", folder / "project.tar.gz", "HEAD"]
     subprocess.run(archive, cwd=ROOT, check=True)
     (folder / "README.txt").write_text(README.format(commit=of_commit), encoding="utf-8")

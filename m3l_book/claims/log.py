@@ -1,30 +1,24 @@
 """What became of each claim, for machines to read: claims, rules, numbers and verdicts."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from . import judging
 from .reading import Claim, read_margins, read_sentences
 
-if TYPE_CHECKING:
-    from ..recorded import Recorded
 
+def claims_log(judged: Mapping[str, judging.Verdict], about: Mapping, paper: str) -> dict:
+    """Return verdicts by id as JSON has them.
 
-def claims_log(recorded: "Recorded", paper: str) -> dict:
-    """Return what `judging.verdicts` says of recorded results, as JSON has it.
-
-    ``paper`` is the folder of the paper's numbers and claims. Entries are ``about``, where the
-    results are from; ``rule``, in words, its ``level``, ``seeds`` and ``margins``; and ``claims``,
+    ``about`` says where the results are from, and ``paper`` is the folder of the paper's numbers
+    and claims. Entries are ``about``; ``rule``, in words, its ``level``, ``seeds`` and ``margins``; and ``claims``,
     a list with everything that is known of each claim: its place in the paper and the sentences
     that make it, its rule and when that was written, the paper's numbers, every comparison with its
     value, 95 % interval, p value and seeds, and the verdict, on each corpus and over the study.
     """
-    judged = recorded.verdicts(paper)
     study = judging.over_the_study([*judged.values()])
     sentences = read_sentences(f"{paper}/sentences.csv", judged)
-    about = {key: recorded.about[key] for key in ("profile", "commit", "recorded", "machine")}
     return {
-        "about": about,
+        "about": {key: about[key] for key in ("profile", "commit", "recorded", "machine")},
         "rule": judging.__doc__,
         "level": judging.LEVEL,
         "seeds": judging.SEEDS,

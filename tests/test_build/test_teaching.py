@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ import torch
 from building import ROOT, build, copy_of_the_project
 
 from m3l import Objective
+from m3l.files import digest_file
 from m3l.loss import agreement, contrast, reconstruction
 from m3l.networks import Posterior
 from m3l_book.apparatus.generated import without_the_book
@@ -118,6 +120,46 @@ def test_slides_report_and_cards_are_printed(workshop):
     assert pages["cards"] >= html.count('class="claim-card"') > 50, "each on its own page"
     result = subprocess.run([*run, "none", "report"], cwd=workshop, capture_output=True)
     assert result.returncode == 2 and b"make book PROFILE=none" in result.stderr
+
+
+@pytest.mark.thorough
+def test_what_is_handed_on_is_whole_and_a_validator_accepts_it(workshop, tmp_path):
+    gather = [sys.executable, "workflow/deposit.py", "smoke"]
+    build, python = workshop / "build/smoke", tmp_path / "crate/bin/python"
+    (build / "report.pdf").write_bytes(b"%PDF of a test")
+    refused = subprocess.run(gather, cwd=workshop, capture_output=True, text=True)
+    assert refused.returncode == 2 and not (build / "deposit").exists(), "no commit to name"
+    who = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"]
+    for command in (["init", "--quiet"], ["add", "--all"], [*who, "commit", "--quiet", "-m", "a"]):
+        subprocess.run(["git", *command], cwd=workshop, check=True)
+    subprocess.run(gather, cwd=workshop, check=True)
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "crate"], check=True)
+    pip = [python, "-m", "pip", "install", "--quiet", "-r", ROOT / "requirements-crate.txt"]
+    subprocess.run(pip, check=True)
+    subprocess.run([python, "workflow/crate.py", build / "deposit"], cwd=workshop, check=True)
+    shutil.unpack_archive(build / "deposit.zip", tmp_path / "unpacked")
+    sums = (tmp_path / "unpacked/SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    listed = {name: checksum for checksum, name in (line.split("  ", 1) for line in sums)}
+    there = {
+        p.relative_to(tmp_path / "unpacked").as_posix(): p
+        for p in (tmp_path / "unpacked").rglob("*")
+        if p.is_file()
+    }
+    assert set(there) - set(listed) == {"SHA256SUMS", "ro-crate-metadata.json"}
+    assert all(digest_file(there[name]) == checksum for name, checksum in listed.items())
+    assert {"book/index.html", "claims.json", "results/full/runs.csv"} <= set(listed)
+    metadata = build / "deposit/ro-crate-metadata.json"
+    about = json.loads(metadata.read_text(encoding="utf-8"))
+    del about["@graph"][0]["license"]
+    metadata.write_text(json.dumps(about), encoding="utf-8")
+    look = "import sys, crate, pathlib; sys.exit(crate.problems(pathlib.Path(sys.argv[1])))"
+    wrong = subprocess.run(
+        [python, "-c", look, build / "deposit"],
+        cwd=workshop / "workflow",
+        capture_output=True,
+        text=True,
+    )
+    assert wrong.returncode == 1 and "`license`" in wrong.stderr
 
 
 def test_pages_say_how_long_they_took_and_lead_to_exercises_terms_and_numbered_figures(book):

@@ -1,6 +1,7 @@
 """Claims, their rules, the numbers beside them, and the answer in words."""
 
 import csv
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 from m3l import DataError
 from m3l_book.claims.answer import answer
 from m3l_book.claims.judging import LEVEL, Change, changes, judge, needed, over_the_study
+from m3l_book.claims.log import claims_log
 from m3l_book.claims.reading import (
     RELATIONS,
     Claim,
@@ -659,3 +661,28 @@ def test_the_answer_to_the_recorded_results_is_three_sentences_with_their_number
         own = full.measured["vital", setting, "MRR", "en-de", who]
         assert f" {own.values.mean():.3f}" in moves
     assert answer(judged, full.measured, "nowhere") == [] == answer({}, {}, "vital")
+
+
+def test_the_log_of_claims_has_each_verdict_with_the_numbers_that_it_rests_on():
+    full = load_recorded(ROOT / "data" / "results" / "full")
+    judged = full.verdicts(str(PAPER))
+    log = json.loads(json.dumps(claims_log(judged, full.about, str(PAPER)), allow_nan=False))
+    assert [entry["id"] for entry in log["claims"]] == list(judged)
+    for entry in log["claims"]:
+        verdict = judged[entry["id"]]
+        assert entry["verdict"] == verdict.words and entry["by_corpus"] == verdict.by_corpus
+        means = {(m["corpus"], m["pair"], m["model"]): m["value"] for m in entry["means"]}
+        for compared in entry["comparisons"]:
+            where = compared["corpus"], compared["pair"]
+            terms = compared["weights"].items()
+            value = sum(w * (1.0 if who == "1" else means[*where, who]) for who, w in terms)
+            assert compared["value"] == pytest.approx(value, abs=1e-9)
+            low, high = compared["interval_95"]
+            assert low <= compared["value"] <= high
+    first = log["claims"][0]
+    assert "Section 5.1, sentence 2" in first["sentences"] and first["decided_over_study"] in (
+        True,
+        False,
+        None,
+    )
+    assert log["margins"]["MRR"] == 0.02 and "*replicates*" in log["rule"]
