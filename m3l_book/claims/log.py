@@ -10,10 +10,11 @@ def claims_log(judged: Mapping[str, judging.Verdict], about: Mapping, paper: str
     """Return verdicts by id as JSON has them.
 
     ``about`` says where the results are from, and ``paper`` is the folder of the paper's numbers
-    and claims. Entries are ``about``; ``rule``, in words, its ``level``, ``seeds`` and ``margins``; and ``claims``,
-    a list with everything that is known of each claim: its place in the paper and the sentences
-    that make it, its rule and when that was written, the paper's numbers, every comparison with its
-    value, 95 % interval, p value and seeds, and the verdict, on each corpus and over the study.
+    and claims. Entries are ``about``; ``rule``, in words, its ``level``, ``seeds`` and ``margins``;
+    and ``claims``, a list with everything that is known of each claim: its place in the paper and
+    the sentences that make it, its rule and when that was written, the paper's numbers, every
+    comparison with its value, 95 % interval, p value and seeds, and the verdict, on each corpus and
+    over the study.
     """
     study = judging.over_the_study([*judged.values()])
     sentences = read_sentences(f"{paper}/sentences.csv", judged)
