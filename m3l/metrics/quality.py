@@ -113,37 +113,44 @@ def _overlap(a: Sequence[str], b: Sequence[str], p: float) -> float:
     return float((1 - p) * (shared / at * p ** (at - 1)).sum() + shared[-1] / depth * p**depth)
 
 
-def reliability(thetas: Sequence[np.ndarray]) -> np.ndarray:
+def reliability(thetas: Sequence[np.ndarray], iterations: int = 500) -> np.ndarray:
     """Return McDonald's ω of each topic of the first run over all runs, (K,) (McDonald 1999; for
     topics Schroeder and Wood-Doughty 2025).
 
     ``thetas`` are R of (M, K), of the same items. Topics are matched to the first run's one to one;
     a topic's weights in the runs are then measurements of one thing, and ω is the share of their
-    sum's variance that is common to them, by a model of one factor. 1 where runs agree.
+    sum's variance that is common to them, by a model of one factor, fitted by expectation
+    maximisation (Rubin and Thayer 1982). 1 where runs agree.
     """
-    from sklearn.decomposition import FactorAnalysis
-
     require(len(thetas) >= 3, "reliability: one factor needs three runs or more", DataError)
     first = np.asarray(thetas[0], dtype=np.float64)
-    matches = [topic_recovery(theta, first)["match"] for theta in thetas]
-    values = []
-    for topic in range(first.shape[1]):
-        pairs = zip(thetas, matches, strict=True)
-        own = np.stack([theta[:, match[topic]] for theta, match in pairs], axis=1)  # (M, R)
-        own = (own - own.mean(axis=0)) / np.maximum(own.std(axis=0), 1e-12)
-        model = FactorAnalysis(n_components=1, tol=1e-6).fit(own)
-        common = model.components_[0].sum() ** 2
-        values.append(common / (common + model.noise_variance_.sum()))
-    return np.array(values)
+    matched = [
+        np.asarray(theta, dtype=np.float64)[:, topic_recovery(theta, first)["match"]]
+        for theta in thetas
+    ]
+    own = np.stack(matched, axis=2)  # (M, K, R)
+    own = (own - own.mean(axis=0)) / np.maximum(own.std(axis=0), 1e-12)
+    correlation = np.einsum("mkr,mks->krs", own, own) / len(own)  # (K, R, R)
+    loading, unique = np.full(own.shape[1:], 0.5), np.full(own.shape[1:], 0.75)  # (K, R)
+    for _ in range(iterations):
+        weight = loading / unique
+        spread = 1 / (1 + (loading * weight).sum(axis=1, keepdims=True))  # (K, 1)
+        score = spread * weight  # of the factor, by regression
+        shared = np.einsum("krs,ks->kr", correlation, score)
+        loading = shared / (spread + (score * shared).sum(axis=1, keepdims=True))
+        unique = np.maximum(correlation.diagonal(axis1=1, axis2=2) - loading * shared, 1e-6)
+    common = loading.sum(axis=1) ** 2
+    return common / (common + unique.sum(axis=1))
 
 
 def transfer(
     theta: np.ndarray, labels: Sequence, other: np.ndarray, other_labels: Sequence
 ) -> float:
-    """Return the accuracy on θ of another language or of pictures (M', K) of a linear classifier
-    that learnt ``labels`` from θ (M, K) of the first; chance is the share of the largest class.
+    """Return the accuracy on θ of another language or of pictures (M', K) of a linear classifier,
+    by ridge regression, that learnt ``labels`` from θ (M, K) of the first; chance is the share of
+    the largest class.
     """
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model import RidgeClassifier
 
-    learnt = LogisticRegression(max_iter=2000).fit(theta, list(labels))
+    learnt = RidgeClassifier().fit(theta, list(labels))
     return float(learnt.score(other, list(other_labels)))

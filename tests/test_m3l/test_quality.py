@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.decomposition import FactorAnalysis
 
 from m3l import DataError
 from m3l.metrics import (
@@ -82,6 +83,11 @@ def test_reliability_is_omega_of_one_factor_whatever_the_order_of_topics():
     common = sum(loading) ** 2
     omega = common / (common + sum(1 - weight**2 for weight in loading))
     np.testing.assert_allclose(reliability(runs), omega, atol=0.02)
+    first = np.stack([np.roll(run, -number, axis=1)[:, 0] for number, run in enumerate(runs)], 1)
+    fitted = FactorAnalysis(1, tol=1e-8).fit((first - first.mean(0)) / first.std(0))
+    theirs = fitted.components_.sum() ** 2
+    theirs /= theirs + fitted.noise_variance_.sum()
+    assert reliability(runs)[0] == pytest.approx(theirs, abs=1e-4), "that of scikit-learn"
     assert reliability([truth] * 3).min() > 0.999
     with pytest.raises(DataError, match="three runs or more"):
         reliability(runs[:2])
