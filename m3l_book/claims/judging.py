@@ -285,7 +285,7 @@ def needed(case: Case) -> Needed:
 NEURAL, JOINT = ("ZeroshotTM", "ZeroshotTM-KD", "M3L-Contrast"), ("M3L-Contrast",)
 # what a variant may change without being another question, and of which models; others, such as
 # the number of topics, are what claims are about
-CHOICES = dict.fromkeys(("inputs", "texts", "epochs"), NEURAL)
+CHOICES = dict.fromkeys(("inputs", "texts", "epochs", "hidden layers"), NEURAL)
 CHOICES |= dict.fromkeys(("objective", "similarity", "tuples"), JOINT)
 CHOICES |= {"floor": ("ZeroshotTM-KD",), "priors": ("PLTM",), "reading": ("PLTM",)}
 
