@@ -30,17 +30,28 @@ from .networks import Decoder, InferenceNetwork, Posterior
 from .trained import heaviest_words, word_distributions
 
 
-class OneLayer(InferenceNetwork):
-    """An inference network with one hidden layer, as the appendix says."""
+class Shallow(InferenceNetwork):
+    """An inference network with one hidden layer, as the appendix says, or without any."""
 
-    def __init__(self, embedding_size: int, topics: int, hidden: int = 100, dropout: float = 0.2):
+    def __init__(
+        self,
+        embedding_size: int,
+        topics: int,
+        hidden: int = 100,
+        dropout: float = 0.2,
+        layers: int = 1,
+    ):
         super().__init__(embedding_size, topics, hidden, dropout)
         del self.layer2
+        if not layers:
+            self.layer1 = nn.Identity()
+            self.posterior = nn.Linear(embedding_size, 2 * topics)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, D) -> mean (B, K), log σ² (B, K)."""
-        h = self.dropout(F.softplus(self.layer1(x)))  # (B, H)
-        return self.norm(self.posterior(h)).chunk(2, dim=1)
+        h = self.layer1(x)
+        h = h if isinstance(self.layer1, nn.Identity) else F.softplus(h)  # (B, H)
+        return self.norm(self.posterior(self.dropout(h))).chunk(2, dim=1)
 
 
 class WithBaseRate(Decoder):
@@ -66,7 +77,7 @@ class VariantModel(M3L):
     ----------
     views, options
         Those of `M3L`.
-    layers : {1, 2}
+    layers : {0, 1, 2}
         Hidden layers of an inference network.
     base_rate : bool
         Whether decoders are `WithBaseRate`. Topics' words are then ranked by their decoded
@@ -90,7 +101,7 @@ class VariantModel(M3L):
         features: bool = False,
         **options,
     ):
-        choose("layers", layers, (1, 2))
+        choose("layers", layers, (0, 1, 2))
         self.layers, self.base_rate, self.features = layers, base_rate, features
         super().__init__(views, topics, **options)
         wordless = [view for view in views if not view.vocabulary_size] if features else []
@@ -101,10 +112,10 @@ class VariantModel(M3L):
     def make_networks(self) -> None:
         """Make an input scaling and an inference network per view."""
         super().make_networks()
-        if self.layers == 1:
+        if self.layers < 2:
             for key, network in self.networks.items():
-                size = network.layer1.in_features
-                self.networks[key] = OneLayer(size, self.topics, self.hidden, self.dropout)
+                sizes = network.layer1.in_features, self.topics, self.hidden
+                self.networks[key] = Shallow(*sizes, self.dropout, self.layers)
 
     def make_decoders(self) -> None:
         """Make a decoder per language."""
