@@ -14,7 +14,7 @@ from .model import M3L
 from .networks import BatchNorm, Decoder, InferenceNetwork, InputScaling
 
 # the digest of the code that m3l/fused.py computes; whoever changes the one changes the other
-WRITTEN_FOR = "9ae30571f791f7a335d4de076af6a169606ade14ef8c491291be130b10cbd106"
+WRITTEN_FOR = "41770167adcecd19414715a2d7a2c75eb982cf576ef108ff30fb57e05f9cd7ea"
 
 
 def code_of_a_step(step: Callable, objective: Objective, model: M3L) -> str:

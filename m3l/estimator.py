@@ -27,6 +27,8 @@ class M3LTopicModel(TransformerMixin, BaseEstimator):
     input_scaling : {"none", "scale", "standardize"}
     share_text_network : bool
         One inference network for all languages.
+    layers : {1, 2}
+        Hidden layers of an inference network.
     samples : int
         Posterior samples averaged by `transform`.
     random_state : int
@@ -50,6 +52,7 @@ class M3LTopicModel(TransformerMixin, BaseEstimator):
         batch_size: int = 32,
         input_scaling: str = "standardize",
         share_text_network: bool = False,
+        layers: int = 2,
         samples: int = 20,
         random_state: int = 0,
         device: str = "auto",
@@ -61,6 +64,7 @@ class M3LTopicModel(TransformerMixin, BaseEstimator):
         self.batch_size = batch_size
         self.input_scaling = input_scaling
         self.share_text_network = share_text_network
+        self.layers = layers
         self.samples = samples
         self.random_state = random_state
         self.device = device
@@ -84,6 +88,7 @@ class M3LTopicModel(TransformerMixin, BaseEstimator):
             self.input_scaling,
             self.random_state,
             share_text_network=self.share_text_network,
+            layers=self.layers,
         )
         objective = Objective.preset(self.objective)
         self.history_ = fit(self.model_, corpus, objective, config, progress=self.progress)

@@ -27,8 +27,6 @@ f32 = np.float32
 math = {"reassoc", "contract", "arcp", "nsz"}
 loops = compiled(nogil=True, error_model="numpy", fastmath=math)
 ZERO, HALF, ONE, TWO = f32(0), f32(0.5), f32(1), f32(2)
-
-
 LOG2E, LN2_HIGH, LN2_LOW = f32(1.44269504), f32(0.693359375), f32(-2.12194440e-4)
 E2, E3, E4 = f32(5.0000001201e-1), f32(1.6666665459e-1), f32(4.1665795894e-2)
 E5, E6, E7 = f32(8.3334519073e-3), f32(1.3981999507e-3), f32(1.9875691500e-4)
@@ -123,8 +121,12 @@ def encode(rows, index, embeddings, weights, keep, dropped, statistics, room):
         x[i] = embeddings[index[rows[i]]]
     affine(x, w1, b1, h1)
     softplus(h1, slope1)
-    affine(h1, w2, b2, h2)
-    softplus(h2, slope2)
+    if len(w2) > 0:
+        affine(h1, w2, b2, h2)
+        softplus(h2, slope2)
+    else:  # one hidden layer
+        h2[:] = h1
+        slope2[:] = slope1
     scale = ONE / keep
     for i in range(h2.shape[0]):
         for j in range(h2.shape[1]):
@@ -157,11 +159,12 @@ def encode_back(d, weights, room, gradients, first):
     # of what rounding leaves.
     if len(d) > 1:
         d_b3[:] = ZERO
-    d2 = np.dot(d, weights[4])
-    d2 *= slope2
-    add_outer(d2, h1, d_w2, d_b2, first)
-    d1 = np.dot(d2, weights[2])
-    d1 *= slope1
+    d1 = np.dot(d, weights[4])
+    d1 *= slope2
+    if len(d_w2) > 0:
+        add_outer(d1, h1, d_w2, d_b2, first)
+        d1 = np.dot(d1, weights[2])
+        d1 *= slope1
     add_outer(d1, x, d_w1, d_b1, first)
 
 
@@ -340,7 +343,8 @@ class FusedStep:
         self.rooms: dict[int, dict[str, SimpleNamespace]] = {}
         self.weights = {}
         for key, network in model.networks.items():
-            layers = network.layer1, network.layer2, network.posterior
+            none = SimpleNamespace(weight=torch.empty(0, 0), bias=torch.empty(0))
+            layers = network.layer1, network.layer2 or none, network.posterior
             self.weights[key] = self._learn(*(t for n in layers for t in (n.weight, n.bias)))
         self.betas = {v: self._learn(model.beta[v]) for v in self.bow}
         shared = [model.prior_mean, model.prior_log_variance]

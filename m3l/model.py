@@ -38,6 +38,8 @@ class M3L(TrainedModel):
         Rate, in the inference networks and on θ before decoding.
     share_text_network : bool
         One inference network for all text views: the hybrid that Section 5.2 leaves as future work.
+    layers : {1, 2}
+        Hidden layers of an inference network.
 
     Raises
     ------
@@ -52,12 +54,13 @@ class M3L(TrainedModel):
         hidden: int = 100,
         dropout: float = 0.2,
         share_text_network: bool = False,
+        layers: int = 2,
     ):
         super().__init__()
-        check_model(views, topics, hidden, dropout, share_text_network)
+        check_model(views, topics, hidden, dropout, share_text_network, layers)
         self.views = {view.name: view for view in views}
         self.topics, self.hidden, self.dropout = topics, hidden, dropout
-        self.share_text_network = share_text_network
+        self.share_text_network, self.layers = share_text_network, layers
         self.vocabularies = {}
         self.make_networks()
         self.make_decoders()
@@ -70,7 +73,8 @@ class M3L(TrainedModel):
             key, size = self.network_of(name), view.embedding_size
             self.scaling[name] = InputScaling(size)
             if key not in self.networks:
-                network = InferenceNetwork(size, self.topics, self.hidden, self.dropout)
+                sizes = size, self.topics, self.hidden
+                network = InferenceNetwork(*sizes, self.dropout, self.layers)
                 self.networks[key] = network
 
     def network_of(self, name: str) -> str:
@@ -124,7 +128,7 @@ def model_for(
     """Return an untrained `M3L`, or a subclass of that ``kind``, for the views of ``corpus``.
 
     Weights are drawn from ``seed``; the input scaling is that of the corpus's items. ``options``
-    are those of `M3L`: ``hidden``, ``dropout``, ``share_text_network``.
+    are those of `M3L`: ``hidden``, ``dropout``, ``share_text_network``, ``layers``.
     """
     specs = [
         ViewSpec(name, view.embeddings.shape[1], len(view.vocabulary or ()), input_scaling)

@@ -100,14 +100,14 @@ class BatchNorm(nn.BatchNorm1d):
 class InferenceNetwork(nn.Module):
     """Maps an embedding to a Gaussian over topics (Appendix; Bianchi et al. 2021b).
 
-    It has two softplus layers, where the appendix says one, dropout, then batch-normalised μ and
-    log σ².
+    It has two softplus layers, as the released code, or one, as the appendix can be read; dropout;
+    then batch-normalised μ and log σ².
     """
 
-    def __init__(self, embedding_size: int, topics: int, hidden: int = 100, dropout: float = 0.2):
+    def __init__(self, embedding_size: int, topics: int, hidden=100, dropout=0.2, layers=2):
         super().__init__()
         self.layer1 = nn.Linear(embedding_size, hidden)
-        self.layer2 = nn.Linear(hidden, hidden)
+        self.layer2 = nn.Linear(hidden, hidden) if layers == 2 else None
         self.dropout = nn.Dropout(dropout)
         # μ and log σ² side by side: the numbers of two matrices in half the calls
         self.posterior = nn.Linear(hidden, 2 * topics)
@@ -116,8 +116,8 @@ class InferenceNetwork(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, D) -> mean (B, K), log σ² (B, K)."""
         h = F.softplus(self.layer1(x))  # (B, H)
-        h = self.dropout(F.softplus(self.layer2(h)))  # (B, H)
-        mean, log_variance = self.norm(self.posterior(h)).chunk(2, dim=1)  # 2 × (B, K)
+        h = F.softplus(self.layer2(h)) if self.layer2 else h
+        mean, log_variance = self.norm(self.posterior(self.dropout(h))).chunk(2, dim=1)
         return mean, log_variance
 
 
@@ -139,12 +139,18 @@ class Decoder(nn.Module):
 
 
 def check_model(
-    views: Sequence[ViewSpec], topics: int, hidden: int, dropout: float, share_text_network: bool
+    views: Sequence[ViewSpec],
+    topics: int,
+    hidden: int,
+    dropout: float,
+    share_text_network: bool,
+    layers: int = 2,
 ) -> None:
     """Raise `ParameterError` naming what a model cannot be made from."""
     check_integer("topics", topics, 2)
     check_integer("hidden", hidden, 1)
     check_number("dropout", dropout, below=1)
+    choose("layers", layers, (1, 2))
     names = [view.name for view in views]
     require(len(names) > 0, "views: expected at least one")
     require(len(set(names)) == len(names), f"views: names must differ, got {names}")

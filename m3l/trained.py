@@ -132,7 +132,7 @@ class TrainedModel(nn.Module):
 
     def description(self) -> dict:
         """Return what the model was made from, as JSON has it: ``views`` and ``config``."""
-        names = "topics", "hidden", "dropout", "share_text_network"
+        names = "topics", "hidden", "dropout", "share_text_network", "layers"
         config = {name: getattr(self, name) for name in names}
         return {"views": [asdict(view) for view in self.views.values()], "config": config}
 

@@ -26,32 +26,8 @@ from .loss import (
     reconstruction,
 )
 from .model import M3L
-from .networks import Decoder, InferenceNetwork, Posterior
+from .networks import Decoder, Posterior
 from .trained import heaviest_words, word_distributions
-
-
-class Shallow(InferenceNetwork):
-    """An inference network with one hidden layer, as the appendix says, or without any."""
-
-    def __init__(
-        self,
-        embedding_size: int,
-        topics: int,
-        hidden: int = 100,
-        dropout: float = 0.2,
-        layers: int = 1,
-    ):
-        super().__init__(embedding_size, topics, hidden, dropout)
-        del self.layer2
-        if not layers:
-            self.layer1 = nn.Identity()
-            self.posterior = nn.Linear(embedding_size, 2 * topics)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, D) -> mean (B, K), log σ² (B, K)."""
-        h = self.layer1(x)
-        h = h if isinstance(self.layer1, nn.Identity) else F.softplus(h)  # (B, H)
-        return self.norm(self.posterior(self.dropout(h))).chunk(2, dim=1)
 
 
 class WithBaseRate(Decoder):
@@ -77,8 +53,6 @@ class VariantModel(M3L):
     ----------
     views, options
         Those of `M3L`.
-    layers : {0, 1, 2}
-        Hidden layers of an inference network.
     base_rate : bool
         Whether decoders are `WithBaseRate`. Topics' words are then ranked by their decoded
         probability and not by β.
@@ -96,26 +70,16 @@ class VariantModel(M3L):
         self,
         views: Sequence,
         topics: int = 100,
-        layers: int = 2,
         base_rate: bool = False,
         features: bool = False,
         **options,
     ):
-        choose("layers", layers, (0, 1, 2))
-        self.layers, self.base_rate, self.features = layers, base_rate, features
+        self.base_rate, self.features = base_rate, features
         super().__init__(views, topics, **options)
         wordless = [view for view in views if not view.vocabulary_size] if features else []
         self.feature_decoders = nn.ModuleDict(
             {view.name: nn.Linear(topics, view.embedding_size) for view in wordless}
         )
-
-    def make_networks(self) -> None:
-        """Make an input scaling and an inference network per view."""
-        super().make_networks()
-        if self.layers < 2:
-            for key, network in self.networks.items():
-                sizes = network.layer1.in_features, self.topics, self.hidden
-                self.networks[key] = Shallow(*sizes, self.dropout, self.layers)
 
     def make_decoders(self) -> None:
         """Make a decoder per language."""
@@ -136,7 +100,7 @@ class VariantModel(M3L):
     def description(self) -> dict:
         """Return what the model was made from, as JSON has it."""
         about = super().description()
-        own = {"layers": self.layers, "base_rate": self.base_rate, "features": self.features}
+        own = {"base_rate": self.base_rate, "features": self.features}
         return {**about, "config": about["config"] | own}
 
 
@@ -146,7 +110,7 @@ def model_for(corpus: Corpus, topics: int, seed: int = 0, **options) -> M3L:
 
     Base rates begin as the logarithm of how often a word is counted.
     """
-    parts = {"layers", "base_rate", "features"}
+    parts = {"base_rate", "features"}
     if not parts & set(options):
         return usual.model_for(corpus, topics, seed=seed, **options)
     model = usual.model_for(corpus, topics, seed=seed, kind=VariantModel, **options)

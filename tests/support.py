@@ -49,6 +49,8 @@ CASES = {
     "no InfoNCE": (("en", "de"), Objective(contrastive_weight=0.0), {}),
     "zeroshot": (("en",), Objective.preset("zeroshot"), {}),
     "shared network": (ALL, Objective.preset("book"), {"share_text_network": True}),
+    "one hidden layer": (ALL, Objective.preset("book"), {"layers": 1}),
+    "one layer, shared": (ALL, Objective.preset("book"), {"layers": 1, "share_text_network": True}),
     "no dropout": (ALL, Objective.preset("book"), {"dropout": 0.0}),
     "another width": (ALL, Objective.preset("book"), {"hidden": 7}),
     "scaled inputs": (("en", "de"), Objective.preset("book"), {"input_scaling": "none"}),

@@ -200,4 +200,4 @@ def load_model(path: str | Path) -> M3L | PLTM:
     about, _ = read_tensors(path, "model", "train it again")
     if "views" not in about:
         return PLTM.load(path)
-    return (VariantModel if "layers" in about.get("config", {}) else M3L).load(path)
+    return (VariantModel if "base_rate" in about.get("config", {}) else M3L).load(path)

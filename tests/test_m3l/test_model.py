@@ -8,7 +8,7 @@ from support import make_corpus
 
 from m3l import M3L, DataError, ParameterError, ViewSpec, model_for, top_topics
 from m3l.metrics.ranking import retrieval
-from m3l.networks import BatchNorm, InputScaling
+from m3l.networks import BatchNorm, InferenceNetwork, InputScaling
 from m3l.noise import item_keys, normal_of_items
 
 VIEWS = [ViewSpec("en", 8, 30), ViewSpec("de", 8, 25), ViewSpec("image", 6)]
@@ -74,6 +74,15 @@ def test_training_forward_is_the_network_written_plainly():
             torch.testing.assert_close(
                 logits, plain_norm(theta @ model.beta["en"]), rtol=1e-3, atol=1e-3
             )
+
+
+def test_one_hidden_layer_is_the_first_alone():
+    torch.manual_seed(0)
+    network = InferenceNetwork(8, 4, hidden=16, layers=1).eval()
+    x = torch.randn(5, 8)
+    normal = network.norm(network.posterior(F.softplus(network.layer1(x))))
+    torch.testing.assert_close(torch.cat(network(x), dim=1), normal)
+    assert "layer2.weight" not in network.state_dict()
 
 
 def test_evaluation_normalises_with_running_statistics():

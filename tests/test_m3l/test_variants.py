@@ -8,11 +8,10 @@ from support import make_corpus
 
 from m3l import M3L, Objective, ParameterError, TrainConfig, fit
 from m3l.loss import info_nce, loss_terms
-from m3l.networks import InferenceNetwork, Posterior
+from m3l.networks import Posterior
 from m3l.train import Batches, kernel_of, train_step
 from m3l.variants import (
     Given,
-    Shallow,
     Variant,
     VariantModel,
     joint_elbo,
@@ -40,26 +39,6 @@ def batch_of(corpus):
 def terms_of(objective, model, batch):
     torch.manual_seed(5)
     return {name: value.item() for name, value in objective(model.train(), batch).items()}
-
-
-def test_one_hidden_layer_is_the_first_alone():
-    torch.manual_seed(0)
-    network = Shallow(8, 4, hidden=16).eval()
-    x = torch.randn(5, 8)
-    normal = network.norm(network.posterior(F.softplus(network.layer1(x))))
-    torch.testing.assert_close(torch.cat(network(x), dim=1), normal)
-    fewer = sum(p.numel() for p in network.parameters())
-    assert fewer == sum(p.numel() for p in InferenceNetwork(8, 4, 16).parameters()) - 16 * 17
-
-
-def test_without_a_hidden_layer_the_network_is_one_matrix():
-    torch.manual_seed(0)
-    network = Shallow(8, 4, hidden=16, layers=0).eval()
-    x = torch.randn(5, 8)
-    mean, log_variance = network(x)
-    both = x @ network.posterior.weight.T + network.posterior.bias
-    torch.testing.assert_close(torch.cat([mean, log_variance], dim=1), network.norm(both))
-    assert sum(p.numel() for p in network.parameters()) == 8 * 8 + 8
 
 
 def test_without_its_choices_a_variant_is_the_usual_loss(corpus):
@@ -156,8 +135,6 @@ def test_base_rates_begin_at_the_logarithm_of_counts_and_rank_words_by_probabili
 
 
 PARTS = {
-    "one layer": ({}, {"layers": 1}),
-    "no layer": ({}, {"layers": 0}),
     "base rate": ({}, {"base_rate": True}),
     "means": ({"contrast_on": "means"}, {}),
     "joint": ({"joint_weight": 1.0}, {}),
@@ -198,8 +175,3 @@ def test_a_variant_trains_by_the_plain_step_lowers_its_loss_and_is_read_back(
 def test_a_bad_choice_is_named(change, message):
     with pytest.raises(ParameterError, match=message):
         objective_for("book", **change)
-
-
-def test_a_bad_number_of_layers_is_named(corpus):
-    with pytest.raises(ParameterError, match="layers=3 is unknown; valid: 0, 1, 2"):
-        model_for(corpus, 6, layers=3)
