@@ -102,12 +102,12 @@ def test_two_runs_of_one_name_are_refused():
 
 
 GRIDS = {"06-validation", "10-topic-numbers", "11-batch-sizes", "12-encoder-combinations"}
-GRIDS |= {"13-words-or-vectors", "14-your-corpus", "terms", "ledger"}
+GRIDS |= {"13-words-or-vectors", "14-your-corpus", "terms", "ledger", "recommended"}
 
 
 @pytest.mark.parametrize(
     ("name", "runs", "grids"),
-    [("smoke", 12, {"10-topic-numbers"}), ("laptop", 12, set()), ("full", 894, GRIDS)],
+    [("smoke", 12, {"10-topic-numbers"}), ("laptop", 12, set()), ("full", 924, GRIDS)],
 )
 def test_every_profile_is_planned_and_students_are_as_their_teachers(name, runs, grids):
     path = ROOT / "workflow" / "profiles" / f"{name}.yaml"
