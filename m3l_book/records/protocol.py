@@ -116,14 +116,16 @@ def begin_from(model: M3L, folder: str) -> None:
     and β of the words that both know; words that are new keep what they were begun with.
 
     Nothing is done with ``folder`` "". `DataError` if that run has no such model, or another number
-    of topics.
+    of topics or of hidden layers.
     """
     if not folder:
         return
     trained = load_model(Path(folder) / "model.safetensors")
     alike = isinstance(trained, M3L) and trained.topics == model.topics
-    other = f"start={folder!r}: expected a run of M3L-Contrast with {model.topics} topics"
-    require(alike, other, DataError)
+    alike = alike and trained.layers == model.layers
+    layers = f"networks of {model.layers} hidden layer{'s' if model.layers > 1 else ''}"
+    other = f"start={folder!r}: expected a run of M3L-Contrast with {model.topics} topics, {layers}"
+    require(alike, f"{other}; train it anew", DataError)
     before = trained.state_dict()
     with torch.no_grad():
         for name, value in model.state_dict().items():

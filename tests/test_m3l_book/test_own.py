@@ -153,7 +153,10 @@ def test_a_first_book_trains_the_models_of_topics_in_all_languages_once(tmp_path
     kinds = ("m3l", "shared", "pltm")
     assert set(plan.runs) == {f"mine-{what}-k{k}-e7-s0" for what in kinds for k in (10, 20)}
     assert profile["grids"] == [] and profile["first"][0] == "mine-m3l-k10-e7-s0"
-    assert plan.runs["mine-shared-k20-e7-s0"]["network"] == {"share_text_network": True}
+    assert plan.runs["mine-shared-k20-e7-s0"]["network"] == {
+        "share_text_network": True,
+        "layers": 1,
+    }
 
 
 def test_one_view_makes_no_tuple(tmp_path):

@@ -128,3 +128,6 @@ def test_a_model_begins_from_the_weights_of_another_word_by_word(tmp_path):
             assert torch.equal(before[name], after[name]), name
     with pytest.raises(DataError, match="expected a run of M3L-Contrast with 5 topics"):
         protocol.begin_from(model_for(corpus, 5), str(tmp_path / "run"))
+    shallow = model_for(corpus, trained.topics, layers=1)
+    with pytest.raises(DataError, match="networks of 1 hidden layer; train it anew"):
+        protocol.begin_from(shallow, str(tmp_path / "run"))
