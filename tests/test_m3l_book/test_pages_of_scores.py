@@ -20,12 +20,13 @@ from m3l import DataError, Objective, model_for
 from m3l.files import write_json
 from m3l.metrics import jensen_shannon
 from m3l.metrics.assessment import evaluate
-from m3l_book.measured import Contender, Measured
+from m3l_book.measured import Contender, Measured, contender_of
 from m3l_book.recorded import Recorded
 from m3l_book.records import results, selection
 from m3l_book.records.collection import Collection
 from m3l_book.tables.shared import topic_faults
 
+MANUALS = Path(__file__).resolve().parents[2] / "data/results/manuals"
 N = 60
 TEXTS = ["en", "fr"]
 
@@ -551,3 +552,43 @@ def test_the_runs_are_those_of_the_main_tables_and_their_absence_is_said(compare
     assert selection.runs_of_texts(compared, "small", "ZeroshotTM", "fr") == [compared[1]]
     with pytest.raises(DataError, match="no run of PLTM of texts alone is there"):
         page_of(Collection(compared[:2], "data"), "13-words-or-vectors", corpus="small")
+
+
+# which model to take
+
+
+def test_the_recommended_model_is_held_against_the_others_by_article_and_seed(
+    part, runs, collection
+):
+    chosen = {"text network": "shared", "hidden layers": "1"}
+    made = [run for run in runs if not run.params["variant"]]
+    for seed in range(3):
+        made.append(
+            record(part, "M3L-Contrast", list(VIEWS), seed=seed, quality=6.0, variant=chosen)
+        )
+        made[-1].metrics["validation"] = evaluate(made[-1].theta, part)
+    found = Collection(made, "data")
+    found.tests = {selection.corpus_of(run): part.select(list(run.theta)) for run in made}
+    found.cards = collection.cards
+    page = page_of(found, "recommended")
+    table = page.table("The chosen model less each other").set_index(["measure", "direction"])
+    values = {
+        who: [
+            r.metrics["scores"][0]["score"]
+            for r in made
+            if contender_of(r.params) == who and r.params["train_views"] == list(VIEWS)
+        ]
+        for who in page["VARIANTS"]
+    }
+    by = np.mean(values[page["CHOSEN"]]) - np.mean(values[page["VARIANTS"][0]])
+    cell = table.loc[("MRR", "en → fr"), "less M3L-Contrast"]
+    assert cell.startswith(f"{by:+.3f} (") and page["outcome"](cell) == "ahead"
+    assert page["outcome"]("-0.100 (-0.200 to +0.010)") == "cannot be told"
+    assert page["outcome"]("-0.100 (-0.200 to -0.010)") == "behind"
+    counted = page.table("In how many of these").set_index("other")
+    assert counted.loc["PLTM"].sum() == (table["less PLTM"] != "–").sum()
+    assert len(page.table("small, validation part")) == 1, "only these were scored there"
+    assert (
+        "No such run is recorded"
+        in page_of(Collection([], "data"), "recommended", recorded=str(MANUALS), longer="").said
+    )
