@@ -67,11 +67,21 @@ def _tables(before: Recorded, here: Recorded) -> dict[str, "DataFrame"]:
         # as text, so that what was recorded stays as it was written
         old = before.read(f"{name}.csv", dtype=str, na_filter=False)
         if len(old) and len(new):
+            new = _no_shorter(new, old) if name == "curves" else new
             known = set(new[own].itertuples(index=False, name=None))
             stays = [row not in known for row in old[own].itertuples(index=False, name=None)]
             new = pd.concat([old[stays], new.astype(object)], ignore_index=True).fillna("")
         tables[name] = new if len(new) else old
     return tables
+
+
+def _no_shorter(new: "DataFrame", old: "DataFrame") -> "DataFrame":
+    """Leave out the curves of models that were followed to more updates before."""
+    model = ["corpus", "model"]
+    ends = old.astype({"updates": int}).groupby(model)["updates"].max()
+    reached = new.groupby(model)["updates"].transform("max")
+    before = ends.reindex([*zip(new["corpus"], new["model"], strict=True)], fill_value=0)
+    return new[reached.to_numpy() >= before.to_numpy()]
 
 
 def _about(before: Recorded, here: Recorded, runs: "DataFrame", plan: Sequence[str]) -> dict:

@@ -15,7 +15,7 @@ from m3l_book.claims.judging import OUTCOMES, judge
 from m3l_book.claims.reading import read_claims, read_margins
 from m3l_book.measured import Contender, Measured, contender, save_measurements
 from m3l_book.recorded import Recorded, load_recorded
-from m3l_book.recording import outcomes
+from m3l_book.recording import _no_shorter, outcomes
 from m3l_book.tables import verdicts as tables
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -244,3 +244,14 @@ def test_beside_a_verdict_stands_where_the_means_of_a_build_point():
     untrained = tables.cards(verdict, roles, claims, {"x": None})
     assert "not trained here" in untrained and 'class="live"' not in untrained
     assert "This build" not in tables.cards(verdict, roles)
+
+
+def test_a_curve_to_fewer_updates_leaves_the_longer_one_that_was_recorded():
+    def curve(model, updates, score):
+        about = {"corpus": "c", "model": model, "seed": 0, "direction": "en → fr", "metric": "MRR"}
+        return [{**about, "updates": end, "score": score} for end in updates]
+
+    old = pd.DataFrame(curve("A", [10, 20], 0.5) + curve("B", [10, 20], 0.5)).astype(str)
+    new = pd.DataFrame(curve("A", [5], 0.1) + curve("B", [10, 20], 0.2) + curve("C", [5], 0.3))
+    kept = _no_shorter(new, old)
+    assert kept["model"].tolist() == ["B", "B", "C"] and set(kept["score"]) == {0.2, 0.3}
