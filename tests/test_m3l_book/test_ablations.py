@@ -115,6 +115,7 @@ def test_overlap_of_too_few_items_is_refused(test_part):
 def test_how_a_model_is_looked_at_is_checked():
     nothing = {"whole_tuples": False, "articles": 0, "samples": 20, "validate_every": 0}
     nothing |= {"tokens": 1.0, "vocabulary": 0, "one_state": False, "one_picture": False}
+    nothing["a_to_z"] = False
     nothing |= {"start": ""}
     assert protocol.protocol_options({}) == nothing
     with pytest.raises(ParameterError, match="samples=0: expected 1 or more"):
