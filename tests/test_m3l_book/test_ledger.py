@@ -62,11 +62,18 @@ def test_effects_are_differences_of_validation_scores_with_welchs_interval():
     )
     low, high = scipy.stats.ttest_ind(dot, usual, equal_var=False).confidence_interval()
     page = page_of(Collection([], "data"))
-    table = page.table("Paper and code, loss").set_index("choice")
+    table = page.table("What a choice changes, the largest first").set_index("choice")
     by = np.mean(dot) - np.mean(usual)
-    expected = f"vital MRR en → fr {by:+.3f} ({low:+.3f} to {high:+.3f})"
-    assert table.loc["similarity", "what it changes"].startswith(expected)
-    assert table.loc["temperature", "what it changes"].startswith("Nothing")
+    assert by == pytest.approx((low + high) / 2)
+    cell = table.loc["similarity", "vital MRR en → fr"]
+    assert cell == f"{by:+.3f} ± {(high - low) / 2:.3f}"
+    assert set(table.index) == {row["choice"] for row in ROWS if row["changes"]}
+    first = table["vital MRR en → fr"].str.split(" ").str[0].astype(float).abs()
+    assert first.is_monotonic_decreasing or table.columns[0] != "vital MRR en → fr"
+    moved = page.said.split("by their interval**: ")[1]
+    assert "hidden layers" in moved and "batch size in the divergence" not in moved
+    other = page.table("What a choice changes, of those that no run").set_index("choice")
+    assert other.loc["temperature", "what it changes"].startswith("Nothing")
     shown = [t for name, t in page.tables.items() if name.startswith("Paper and code")]
     assert sum(len(t) for t in shown) == len(ROWS) == len(page.table("What holds"))
 
@@ -83,9 +90,10 @@ def test_a_build_that_records_nothing_shows_its_own_runs():
     collection = Collection(runs, "data")
     collection.widest, collection.cards = {}, {}
     collection.roles = {"small": dict.fromkeys(VIEWS, "")}
-    table = page_of(collection, recorded="").table("Paper and code, loss").set_index("choice")
-    assert table.loc["similarity", "what it changes"].startswith("small MRR en → fr -0.")
-    assert table.loc["negatives", "what it changes"] == "not recorded"
+    page = page_of(collection, recorded="")
+    table = page.table("What a choice changes, the largest first").set_index("choice")
+    assert table.loc["similarity", "small MRR en → fr"].startswith("-0.")
+    assert table.loc["negatives", "small MRR en → fr"] == "–"
 
 
 def test_noise_that_partners_share_makes_them_alike():
