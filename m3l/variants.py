@@ -1,4 +1,4 @@
-"""Variants of the model and of its loss: what the paper could also mean, and what later work adds.
+"""Variants of the model and of its loss that later work proposes.
 
 Each is a choice of its own, so that they combine; training takes the plain step for them. B tuples
 in a batch, D dimensions of an embedding, K topics, P pairs of words, V words.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from . import judging
-from .reading import Claim, read_margins, read_sentences
+from .reading import Claim, read_margins, read_sentences, split_names
 
 
 def claims_log(judged: Mapping[str, judging.Verdict], about: Mapping, paper: str) -> dict:
@@ -26,16 +26,12 @@ def claims_log(judged: Mapping[str, judging.Verdict], about: Mapping, paper: str
         "margins": read_margins(f"{paper}/margins.csv"),
         "claims": [
             _of_claim(verdict.claim)
-            | {"sentences": [s["place"] for s in sentences if name in _named(s)]}
+            | {"sentences": [s["place"] for s in sentences if name in split_names(s["claims"])]}
             | _of_verdict(verdict)
             | {"decided_over_study": study.get(name)}
             for name, verdict in judged.items()
         ],
     }
-
-
-def _named(sentence: Mapping[str, str]) -> list[str]:
-    return [name.strip() for name in sentence["claims"].split(";")]
 
 
 def _of_claim(claim: Claim) -> dict:

@@ -153,7 +153,7 @@ def read_sentences(path: str | Path, claims: Collection[str]) -> list[dict[str, 
             require(bool(row[name].strip()), f"{where}: {name} is empty", DataError)
         valid = f"{where}: standing={row['standing']!r}; valid: {', '.join(OF_SENTENCES)}"
         require(row["standing"] in OF_SENTENCES, valid, DataError)
-        for name in _split(row["claims"]):
+        for name in split_names(row["claims"]):
             require(name in claims, f"{where}: no claim is called {name!r}", DataError)
         needed = "claims" if row["standing"] == "tested" else "why"
         lacks = f"{where}: {row['standing']}, and {needed} is empty"
@@ -170,7 +170,7 @@ def _claim(row: dict, where: str) -> Claim:
         valid = f"{name}={row[name]!r} is unknown; valid: {', '.join(sorted(known))}"
         require(row[name] in known, f"{where}: {valid}", DataError)
     others, subject = (
-        tuple(map(read_contender, _split(row[name]))) for name in ("others", "subject")
+        tuple(map(read_contender, split_names(row[name]))) for name in ("others", "subject")
     )
     threshold = _number(row["threshold"], f"{where}: threshold") if row["threshold"] else None
     relation, (needed, limited) = row["relation"], RELATIONS[row["relation"]]
@@ -185,7 +185,7 @@ def _claim(row: dict, where: str) -> Claim:
     why = f"{where}: standing {row['standing']!r} needs a note that says why"
     require(explained, why, DataError)
     read = {"subject": subject, "others": others, "threshold": threshold}
-    lists = {name: _split(row[name]) for name in ("pairs", "caveats")}
+    lists = {name: split_names(row[name]) for name in ("pairs", "caveats")}
     return Claim(**{**row, **read, **lists})
 
 
@@ -218,7 +218,8 @@ def _number(text: str, where: str) -> float:
         raise DataError(f"{where} {text!r} is not a number") from None
 
 
-def _split(text: str) -> tuple[str, ...]:
+def split_names(text: str) -> tuple[str, ...]:
+    """Return the names that a cell lists, which semicolons part."""
     return tuple(part.strip() for part in text.split(";") if part.strip())
 
 

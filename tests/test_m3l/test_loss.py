@@ -186,6 +186,15 @@ def test_presets_differ_as_documented():
     )
 
 
+def test_the_book_trains_with_what_the_ledger_says():
+    book = Objective.preset("book")
+    assert book == Objective() and (book.kl, book.kl_weight) == ("categorical", 1.0)
+    assert (book.kl_order, book.kl_times_batch) == ("later_earlier", False)
+    assert (book.similarity, book.negatives, book.directions) == ("cosine", "both_views", "mean")
+    assert (book.contrastive_weight, book.temperature) == (50.0, 0.07)
+    assert (book.learning_rate, book.betas) == (2e-3, (0.99, 0.99))
+
+
 def test_a_preset_takes_changes_and_stays_as_it_was():
     assert asdict(Objective.preset("paper", temperature=0.5)) == {
         **asdict(PRESETS["paper"]),

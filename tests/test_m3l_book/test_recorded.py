@@ -255,3 +255,11 @@ def test_a_curve_to_fewer_updates_leaves_the_longer_one_that_was_recorded():
     new = pd.DataFrame(curve("A", [5], 0.1) + curve("B", [10, 20], 0.2) + curve("C", [5], 0.3))
     kept = _no_shorter(new, old)
     assert kept["model"].tolist() == ["B", "B", "C"] and set(kept["score"]) == {0.2, 0.3}
+
+
+def test_with_one_hidden_layer_the_recorded_order_between_languages_is_the_papers(full):
+    where = "vital", "multilingual", "MRR", "en-de"
+    one = {"hidden layers": 1}
+    order = [contender("ZeroshotTM", one), contender("M3L-Contrast", one), Contender("PLTM")]
+    first, second, third = (full.measured[*where, who].values.mean() for who in order)
+    assert first > second > third > full.measured[*where, Contender("M3L-Contrast")].values.mean()
