@@ -271,6 +271,7 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         with server.lock:
             server.asked.append((self.path, dict(self.headers)))
+            self.under_way = 1
             server.now += 1
             server.most = max(server.most, server.now)
         try:
@@ -280,8 +281,12 @@ class Handler(BaseHTTPRequestHandler):
                 self.path = self.path.removeprefix("/cdn")
                 self.answer(server.fault(unquote(urlsplit(self.path).path)))
         finally:
-            with server.lock:
-                server.now -= 1
+            self.answered()
+
+    def answered(self):
+        with self.server.lock:
+            self.server.now -= self.under_way
+            self.under_way = 0
 
     def answer(self, fault):
         of_hub = self.server.hub and self.server.hub.answer(self.path)
@@ -323,11 +328,15 @@ class Handler(BaseHTTPRequestHandler):
         headers = {"Content-Type": "application/octet-stream"} | dict(headers)
         for name, value in (headers | {"Content-Length": str(len(data))}).items():
             self.send_header(name, value)
+        body = b"" if self.command == "HEAD" else data[: len(data) // 2] if half else data
+        if not body:
+            self.answered()
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data[: len(data) // 2] if half else data)
+        if body:
+            self.wfile.write(body[:-1])
+            self.answered()  # before the last byte: who has read it may ask again at once
+            self.wfile.write(body[-1:])
         if half:
-            self.wfile.flush()
             self.close_connection = True
 
 
