@@ -15,41 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 from torch import Tensor
 
-from .compiling import compiled
+from .compiling import exp, f32, loops
 
-f32 = np.float32
-# reassociated sums vectorise; NaN and infinity keep their meaning, since `fit` looks for them
-math = {"reassoc", "contract", "arcp", "nsz"}
-loops = compiled(nogil=True, error_model="numpy", fastmath=math)
 ZERO, HALF, ONE, TWO = f32(0), f32(0.5), f32(1), f32(2)
-LOG2E, LN2_HIGH, LN2_LOW = f32(1.44269504), f32(0.693359375), f32(-2.12194440e-4)
-E2, E3, E4 = f32(5.0000001201e-1), f32(1.6666665459e-1), f32(4.1665795894e-2)
-E5, E6, E7 = f32(8.3334519073e-3), f32(1.3981999507e-3), f32(1.9875691500e-4)
 A3, A5, A7, A9, A11, A13 = (f32(1 / n) for n in (3, 5, 7, 9, 11, 13))
-
-
-@intrinsic
-def _float_of_bits(typing_context, bits):
-    def bitcast(context, builder, signature, arguments):
-        return builder.bitcast(arguments[0], ir.FloatType())
-
-    return types.float32(types.int32), bitcast
-
-
-@loops
-def exp(x):
-    """exp of a float32 to 4e-7, without a call, so that loops use vector instructions (Cephes)."""
-    clipped = min(max(x, f32(-87.0)), f32(88.0))
-    k = np.floor(clipped * LOG2E + HALF)
-    r = clipped - k * LN2_HIGH - k * LN2_LOW
-    p = ((((E7 * r + E6) * r + E5) * r + E4) * r + E3) * r + E2
-    power = _float_of_bits(np.int32((np.int32(k) + np.int32(127)) << np.int32(23)))
-    return (p * r * r + r + ONE) * power if x == x else x
 
 
 @loops
@@ -473,14 +444,26 @@ class FusedStep:
         objective, b = self.objective, len(earlier.theta)
         if not b:
             return 0.0
-        theta = np.concatenate([earlier.theta, later.theta])
         share = 0.5 if objective.directions == "mean" else 1.0
         weight, temperature = f32(objective.contrastive_weight * share), f32(objective.temperature)
         cosine, both = objective.similarity == "cosine", objective.negatives == "both_views"
-        total, d_theta = info_nce(theta, temperature, cosine, both, weight)
-        earlier.d_theta[:] += d_theta[:b]
-        later.d_theta[:] += d_theta[b:]
+        pair, none = (earlier, later), np.zeros_like(earlier.theta)
+        on_means = objective.contrast_on == "means"
+        thetas = [_theta_of_means(side.y, none) if on_means else side.theta for side in pair]
+        total, d_theta = info_nce(np.concatenate(thetas), temperature, cosine, both, weight)
+        for side, theta, d in zip(pair, thetas, np.split(d_theta, 2), strict=True):
+            if on_means:  # a sample without noise
+                sample_back(d, none.copy(), theta, none, side.y, side.d)
+            else:
+                side.d_theta[:] += d
         return total
+
+
+def _theta_of_means(y: np.ndarray, none: np.ndarray) -> np.ndarray:
+    """Return softmax(mean) (B, K) from mean and log σ² (B, 2K), and zeros (B, K)."""
+    log_theta, theta = np.empty_like(none), np.empty_like(none)
+    sample(y, none, log_theta, theta)
+    return theta
 
 
 def _first(arrays: tuple, n: int) -> tuple:

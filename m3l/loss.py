@@ -150,8 +150,10 @@ def agreement(objective: "Objective", earlier: Posterior, later: Posterior) -> T
 
 
 def contrast(objective: "Objective", earlier: Posterior, later: Posterior) -> Tensor:
-    """Return InfoNCE of two views' samples, (B, K) each -> (B,), both directions together."""
-    a, b = earlier.log_theta.exp(), later.log_theta.exp()
+    """Return InfoNCE of two views' θ, (B, K) each -> (B,), both directions together."""
+    on_means = objective.contrast_on == "means"
+    logs = [q.mean.log_softmax(1) if on_means else q.log_theta for q in (earlier, later)]
+    a, b = (log_theta.exp() for log_theta in logs)
     similarity, negatives = objective.similarity, objective.negatives
     both = info_nce(a, b, objective.temperature, similarity, negatives)  # (2, B)
     return both.mean(0) if objective.directions == "mean" else both.sum(0)
@@ -206,6 +208,8 @@ class Objective:
         Both orders of a pair, as Σ over a ≠ b prints; or KL(later view ‖ earlier view) alone.
     kl_times_batch : bool
         The pairwise KL again times B: what adding a sum over the batch to each of its rows does.
+    contrast_on : {"samples", "means"}
+        InfoNCE of sampled θ, as in Eq. 1, or of softmax(μ), which has no noise.
     similarity : {"dot", "cosine"}
     negatives : {"cross_view", "both_views"}
     directions : {"sum", "mean"}
@@ -228,6 +232,7 @@ class Objective:
     kl_weight: float = 1.0
     kl_order: str = "later_earlier"
     kl_times_batch: bool = False
+    contrast_on: str = "samples"
     similarity: str = "cosine"
     negatives: str = "both_views"
     directions: str = "mean"
@@ -241,6 +246,7 @@ class Objective:
     def __post_init__(self):
         choose("kl", self.kl, ("categorical", "gaussian", "prior"))
         choose("kl_order", self.kl_order, ("both", "later_earlier"))
+        choose("contrast_on", self.contrast_on, ("samples", "means"))
         choose("similarity", self.similarity, ("dot", "cosine"))
         choose("negatives", self.negatives, ("cross_view", "both_views"))
         choose("directions", self.directions, ("sum", "mean"))

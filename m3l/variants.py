@@ -5,7 +5,7 @@ in a batch, D dimensions of an embedding, K topics, P pairs of words, V words.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -14,17 +14,8 @@ from torch import Tensor, nn
 
 from . import model as usual
 from .corpus import Corpus
-from .errors import check_number, choose, require
-from .loss import (
-    Batch,
-    Objective,
-    contrast,
-    info_nce,
-    kl_to_prior,
-    loss_terms,
-    pairs,
-    reconstruction,
-)
+from .errors import check_number, require
+from .loss import Batch, Objective, info_nce, kl_to_prior, loss_terms, reconstruction
 from .model import M3L
 from .networks import Decoder, Posterior
 from .trained import heaviest_words, word_distributions
@@ -127,8 +118,6 @@ class Variant(Objective):
 
     Attributes
     ----------
-    contrast_on : {"samples", "means"}
-        InfoNCE of sampled θ, as Eq. 1 has it, or of softmax(μ), which has no noise.
     joint_weight : float
         Of one more ELBO a tuple, by a posterior of all its views: the product of theirs and the
         prior (product of experts; Hinton 2002, Wu and Goodman 2018).
@@ -148,7 +137,6 @@ class Variant(Objective):
         A value is out of range or unknown.
     """
 
-    contrast_on: str = "samples"
     joint_weight: float = 0.0
     features_weight: float = 0.0
     words_weight: float = 0.0
@@ -157,7 +145,6 @@ class Variant(Objective):
 
     def __post_init__(self):
         super().__post_init__()
-        choose("contrast_on", self.contrast_on, ("samples", "means"))
         for name in ("joint_weight", "features_weight", "words_weight"):
             check_number(name, getattr(self, name))
         check_number("words_temperature", self.words_temperature, above_zero=True)
@@ -165,17 +152,7 @@ class Variant(Objective):
     def __call__(self, model: M3L, batch: Batch) -> dict[str, Tensor]:
         """Return `m3l.loss.loss_terms` and the further terms, weighted and summed over a batch."""
         posteriors = model(batch.x)
-        alone = replace(self, contrastive_weight=0.0)
-        terms = loss_terms(alone, Given(model, posteriors), batch)
-        compared = posteriors
-        if self.contrast_on == "means":
-            compared = {
-                view: q._replace(log_theta=q.mean.log_softmax(dim=1))
-                for view, q in posteriors.items()
-            }
-        nce = [contrast(self, *two).sum() for two in pairs(compared, batch.present)]
-        if nce and self.contrastive_weight:
-            terms["contrastive"] = self.contrastive_weight * sum(nce)
+        terms = loss_terms(self, Given(model, posteriors), batch)
         if self.joint_weight:
             terms["joint"] = self.joint_weight * joint_elbo(model, posteriors, batch)
         if self.features_weight:

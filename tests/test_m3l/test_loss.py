@@ -219,6 +219,7 @@ def test_unknown_preset_or_field_is_named_with_the_valid_ones():
     [
         ("kl", "renyi"),
         ("kl_order", "earlier_later"),
+        ("contrast_on", "medians"),
         ("similarity", "euclidean"),
         ("negatives", "none"),
         ("directions", "max"),
@@ -304,9 +305,11 @@ def terms_by_hand(objective, model, x, bow, rows):
         if objective.kl != "prior":
             pair = divergence(b, a) + (divergence(a, b) if objective.kl_order == "both" else 0.0)
             kl += pair * (len(both) if objective.kl_times_batch else 1)
+        means = objective.contrast_on == "means"
+        theta_a, theta_b = (q.mean.softmax(1) if means else q.log_theta.exp() for q in (a, b))
         table, _ = nce_by_definition(
-            a.log_theta.exp(),
-            b.log_theta.exp(),
+            theta_a,
+            theta_b,
             objective.temperature,
             objective.similarity,
             objective.negatives,
@@ -331,6 +334,7 @@ OBJECTIVES = {
     "both orders": Objective(kl_order="both"),
     "dot": Objective(similarity="dot", directions="sum", contrastive_weight=2.0),
     "no contrast": Objective(contrastive_weight=0.0),
+    "contrast of means": Objective(contrast_on="means"),
 }
 PRESENCE = {
     "all": {},

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from support import make_corpus
 
 from m3l import M3L, Objective, ParameterError, TrainConfig, fit
-from m3l.loss import info_nce, loss_terms
+from m3l.loss import loss_terms
 from m3l.networks import Posterior
 from m3l.train import Batches, kernel_of, train_step
 from m3l.variants import (
@@ -50,18 +50,6 @@ def test_without_its_choices_a_variant_is_the_usual_loss(corpus):
     assert off == pytest.approx(
         terms_of(Objective.preset("book", contrastive_weight=0.0), model, batch)
     )
-
-
-def test_contrast_on_means_compares_them_and_draws_nothing(corpus):
-    model, batch = model_for(corpus.select(["en", "de"]), 6), batch_of(corpus.select(["en", "de"]))
-    objective = objective_for("book", contrast_on="means")
-    a, b = (model.eval().encode(view, batch.x[view])[0].softmax(dim=1) for view in batch.x)
-    expected = 50 * info_nce(a, b, 0.07, negatives="both_views").mean(0).sum().item()
-    torch.manual_seed(1)
-    assert objective(model, batch)["contrastive"].item() == pytest.approx(expected, rel=1e-5)
-    torch.manual_seed(2)
-    assert objective(model, batch)["contrastive"].item() == pytest.approx(expected, rel=1e-5)
-    assert Objective()(model, batch)["contrastive"].item() != pytest.approx(expected, rel=1e-3)
 
 
 def test_a_product_of_experts_adds_precisions_and_leaves_out_views_that_are_not_there(corpus):
@@ -136,7 +124,6 @@ def test_base_rates_begin_at_the_logarithm_of_counts_and_rank_words_by_probabili
 
 PARTS = {
     "base rate": ({}, {"base_rate": True}),
-    "means": ({"contrast_on": "means"}, {}),
     "joint": ({"joint_weight": 1.0}, {}),
     "features": ({"features_weight": 10.0}, {"features": True}),
     "words": ({"words_weight": 1.0, "dictionary": ((0, 0), (1, 1))}, {"share_text_network": True}),
@@ -166,7 +153,6 @@ def test_a_variant_trains_by_the_plain_step_lowers_its_loss_and_is_read_back(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"contrast_on": "medians"}, "contrast_on='medians' is unknown"),
         ({"joint_weight": -1.0}, "joint_weight"),
         ({"words_temperature": 0.0}, "words_temperature"),
         ({"joint": 1.0}, "objective field"),
