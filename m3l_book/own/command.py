@@ -39,7 +39,7 @@ def corpus_name(path: Path, given: str) -> str:
     name = given or re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-").lower()
     fits = not given or re.fullmatch(r"[A-Za-z0-9_-]+", given)
     require(bool(fits), f"--name {given!r}: expected letters, digits, - and _")
-    taken = {"smoke", "laptop", "full", "paper", "manuals", *SOURCES}
+    taken = {"smoke", "laptop", "full", "paper", "manuals", "languages", *SOURCES}
     taken |= {"results", "cache", "downloads", "lock"}  # folders that builds write
     return f"my-{name}" if name in taken else name or f"table-{digest(path.stem)[:6]}"
 
