@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # where the project is published; with it chapters have buttons for Binder and Colab
 export M3L_BOOK_REPOSITORY := $(REPOSITORY)
 
-.PHONY: book smoke chapter pdf slides report cards deposit exercises test test-all test-fast rehearsal lab bench photographs manuals lint serve clean
+.PHONY: book smoke chapter pdf slides report cards deposit exercises test test-all test-fast rehearsal lab bench photographs manuals languages lint serve clean
 
 book: $(VENV)/ready
 	$(RUN) workflow/build.py $(PROFILE)
@@ -74,6 +74,11 @@ manuals: $(VENV)/ready
 	$(RUN) benchmarks/manuals.py
 	$(RUN) workflow/build.py manuals --runs '*'
 	$(RUN) workflow/build.py manuals --record
+
+# what a third language gives, recorded in data/results/languages
+languages: $(VENV)/ready
+	$(RUN) workflow/build.py languages --runs '*'
+	$(RUN) workflow/build.py languages --record
 
 lint: $(VENV)/ready
 	$(RUN) -m ruff check .

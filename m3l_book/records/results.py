@@ -31,6 +31,7 @@ RAW, CHANCE = Contender("raw embeddings"), Contender("chance")
 PAIRS = ("en-de", "en-image", "de-image")
 # where a run comes from; a commit with a + is of a tree that was changed since
 ORIGIN = ("commit", "date", "processor", "python", "torch", "numpy")
+QUALITY = ("npmi", "diversity")  # of a run's topics, the mean over its languages
 OWN_SCORES = ("query", "item", "metric", "score", "jsd", "chance")
 
 
@@ -49,7 +50,8 @@ def _trained_on(run: Run) -> str:
 def run_row(run: Run) -> dict:
     """Return a row of ``runs.csv``: a run's settings, what it took, and where it comes from."""
     params, who = run.params, contender_of(run.params)
-    npmi, origin = list(run.metrics["npmi"].values()), run.metrics.get("environment", {})
+    origin = run.metrics.get("environment", {})
+    quality = {name: list(run.metrics[name].values()) for name in QUALITY}
     return {
         "run": run.folder.name,
         "corpus": params["corpus"],
@@ -66,7 +68,7 @@ def run_row(run: Run) -> dict:
         "batch_size": params.get("batch_size", ""),
         "updates": _updates_an_epoch(run) * params.get("epochs", 0),
         "tuples": run.metrics["training_tuples"],
-        "npmi": round(sum(npmi) / len(npmi), 4) if npmi else "",
+        **{name: round(np.mean(own), 4) if own else "" for name, own in quality.items()},
         "seconds": round(run.metrics["seconds"], 1),
         **{name: origin.get(name, "") for name in ORIGIN},
         "data": run.metrics.get("data", "")[:16],
@@ -114,7 +116,8 @@ def tidy(table: "DataFrame") -> "DataFrame":
         homes.append(home(trained, reads, row.model == "ZeroshotTM-KD"))
         settings.append("" if homes[-1] else _setting(trained))
         forward.append(reads.index(row.query) < reads.index(row.item))
-    numbers = {name: pd.to_numeric(table[name]) for name in ("score", "jsd", "chance", "npmi")}
+    names = ["score", "jsd", "chance", *(name for name in QUALITY if name in table)]
+    numbers = {name: pd.to_numeric(table[name]) for name in names}
     contenders = [who[key] for key in zip(table["model"], table["changes"], strict=True)]
     return table.assign(
         **numbers,
