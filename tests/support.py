@@ -40,7 +40,7 @@ CASES = {
     "released_gaussian": (ALL, Objective.preset("released_gaussian"), {}),
     "released_head": (ALL, Objective.preset("released_head"), {}),
     "gaussian, both orders": (ALL, Objective(kl="gaussian", kl_order="both", kl_weight=0.7), {}),
-    "InfoNCE on means": (ALL, Objective(contrast_on="means"), {}),
+    "InfoNCE on means": (ALL, Objective.preset("recommended"), {}),
     "dot, own negatives": (ALL, Objective(similarity="dot"), {}),
     "cosine, other view's negatives": (
         ALL,
