@@ -276,8 +276,7 @@ class Objective:
 
 
 PRESETS = {
-    # Eq. 1, its signs put right and its denominator read by Section 3.1's counts; Adam's betas are
-    # not said, so the usual ones
+    # Eq. 1, its signs put right, its denominator as Section 3.1 counts, and Adam's usual betas
     "paper": Objective(
         kl_order="both",
         similarity="dot",
@@ -292,8 +291,7 @@ PRESETS = {
     # what the released code means to do from d21f1c8 (14 November 2022) on: each view's KL to the
     # prior, by a method that its class lacks
     "released_head": Objective(kl="prior", contrastive_weight=100.0),
-    # the released code without the second multiplication by the batch size: what this book trains
-    # with
+    # released without the second multiplication by the batch size: what this book trains with
     "book": Objective(),
     # what did best on validation data, with one hidden layer and one network for all languages
     "recommended": Objective(contrast_on="means"),

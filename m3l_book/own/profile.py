@@ -135,19 +135,17 @@ def runs_for(
         about |= {"encoders": dict(views), "train_views": list(trained)}
         runs.append({**about, **own, "topics": topics, **fit, "seeds": seeds})
 
-    # networks of one hidden layer retrieve better wherever both were recorded (page `recommended`)
-    one = {"layers": 1}
-    add("m3l", "M3L-Contrast", encoders, encoders, objective="book", network=one)
+    # what did best on validation data: page `recommended`
+    one_encoder = len(languages) > 1 and len(set(texts.values())) == 1
+    network = {"layers": 1, **({"share_text_network": True} if one_encoder else {})}
+    m3l = {"objective": "recommended", "network": network}
+    add("m3l", "M3L-Contrast", encoders, encoders, **m3l)
     if wishes.continued:
         start = f"runs/{wishes.name}-before/{wishes.name}-m3l-{mark}"
         on = {"protocol": {"start": start}, "variant": {"begun": "as trained before"}}
-        add("continued", "M3L-Contrast", encoders, encoders, objective="book", network=one, **on)
-    if len(languages) > 1 and len(set(texts.values())) == 1:  # one network reads all languages
-        network = {"share_text_network": True, **one}
-        shared = {"variant": {"text network": "shared"}, "network": network}
-        add("shared", "M3L-Contrast", encoders, encoders, objective="book", **shared)
+        add("continued", "M3L-Contrast", encoders, encoders, **m3l, **on)
     if wishes.full and facts.pictures and len(texts) > 1:
-        add("m3l-texts", "M3L-Contrast", texts, texts, objective="book", network=one)
+        add("m3l-texts", "M3L-Contrast", texts, texts, **m3l)
     zeroshot = {"objective": "zeroshot"}
     if {"ZeroshotTM", "ZeroshotTM-KD"} & set(models):
         for language in languages[:2]:

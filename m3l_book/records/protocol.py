@@ -115,16 +115,19 @@ def begin_from(model: M3L, folder: str) -> None:
     """Give a new model the weights of a trained one, in place: its networks, its scaling of inputs,
     and β of the words that both know; words that are new keep what they were begun with.
 
-    Nothing is done with ``folder`` "". `DataError` if that run has no such model, or another number
-    of topics or of hidden layers.
+    Nothing is done with ``folder`` "". `DataError` if that run has no such model, or one of other
+    topics, hidden layers, or networks for languages.
     """
     if not folder:
         return
     trained = load_model(Path(folder) / "model.safetensors")
     alike = isinstance(trained, M3L) and trained.topics == model.topics
     alike = alike and trained.layers == model.layers
-    layers = f"networks of {model.layers} hidden layer{'s' if model.layers > 1 else ''}"
-    other = f"start={folder!r}: expected a run of M3L-Contrast with {model.topics} topics, {layers}"
+    alike = alike and trained.share_text_network == model.share_text_network
+    of_texts = "one for all languages" if model.share_text_network else "one for each language"
+    networks = f"{of_texts}, of {model.layers} hidden layer{'s' if model.layers > 1 else ''}"
+    expected = f"a run of M3L-Contrast with {model.topics} topics and networks {networks}"
+    other = f"start={folder!r}: expected {expected}"
     require(alike, f"{other}; train it anew", DataError)
     before = trained.state_dict()
     with torch.no_grad():

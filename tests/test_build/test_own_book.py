@@ -160,7 +160,7 @@ def test_what_was_learnt_is_used_as_the_readme_says(own_book, monkeypatch, capsy
     readme = (checkout / "README.md").read_text(encoding="utf-8")
     code, _ = re.findall(r"```python\n(.*?)```", readme, re.S)
     for old, new in (
-        ("my/my-shared-k20-s0", "nasty/nasty-pltm-k4-e3-s0"),
+        ("my/my-pltm-k20-s0", "nasty/nasty-pltm-k4-e3-s0"),
         ("my/my-m3l-k20-s0", "nasty/nasty-m3l-k4-e3-s0"),
         ('reliability("en")', 'reliability("en", (2, 5))'),
         ('"de"', '"ar"'),

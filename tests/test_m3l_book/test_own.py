@@ -135,7 +135,7 @@ def test_profile_is_valid_and_runs_what_the_views_allow(tmp_path, shape):
     assert models == {"M3L-Contrast", "ZeroshotTM", "ZeroshotTM-KD"} | reads_words
     assert {"mine-m3l-k5-s0", "mine-m3l-k5-s1"} <= set(plan.runs)
     several = not shape.startswith("one")
-    assert ("mine-pltm-k5-s0" in plan.runs) == ("mine-shared-k5-s0" in plan.runs) == several
+    assert ("mine-pltm-k5-s0" in plan.runs) == several
     assert ("mine-kd-en-image-k5-s0" in plan.runs) == ("pictures" in shape)
     assert ("mine-m3l-texts-k5-s0" in plan.runs) == shape.startswith("three")
     assert profile["first"] == ["mine-m3l-k5-s0", "mine-pltm-k5-s0"][: 1 + several]
@@ -150,13 +150,12 @@ def test_a_first_book_trains_the_models_of_topics_in_all_languages_once(tmp_path
     facts = facts_of(tmp_path, without_split())
     profile, _ = make_profile(facts, Wishes("mine", topics=[10, 20], epochs=7))
     plan = planning.make_plan(profile)
-    kinds = ("m3l", "shared", "pltm")
+    kinds = ("m3l", "pltm")
     assert set(plan.runs) == {f"mine-{what}-k{k}-e7-s0" for what in kinds for k in (10, 20)}
     assert profile["grids"] == [] and profile["first"][0] == "mine-m3l-k10-e7-s0"
-    assert plan.runs["mine-shared-k20-e7-s0"]["network"] == {
-        "share_text_network": True,
-        "layers": 1,
-    }
+    chosen = plan.runs["mine-m3l-k20-e7-s0"]
+    assert chosen["network"] == {"share_text_network": True, "layers": 1}
+    assert chosen["objective"] == "recommended"
 
 
 def test_one_view_makes_no_tuple(tmp_path):
@@ -278,11 +277,11 @@ def test_mine_writes_a_profile_and_keeps_one_that_was_changed(tmp_path, capsys, 
     corpus = profile["corpora"]["my"]
     assert corpus["prepare"]["stopwords"] == {"de": str(words)} and profile["grids"] == []
     assert corpus["source"]["path"] == table and corpus["source"]["licence"] == "not stated"
-    assert [run["name"] for run in profile["runs"]] == ["my-m3l-k5", "my-shared-k5", "my-pltm-k5"]
+    assert [run["name"] for run in profile["runs"]] == ["my-m3l-k5", "my-pltm-k5"]
     assert main([*command, "--topics", "6"]) == 0
     beside = read_yaml(path.read_text(encoding="utf-8"))
-    assert [run["topics"] for run in beside["runs"]] == [5, 5, 5, 6, 6, 6]
-    assert "beside 3 models of earlier commands" in capsys.readouterr().out
+    assert [run["topics"] for run in beside["runs"]] == [5, 5, 6, 6]
+    assert "beside 2 models of earlier commands" in capsys.readouterr().out
     changed = path.read_text(encoding="utf-8").replace("topics: 6", "topics: 9")
     assert "topics: 9" in changed
     path.write_text(changed, encoding="utf-8")
@@ -309,7 +308,7 @@ def test_what_a_user_calls_her_topics_stays_and_is_no_change_of_a_profile(
     assert main([*command, "--topics", "8"]) == 0
     after = read_yaml(path.read_text(encoding="utf-8"))
     assert after["topics"] == {"my-m3l-k5-s0": {"names": {1: "Käse"}}}
-    assert len(after["runs"]) == 6 and "you changed" not in capsys.readouterr().out
+    assert len(after["runs"]) == 4 and "you changed" not in capsys.readouterr().out
 
 
 def test_a_model_goes_on_from_what_was_kept_of_it(tmp_path, capsys, monkeypatch):
@@ -701,7 +700,8 @@ def test_how_long_it_will_take_is_reckoned_from_what_there_is_to_do(tmp_path):
     quick = seconds_of(facts, make_profile(facts, Wishes("mine"))[0])
     full = seconds_of(facts, make_profile(facts, Wishes("mine", full=True))[0])
     assert full["encoding"] == quick["encoding"] > 10
-    assert full["the other models"] > 4 * quick["the other models"] > 0
+    assert full["the other models"] > 4 * quick["the first models"] > 0
+    assert quick["the other models"] == 0
     parts = {"encoding": 100, "the first models": 10, "the first page": 40}
     said = in_words(parts | {"the other models": 7200})
     assert said.startswith("about 2 min to your first topics and 2.0 h in all")

@@ -129,5 +129,8 @@ def test_a_model_begins_from_the_weights_of_another_word_by_word(tmp_path):
     with pytest.raises(DataError, match="expected a run of M3L-Contrast with 5 topics"):
         protocol.begin_from(model_for(corpus, 5), str(tmp_path / "run"))
     shallow = model_for(corpus, trained.topics, layers=1)
-    with pytest.raises(DataError, match="networks of 1 hidden layer; train it anew"):
+    with pytest.raises(DataError, match="one for each language, of 1 hidden layer; train it anew"):
         protocol.begin_from(shallow, str(tmp_path / "run"))
+    shared = model_for(corpus, trained.topics, share_text_network=True)
+    with pytest.raises(DataError, match="networks one for all languages, of 2 hidden layers"):
+        protocol.begin_from(shared, str(tmp_path / "run"))
