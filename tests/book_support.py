@@ -3,7 +3,6 @@
 import contextlib
 import os
 from pathlib import Path
-from types import SimpleNamespace
 from unittest.mock import patch
 
 import matplotlib.pyplot as plt
@@ -76,7 +75,7 @@ def record(
     name = (
         f"{model}-{'-'.join(trained)}-s{seed}" if not teacher else f"{teacher} teaches {trained[0]}"
     )
-    return Run(SimpleNamespace(name=name), params, metrics, [], theta, words)
+    return Run(Path(name), params, metrics, [], theta, words)
 
 
 class Page(dict):

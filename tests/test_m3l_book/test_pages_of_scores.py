@@ -20,6 +20,7 @@ from m3l import DataError, Objective, model_for
 from m3l.files import write_json
 from m3l.metrics import jensen_shannon
 from m3l.metrics.assessment import evaluate
+from m3l.trained import word_distributions
 from m3l_book.measured import Contender, Measured, contender_of
 from m3l_book.recorded import Recorded
 from m3l_book.records import results, selection
@@ -65,7 +66,7 @@ def runs(part):
         made.append(record(part, "PLTM", TEXTS, TEXTS, seed, quality=0.3, npmi=npmi))
     for changes in ({"priors": "optimised"}, {"floor": -4}, {"priors": "optimised", "floor": 0}):
         made.append(record(part, "PLTM", TEXTS, TEXTS, quality=1.0, variant=changes))
-        made[-1].folder = SimpleNamespace(name=f"PLTM varied {len(made)}")
+        made[-1].folder = Path(f"PLTM varied {len(made)}")
     return made
 
 
@@ -105,8 +106,14 @@ def retrieval(collection):
 
 
 @pytest.fixture(scope="module")
-def topics(collection):
-    return page_of(collection, "08-topics", tuples={"small": ["t7", "t3"]})
+def topics(collection, part):
+    network = model_for(part, 6)
+    texts = {view: part.views[view].vocabulary for view in TEXTS}
+    with (
+        patch("m3l_book.records.run.load_model", lambda _: network),
+        patch("m3l_book.data.prepared.training_tokens", lambda _, view: [texts[view]] * 3),
+    ):
+        return page_of(collection, "08-topics", tuples={"small": ["t7", "t3"]})
 
 
 def numbers_in(html):
@@ -307,6 +314,21 @@ def test_the_same_top_topic_is_counted_over_pairs_and_seeds(topics, runs, part):
     expected = f"{100 * np.mean(same):.1f} ± {100 * np.std(same, ddof=1):.1f}"
     assert table.loc["small en – fr", "PLTM"] == expected
     assert table.loc["small en – image", "PLTM"] == "–"
+
+
+def test_the_words_of_topics_are_chosen_by_weight_probability_or_relevance(topics, part):
+    model = model_for(part, 6)
+    said = [[*model.vocabularies["en"]] + [model.vocabularies["en"][0]] * 3]
+    weights = topics["weights_of_words"](model, "en", said)
+    beta, probable = model.beta["en"].detach().numpy(), word_distributions(model, "en")
+    assert np.array_equal(weights["weight in β"], beta)
+    assert np.array_equal(weights["probability"], probable)
+    share = np.array([5] + [2] * (probable.shape[1] - 1))  # one more than was said of each
+    lift = np.log(probable * share.sum() / share)
+    right = 0.6 * np.log(probable) + 0.4 * lift
+    np.testing.assert_allclose(weights["relevance"], right, rtol=1e-5)
+    table = topics.table("small: words of M3L-Contrast's topics")
+    assert len(table) == 3 * len(TEXTS) and table["diversity"].between(0, 1).all()
 
 
 def test_junk_topics_are_told_by_their_fault(part):
@@ -560,7 +582,7 @@ def test_the_runs_are_those_of_the_main_tables_and_their_absence_is_said(compare
 def test_the_recommended_model_is_held_against_the_others_by_article_and_seed(
     part, runs, collection
 ):
-    chosen = {"text network": "shared", "hidden layers": "1"}
+    chosen = {"text network": "shared", "hidden layers": "1", "contrast on": "means"}
     made = [run for run in runs if not run.params["variant"]]
     for seed in range(3):
         made.append(
