@@ -25,6 +25,8 @@ from support import make_corpus
 from m3l import DataError
 from m3l.files import read_json, write_json
 from m3l.metrics.assessment import evaluate
+from m3l_book.measured import contender
+from m3l_book.recorded import load_recorded
 from m3l_book.records.collection import Collection
 from m3l_book.records.selection import corpus_of
 from m3l_book.tables.shared import own_direction
@@ -388,7 +390,7 @@ def test_a_doubling_that_gave_next_to_nothing_is_not_decided(runs, part):
 
 def test_a_corpus_without_such_runs_says_so_and_shows_the_rest(runs, part):
     plain = [run for run in runs if not run.params["variant"]]
-    page = own_corpus(plain, part, elsewhere="")
+    page = own_corpus(plain, part, elsewhere="", three="")
     assert "No model was trained on fewer articles, here or as recorded." in page.said
     assert "This build trained no model on fewer articles." in page.said
     assert not any(about.startswith("vital") for about in page.tables)
@@ -415,6 +417,19 @@ def test_encoders_of_one_language_are_compared_with_those_of_both(own):
     assert table.loc["ZeroshotTM", "aligned"] > table.loc["ZeroshotTM", "each its own"]
     assert table.loc["PLTM", "aligned"] == table.loc["PLTM", "each its own"]
     assert len(table) == 3
+
+
+def test_what_a_third_language_gives_is_shown_as_recorded(own):
+    table = own.table("vital-three, MRR en → fr").set_index("model")
+    measured = load_recorded(FULL.parent / "languages").measured
+    where = "vital-three", "multilingual", "MRR", "en-de"
+    three, two = (
+        measured[*where, contender("PLTM", changes)].values.mean()
+        for changes in ({}, {"languages": "two"})
+    )
+    assert table.loc["PLTM", ["of two", "of three"]].tolist() == pytest.approx([two, three])
+    assert table.loc["PLTM", "three less two"].startswith(f"{three - two:+.3f} ± ")
+    assert len(table) == 2 and len(own.table("vital-three, NPMI en")) == 2
 
 
 def test_a_smaller_test_part_flatters_and_says_less(own, runs, part):
