@@ -6,6 +6,7 @@ in a batch, D dimensions of an embedding, K topics, P pairs of words, V words.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -19,6 +20,9 @@ from .loss import Batch, Objective, info_nce, kl_to_prior, loss_terms, reconstru
 from .model import M3L
 from .networks import Decoder, Posterior
 from .trained import heaviest_words, word_distributions
+
+PARTS = ("base_rate", "features", "projections")  # of `VariantModel`, each a choice
+PROJECTED = 384  # dimensions of the space that topics are compared in, as XTRA's code has it
 
 
 class WithBaseRate(Decoder):
@@ -50,6 +54,9 @@ class VariantModel(M3L):
     features : bool
         Whether θ of a view without words is decoded to its features, by one matrix (Multimodal-
         Contrast, González-Pizarro and Carenini 2024).
+    projections : bool
+        Whether a matrix per language maps its topics' words to one space of `PROJECTED` dimensions
+        (XTRA, Nguyen et al. 2025).
 
     Raises
     ------
@@ -63,13 +70,23 @@ class VariantModel(M3L):
         topics: int = 100,
         base_rate: bool = False,
         features: bool = False,
+        projections: bool = False,
         **options,
     ):
-        self.base_rate, self.features = base_rate, features
+        self.base_rate, self.features, self.projections = base_rate, features, projections
         super().__init__(views, topics, **options)
         wordless = [view for view in views if not view.vocabulary_size] if features else []
         self.feature_decoders = nn.ModuleDict(
             {view.name: nn.Linear(topics, view.embedding_size) for view in wordless}
+        )
+        worded = [view for view in views if view.vocabulary_size] if projections else []
+        self.projected = nn.ModuleDict(
+            {
+                view.name: nn.Sequential(
+                    nn.Linear(view.vocabulary_size, PROJECTED), nn.Dropout(self.dropout)
+                )
+                for view in worded
+            }
         )
 
     def make_decoders(self) -> None:
@@ -91,7 +108,7 @@ class VariantModel(M3L):
     def description(self) -> dict:
         """Return what the model was made from, as JSON has it."""
         about = super().description()
-        own = {"base_rate": self.base_rate, "features": self.features}
+        own = {name: getattr(self, name) for name in PARTS}
         return {**about, "config": about["config"] | own}
 
 
@@ -101,8 +118,7 @@ def model_for(corpus: Corpus, topics: int, seed: int = 0, **options) -> M3L:
 
     Base rates begin as the logarithm of how often a word is counted.
     """
-    parts = {"base_rate", "features"}
-    if not parts & set(options):
+    if not {*PARTS} & set(options):
         return usual.model_for(corpus, topics, seed=seed, **options)
     model = usual.model_for(corpus, topics, seed=seed, kind=VariantModel, **options)
     for name, decoder in model.decoders.items() if model.base_rate else ():
@@ -130,6 +146,10 @@ class Variant(Objective):
     words_temperature : float
     dictionary : sequence of (int, int)
         Pairs of columns of the first two languages' β.
+    topics_weight : float
+        Of InfoNCE at temperature 1 between the rows of β of two languages, projected (XTRA's topic
+        alignment, Nguyen et al. 2025; its other part clusters documents for want of pairs, which
+        M3L has).
 
     Raises
     ------
@@ -142,10 +162,11 @@ class Variant(Objective):
     words_weight: float = 0.0
     words_temperature: float = 0.2
     dictionary: tuple[tuple[int, int], ...] = ()
+    topics_weight: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("joint_weight", "features_weight", "words_weight"):
+        for name in ("joint_weight", "features_weight", "words_weight", "topics_weight"):
             check_number(name, getattr(self, name))
         check_number("words_temperature", self.words_temperature, above_zero=True)
 
@@ -157,9 +178,11 @@ class Variant(Objective):
             terms["joint"] = self.joint_weight * joint_elbo(model, posteriors, batch)
         if self.features_weight:
             terms["features"] = self.features_weight * lost_features(model, posteriors, batch)
+        size = max(len(x) for x in batch.x.values())
         if self.words_weight:
-            size = max(len(x) for x in batch.x.values())
             terms["words"] = self.words_weight * size * words_apart(self, model)
+        if self.topics_weight:
+            terms["topics"] = self.topics_weight * size * topics_apart(model)
         return terms
 
 
@@ -224,6 +247,16 @@ def words_apart(objective: Variant, model: M3L) -> Tensor:
     first, second = (beta.T for beta in list(model.beta.values())[:2])  # (V, K)
     a, b = first[columns[:, 0]], second[columns[:, 1]]
     return info_nce(a, b, objective.words_temperature).mean()
+
+
+def topics_apart(model: M3L) -> Tensor:
+    """Return the mean InfoNCE between the projected topics (K, `PROJECTED`) of two languages, in
+    nats, summed over pairs of languages.
+    """
+    needs = "topics_weight: the model projects no topics; make it with projections=True"
+    require(len(getattr(model, "projected", ())) > 0, needs)
+    topics = {name: model.projected[name](beta) for name, beta in model.beta.items()}
+    return sum(info_nce(topics[a], topics[b], 1.0).mean() for a, b in combinations(topics, 2))
 
 
 def objective_for(name: str, **changes) -> Objective:

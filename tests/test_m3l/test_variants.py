@@ -19,6 +19,7 @@ from m3l.variants import (
     model_for,
     objective_for,
     product_of_experts,
+    topics_apart,
     words_apart,
 )
 
@@ -108,6 +109,22 @@ def test_words_of_a_dictionary_are_contrasted_by_their_columns(corpus):
         objective_for("book", words_weight=1.0)(model, batch)
 
 
+def test_projected_topics_are_contrasted_by_their_number(corpus):
+    model, batch = model_for(corpus, 6, projections=True).eval(), batch_of(corpus)
+    assert list(model.projected) == ["en", "de"]
+    rows = []
+    for name, beta in model.beta.items():
+        matrix = model.projected[name][0]
+        rows.append(F.normalize(beta @ matrix.weight.T + matrix.bias, dim=1))
+    cosine, own = rows[0] @ rows[1].T, torch.arange(6)
+    by_hand = (F.cross_entropy(cosine, own) + F.cross_entropy(cosine.T, own)) / 2
+    assert topics_apart(model).item() == pytest.approx(by_hand.item(), rel=1e-5)
+    found = objective_for("book", topics_weight=3.0)(model, batch)["topics"]
+    assert found.item() == pytest.approx(3 * 24 * by_hand.item(), rel=1e-5)
+    with pytest.raises(ParameterError, match="topics_weight: the model projects no topics"):
+        objective_for("book", topics_weight=1.0)(model_for(corpus, 6), batch)
+
+
 def test_base_rates_begin_at_the_logarithm_of_counts_and_rank_words_by_probability(corpus):
     model = model_for(corpus, 6, base_rate=True)
     counts = np.asarray(corpus.views["en"].bow.sum(axis=0)).ravel() + 1.0
@@ -127,6 +144,7 @@ PARTS = {
     "joint": ({"joint_weight": 1.0}, {}),
     "features": ({"features_weight": 10.0}, {"features": True}),
     "words": ({"words_weight": 1.0, "dictionary": ((0, 0), (1, 1))}, {"share_text_network": True}),
+    "topics": ({"topics_weight": 1.0}, {"projections": True}),
 }
 
 
@@ -146,7 +164,7 @@ def test_a_variant_trains_by_the_plain_step_lowers_its_loss_and_is_read_back(
         items = corpus.views[view].embeddings
         np.testing.assert_array_equal(again.infer(items, view), model.infer(items, view))
     assert isinstance(model, VariantModel) == bool(
-        {"layers", "base_rate", "features"} & set(options)
+        {"base_rate", "features", "projections"} & set(options)
     )
 
 
