@@ -26,6 +26,9 @@ def check_training(
         found = f"view {name!r}: the corpus has embeddings of size {has[0]} and {has[1]} words"
         need = f"the model expects {expected[0]} and {expected[1]}"
         require(has == expected, f"{found}, {need}", DataError)
+        known = model.vocabularies.get(name, view.vocabulary)
+        other = f"view {name!r}: the corpus has other words than the model"
+        require(known == view.vocabulary, other, DataError)
     require(n >= 2, f"{where}: training needs 2 tuples or more, it has {n}", DataError)
     large = f"batch_size={batch_size} is larger than the {n} tuples of {where}"
     require(batch_size <= n, f"{large}; expected {n} or less")

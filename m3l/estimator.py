@@ -141,6 +141,8 @@ class M3LTopicModel(TransformerMixin, BaseEstimator):
     def load(cls, path: str | Path, **parameters) -> "M3LTopicModel":
         """An estimator around the model that `save` wrote; ``parameters`` are the constructor's."""
         model = M3L.load(path)
-        estimator = cls(**{"n_topics": model.topics, **parameters})
+        made = {name: getattr(model, name) for name in ("layers", "share_text_network")}
+        made["input_scaling"] = next(iter(model.views.values())).input_scaling
+        estimator = cls(**{"n_topics": model.topics, **made, **parameters})
         estimator.model_ = model
         return estimator

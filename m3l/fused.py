@@ -307,7 +307,8 @@ class FusedStep:
         self.present = {v: w.present for v, w in corpus.views.items() if not w.present.all()}
         self.x, self.bow = {}, {}
         for v, view in corpus.views.items():
-            self.x[v] = model.scaling[v](torch.from_numpy(view.embeddings)).numpy()
+            x = torch.from_numpy(np.ascontiguousarray(view.embeddings))
+            self.x[v] = model.scaling[v](x).numpy()
             if view.is_text:
                 self.bow[v] = view.bow.data.astype(f32), view.bow.indices, view.bow.indptr
         self.prior = None if prior is None else np.concatenate(prior, axis=1)  # (N, 2K)

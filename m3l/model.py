@@ -5,6 +5,7 @@ B tuples in a batch, D dimensions of an embedding, K topics, V words.
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -141,7 +142,7 @@ def model_for(
         if input_scaling != "none":
             nothing = f"view {name!r} has no item to take its input scaling from"
             require(len(view) > 0, nothing, DataError)
-            x = torch.tensor(view.embeddings, dtype=torch.float64)
+            x = torch.from_numpy(view.embeddings.astype(np.float64, order="C"))
             model.scaling[name].fit(x, input_scaling)
         if view.is_text:
             model.vocabularies[name] = list(view.vocabulary)

@@ -18,7 +18,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .corpus import Corpus
-from .errors import DataError, choose, require
+from .errors import DataError, check_integer, check_number, choose, require
 from .files import digest
 from .gibbs import Sampler, numbers_of_document, tokens_of, topics_of_document_compiled
 from .progress import progress_bar
@@ -49,14 +49,12 @@ class PLTM:
         beta: float = 0.01,
         vocabularies: Mapping[str, Sequence[str]] | None = None,
     ):
-        _require_integer("topics", topics, 2)
+        check_integer("topics", topics, 2)
         require(len(vocabulary_sizes) > 0, "vocabulary_sizes: expected at least one language")
         for name, size in vocabulary_sizes.items():
-            _require_integer(f"vocabulary_sizes: words of {name!r}", size, 1)
+            check_integer(f"vocabulary_sizes: words of {name!r}", size, 1)
         for name, value in (("alpha", alpha), ("beta", beta)):
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            finite = number and 0 < value < float("inf")
-            require(finite, f"{name}={value!r}: expected a finite number above 0")
+            check_number(name, value, above_zero=True)
         self.vocabularies = {name: list(words) for name, words in (vocabularies or {}).items()}
         for name, words in self.vocabularies.items():
             size = vocabulary_sizes.get(name, 0)
@@ -112,7 +110,7 @@ class PLTM:
         message = f"view {view!r}: expected a sparse bag of words with {len(phi)} columns"
         require(fits, message, DataError)
         for name, value in (("sweeps", sweeps), ("burn_in", burn_in), ("seed", seed)):
-            _require_integer(name, value, 0)
+            check_integer(name, value, 0)
         message = f"burn_in={burn_in}: expected at least 0 and below sweeps={sweeps}"
         require(burn_in < sweeps, message)
         words, starts = tokens_of(bow)
@@ -202,7 +200,7 @@ class GibbsConfig:
 
     def __post_init__(self):
         for name, value in asdict(self).items():
-            _require_integer(name, value, name in ("sweeps", "checkpoint_every"))
+            check_integer(name, value, int(name in ("sweeps", "checkpoint_every")))
 
 
 def fit(
@@ -236,6 +234,9 @@ def fit(
         words = found[name].shape[1]
         message = f"language {name!r}: {words} words, the model has {counts.shape[1]}"
         require(words == counts.shape[1], message, DataError)
+        vocabulary = corpus.views[name].vocabulary
+        other = f"language {name!r}: the corpus has other words than the model"
+        require(model.vocabularies.get(name, vocabulary) == vocabulary, other, DataError)
     by_language = {name: found[name] for name in model.counts}
     sampler, history = Sampler(by_language, model.alpha, model.beta, config.seed), []
     settings = {k: v for k, v in asdict(config).items() if k not in ("sweeps", "checkpoint_every")}
@@ -261,7 +262,7 @@ def fit(
             if every and sweep > config.burn_in and sweep % every == 0:
                 sampler.optimize()
             if sweep % config.checkpoint_every == 0 or sweep == config.sweeps:
-                seconds = round(before + time.perf_counter() - start, 3)
+                seconds = before + time.perf_counter() - start
                 likelihood = sampler.log_likelihood() / len(sampler.z)
                 history.append({"epoch": sweep, "seconds": seconds, "log_likelihood": likelihood})
                 if checkpoint is not None:
@@ -271,9 +272,3 @@ def fit(
     model.counts = {name: np.ascontiguousarray(n_word.T) for name, n_word in counted}
     model.alpha, model.beta = sampler.alpha, sampler.beta
     return history
-
-
-def _require_integer(name: str, value: object, least: int) -> None:
-    integer = isinstance(value, int) and not isinstance(value, bool)
-    right = integer and value >= least
-    require(right, f"{name}={value!r}: expected an integer, {int(least)} or more")

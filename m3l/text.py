@@ -229,14 +229,15 @@ def corpus_parts(
     for name, vectors in embeddings.items():
         if name in texts:
             rows = _document_rows(texts[name], articles, name)
-            training = [
-                tokenize(texts[name][i], name) for i in rows.values() if parts[i] == "train"
-            ]
+            tokens = {i: tokenize(texts[name][i], name) for i in rows.values()}
+            training = [words for i, words in tokens.items() if parts[i] == "train"]
             given = None if stop is None else stop.get(name)
-            words = stopwords(name) if given is None else frozenset(given)
-            vocabulary = learn_vocabulary(training, vocabulary_size, words, name)
-            bow = bag_of_words([tokenize(texts[name][i], name) for i in rows.values()], vocabulary)
+            left_out = stopwords(name) if given is None else frozenset(given)
+            vocabulary = learn_vocabulary(training, vocabulary_size, left_out, name)
+            bow = bag_of_words([*tokens.values()], vocabulary)
             enough = np.asarray(bow.sum(axis=1)).ravel() >= min_words
+            short = f"texts of {name}: none has {min_words} words of the vocabulary or more"
+            require(bool(enough.any()), short, DataError)
             kept = {key: row for (key, row), ok in zip(rows.items(), enough, strict=True) if ok}
             place = {article: item for item, article in enumerate(kept)}
             index = [

@@ -214,14 +214,14 @@ def fit(
                 restore_training(saved.tensors, *parts)
             one_step = _step_of(kernel, step, model, corpus, objective, optimizer, device, prior)
             bar = {"total": config.epochs, "initial": len(history), "desc": "training"}
+            spent = history[-1]["seconds"] if history else 0.0
             with progress_bar(show=progress, **bar) as shown:
                 for epoch in range(len(history) + 1, config.epochs + 1):
                     begun = time.perf_counter()
                     terms = train_epoch(one_step, len(corpus), config.batch_size, order)
                     check_finite(terms, epoch, objective)
-                    before = history[-1]["seconds"] if history else 0.0
-                    seconds = round(before + time.perf_counter() - begun, 3)
-                    row = {"epoch": epoch, "seconds": seconds, **terms}
+                    spent += time.perf_counter() - begun
+                    row = {"epoch": epoch, "seconds": spent, **terms}
                     history.append({**row, "loss": sum(terms.values())})
                     shown.set_postfix({k: f"{v:.3f}" for k, v in terms.items()}, refresh=False)
                     shown.update()

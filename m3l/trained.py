@@ -60,7 +60,7 @@ class TrainedModel(nn.Module):
             Whose inference network reads them. For zero-shot use it is the language that the model
             was trained on: the input scaling is then that language's too.
         batch_size : int
-            It changes nothing but memory.
+            It changes memory, and the result by rounding alone.
 
         Raises
         ------

@@ -178,7 +178,7 @@ class Variant(Objective):
             terms["joint"] = self.joint_weight * joint_elbo(model, posteriors, batch)
         if self.features_weight:
             terms["features"] = self.features_weight * lost_features(model, posteriors, batch)
-        size = max(len(x) for x in batch.x.values())
+        size = max(map(len, [*batch.x.values(), *batch.present.values()]))  # B
         if self.words_weight:
             terms["words"] = self.words_weight * size * words_apart(self, model)
         if self.topics_weight:
@@ -243,6 +243,7 @@ def lost_features(model: M3L, posteriors: Mapping[str, Posterior], batch: Batch)
 def words_apart(objective: Variant, model: M3L) -> Tensor:
     """Return the mean InfoNCE between the columns of β (P, K) of paired words, in nats."""
     require(len(objective.dictionary) > 0, "words_weight: the dictionary has no pair of words")
+    require(len(model.beta) > 1, "words_weight: the model has fewer than two languages")
     columns = torch.tensor(objective.dictionary, device=model.prior_mean.device)  # (P, 2)
     first, second = (beta.T for beta in list(model.beta.values())[:2])  # (V, K)
     a, b = first[columns[:, 0]], second[columns[:, 1]]
@@ -255,6 +256,7 @@ def topics_apart(model: M3L) -> Tensor:
     """
     needs = "topics_weight: the model projects no topics; make it with projections=True"
     require(len(getattr(model, "projected", ())) > 0, needs)
+    require(len(model.beta) > 1, "topics_weight: the model has fewer than two languages")
     topics = {name: model.projected[name](beta) for name, beta in model.beta.items()}
     return sum(info_nce(topics[a], topics[b], 1.0).mean() for a, b in combinations(topics, 2))
 

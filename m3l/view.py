@@ -36,6 +36,10 @@ class View:
     bow: sp.csr_matrix | None = None
     vocabulary: Sequence[str] | None = None
 
+    def __post_init__(self):
+        if self.vocabulary is not None:
+            object.__setattr__(self, "vocabulary", list(map(str, self.vocabulary)))
+
     @property
     def present(self) -> np.ndarray:
         """bool (N,): which tuples have this view."""
@@ -85,11 +89,11 @@ def _check_embeddings(view: View, where: str) -> None:
 
 def _check_index(view: View, n: int, where: str) -> None:
     index, items = view.index, len(view.item_ids)
-    integers = isinstance(index, np.ndarray) and np.issubdtype(index.dtype, np.integer)
+    integers = isinstance(index, np.ndarray) and index.dtype in (np.int32, np.int64)
     if not (integers and index.shape == (n,)):
         kind = getattr(index, "dtype", type(index).__name__)
         shape = getattr(index, "shape", "")
-        raise DataError(f"{where}: index must be {n} integers, got {kind} {shape}")
+        raise DataError(f"{where}: index must be {n} integers, int64 or int32, got {kind} {shape}")
     outside = (index < -1) | (index >= items)
     if outside.any():
         row = first_row(outside)
@@ -115,6 +119,8 @@ def _check_words(view: View, where: str) -> None:
     repeated = repeated_value(np.asarray(view.vocabulary, dtype=str))
     if repeated is not None:
         raise DataError(f"{where}: the word {repeated!r} stands twice in the vocabulary")
+    counts = np.issubdtype(view.bow.dtype, np.integer)
+    require(counts, f"{where}: word counts are {view.bow.dtype}, expected integers", DataError)
     negative = view.bow.nnz > 0 and view.bow.data.min() < 0
     require(not negative, f"{where}: negative word counts", DataError)
     empty = np.asarray(view.bow.sum(axis=1)).ravel() == 0

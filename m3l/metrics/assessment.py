@@ -30,7 +30,7 @@ def retrieval_metric(query: str, item: str, corpus: Corpus) -> str:
 
 
 def evaluate(vectors: Mapping[str, np.ndarray], corpus: Corpus, raw: bool = False) -> list[dict]:
-    """Measure retrieval and alignment for each ordered pair of views.
+    """Measure retrieval and alignment for each ordered pair of views that a tuple has both of.
 
     Parameters
     ----------
@@ -62,6 +62,8 @@ def evaluate(vectors: Mapping[str, np.ndarray], corpus: Corpus, raw: bool = Fals
     for query, item in permutations(vectors, 2):
         if raw and vectors[query].shape[1] != vectors[item].shape[1]:
             continue
+        if not (corpus.views[query].present & corpus.views[item].present).any():
+            continue  # a small part may have no such pair
         if (item, query) in distances:  # both distances are symmetric
             matrix = distances.pop((item, query)).T
         else:

@@ -123,6 +123,8 @@ def reliability(thetas: Sequence[np.ndarray], iterations: int = 500) -> np.ndarr
     maximisation (Rubin and Thayer 1982). 1 where runs agree.
     """
     require(len(thetas) >= 3, "reliability: one factor needs three runs or more", DataError)
+    shapes = {np.shape(theta) for theta in thetas}
+    require(len(shapes) == 1, f"reliability: runs of different shapes, {sorted(shapes)}", DataError)
     first = np.asarray(thetas[0], dtype=np.float64)
     matched = [
         np.asarray(theta, dtype=np.float64)[:, topic_recovery(theta, first)["match"]]

@@ -302,6 +302,11 @@ def _without_short(
             texts = frame.loc[frame["split"] == "train", f"{language}_text"].dropna().unique()
             standing = {word for text in texts for word in tokens[language][text]}
             vocabularies[language] = [word for word in vocabulary if word in standing]
+    for language, vocabulary in vocabularies.items():  # a topic's words are compared in pairs
+        one = (
+            f"corpus {tuples.name}: {language} is left with one word to count; expected two or more"
+        )
+        require(len(vocabulary) != 1, one, DataError)
     return frame, vocabularies
 
 

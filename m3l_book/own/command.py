@@ -245,13 +245,15 @@ def keep_before(profile: dict, table: Path) -> None:
     name = profile["profile"]
     card = ROOT / "data" / name / "prepared" / name / "card.json"
     today = card.is_file() and digest_file(table) in read_json(card)["sha256"].values()
-    if today and (ROOT / "runs" / f"{name}-before").is_dir():
+    kept = today and (ROOT / "runs" / f"{name}-before").is_dir()
+    folder = f"runs/{name}-before" if kept else f"runs/{name}"
+    going_on = [run for run in profile["runs"] if "protocol" in run]
+    for start, seed in ((r["protocol"]["start"], s) for r in going_on for s in r["seeds"]):
+        begun = f"{folder}/{Path(start).name}-s{seed}"
+        missing = f"--continue: {begun} is not there; train it first"
+        require((ROOT / begun / "model.safetensors").is_file(), missing)
+    if kept:
         return
-    starts = [run["protocol"]["start"] for run in profile["runs"] if "protocol" in run]
-    for start in starts:
-        there = (ROOT / "runs" / name / f"{Path(start).name}-s0" / "model.safetensors").is_file()
-        missing = f"--continue: runs/{name}/{Path(start).name}-s0 is not there; train it first"
-        require(there, missing)
     for folder in ("runs", "data"):
         before = ROOT / folder / name
         with atomic(ROOT / folder / f"{name}-before", directory=True) as temporary:
@@ -272,7 +274,11 @@ def together(before: dict, profile: dict) -> tuple[dict, str]:
         return profile, again
     new = {run["name"] for run in profile["runs"]}
     stay = [run for run in before["runs"] if run["name"] not in new]
-    grids = [grid for grid in before["grids"] if not set(grid["of"]) & new]
+    seeds = {run["name"]: run["seeds"] for run in before["runs"]}
+    for run in profile["runs"]:
+        run["seeds"] = sorted({*run["seeds"], *seeds.get(run["name"], ())})
+    of = [grid["of"] for grid in profile["grids"]]
+    grids = [grid for grid in before.get("grids", []) if grid["of"] not in of]
     profile["runs"], profile["grids"] = [*stay, *profile["runs"]], [*grids, *profile["grids"]]
     return profile, f" (beside {len(stay)} models of earlier commands)" if stay else ""
 

@@ -40,13 +40,9 @@ class Edits:
 
     def sums(self, theta: np.ndarray) -> np.ndarray:
         """Add up the shares of topics that are one: from (M, K) to (M, number of groups)."""
-        whole = [group[0] for group in self.groups]
         if len(self.groups) == theta.shape[1]:
             return theta
-        summed = np.array(theta[:, whole])
-        for column, group in enumerate(self.groups):
-            summed[:, column] = theta[:, group].sum(axis=1)
-        return summed
+        return np.stack([theta[:, group].sum(axis=1) for group in self.groups], axis=1)
 
     def applied(self, run: Run) -> Run:
         """Return a run with these topics: shares added, words taken in turn, coherence averaged."""
@@ -78,7 +74,9 @@ def edits_of(run: Run, profile: str | Path) -> Edits:
     said = {} if stale else said
     known = range(next(iter(run.theta.values())).shape[1])
     where = f"{profile}: topics: {run.folder.name}:"
-    names, merge = said.get("names", {}), said.get("merge", [])
+    names, merge = said.get("names") or {}, said.get("merge") or []
+    texts = all(isinstance(name, (str, int, float)) for name in names.values())
+    require(texts, f"{where} names: {dict(names)}: expected texts", DataError)
     numbers = [*chain.from_iterable(merge), *map(_number, names)]
     wrong = [number for number in numbers if number not in known]
     there = f"they go from 0 to {known[-1]}"
@@ -102,7 +100,7 @@ def _read(profile: Path) -> Mapping:
     if not profile.is_file():
         return {}
     try:
-        return read_yaml(profile.read_text(encoding="utf-8"))
+        return read_yaml(profile.read_text(encoding="utf-8")) or {}
     except (NotYAML, UnicodeDecodeError) as error:
         raise DataError(f"{profile} is not YAML: {error}") from None
 

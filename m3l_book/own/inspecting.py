@@ -260,7 +260,7 @@ def _look_at_texts(facts: Facts, frame: "DataFrame", language: str) -> None:
     facts.length[language] = sorted(map(len, documents))[len(documents) // 2]
     once = sum(n == 1 for n in counts.values()) / max(1, len(counts))
     note(f"{len(counts):,} different words, {once:.0%} of them once, in the first {SAMPLE:,} texts")
-    if any(words.UNSPACED.search(word) for word in list(counts)[:200]):
+    if sum(n for w, n in counts.items() if words.UNSPACED.search(w)) > counts.total() / 2:
         pieces = sorted(len(piece) for text in texts.iloc[:SAMPLE] for piece in text.split())
         if pieces[len(pieces) // 2] <= LONGEST_WORD:
             note("words have blanks between them already, and are kept as they are cut")

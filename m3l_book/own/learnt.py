@@ -66,7 +66,9 @@ class Learnt:
         the folder of the runs is called after.
         """
         run = load_run(folder)
-        own = profile or f"workflow/profiles/{Path(folder).resolve().parent.name}.yaml"
+        runs = Path(folder).resolve().parent
+        own = Path(profile or runs.parent.parent / "workflow" / "profiles" / f"{runs.name}.yaml")
+        require(not profile or own.is_file(), f"profile={str(profile)!r}: no such file", DataError)
         edits = edits_of(run, own)
         found = Path(run.params["data"])
         kept = found.with_name(Path(folder).resolve().parent.name)
@@ -121,6 +123,8 @@ class Learnt:
         if not isinstance(self.model, M3L):
             if view not in self.model.vocabularies:
                 raise ParameterError(f"view={view!r}: PLTM reads words of its languages alone")
+            empty = "nothing to place: a text is empty"
+            require(all(isinstance(t, str) and t.strip() for t in new), empty, DataError)
             tokens = tokens_of(new, view, **cutting(self.prepared))
             return self._read(bag_of_words(tokens, self.model.vocabularies[view]), view)
         if view == PICTURES:
@@ -204,6 +208,8 @@ class Learnt:
         """
         choose("view", view, self.run.theta)
         theta = self.placed[view]
+        known = theta.shape[1]
+        require(0 <= topic < known, f"topic={topic}: expected 0 to {known - 1}")
         best = top_documents(theta, n)[topic]
         table = self.items(view).iloc[best]
         return table.assign(share=theta[best, topic]).reset_index(drop=True)
@@ -238,7 +244,8 @@ class Learnt:
         rows = items(read_tuples(self.prepared), view)
         texts, unread = rows[f"{view}_text"].to_numpy(), (rows["split"] != "train").to_numpy()
         long = [i for i in np.flatnonzero(unread) if _length(texts[i]) > max(lengths)][:n]
-        few = f"{self.prepared}: no document of {view} outside training has {max(lengths)} words"
+        more = f"more than {max(lengths)} words"
+        few = f"{self.prepared}: no document of {view} outside training has {more}"
         require(len(long) > 0, few, DataError)
         whole, lines = self.placed[view][long].argmax(axis=1), []
         for length in sorted(lengths):

@@ -8,7 +8,7 @@ from m3l.errors import ParameterError, choose, require
 
 from ..data.schema import PICTURES
 from ..encoders.registry import check_name
-from ..encoders.spaces import LANGUAGES, knows
+from ..encoders.spaces import LANGUAGES, knows, space_of
 from .inspecting import Facts
 
 MODELS = ("M3L-Contrast", "ZeroshotTM", "ZeroshotTM-KD", "PLTM")
@@ -149,7 +149,9 @@ def runs_for(
     zeroshot = {"objective": "zeroshot"}
     if {"ZeroshotTM", "ZeroshotTM-KD"} & set(models):
         for language in languages[:2]:
-            add(f"zeroshot-{language}", "ZeroshotTM", encoders, [language], **zeroshot)
+            space = space_of(encoders[language])  # its network reads no other
+            near = {v: name for v, name in encoders.items() if space_of(name) == space}
+            add(f"zeroshot-{language}", "ZeroshotTM", near, [language], **zeroshot)
     if "ZeroshotTM-KD" in models:
         for home in languages[:2]:
             taught = f"{wishes.name}-zeroshot-{home}-{mark}"

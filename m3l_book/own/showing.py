@@ -5,6 +5,7 @@ Every text of the corpus goes through `m3l_book.shown`.
 
 import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from urllib.parse import quote
 import numpy as np
 
 from m3l.errors import DataError, require
+from m3l.trained import top_documents
 
 from ..data.schema import PICTURES
 from ..measured import contender_of
@@ -84,7 +86,7 @@ def cards(
     ``assets`` is the page's folder of thumbnails; ``over`` a value by article, over which each
     topic's share is drawn. Links lead to the topic browser of the run.
     """
-    best = {view: best_items(learnt, view, typical) for view in learnt.placed}
+    best = {v: top_documents(theta, typical) for v, theta in learnt.placed.items()}
     small, folder = {}, Path(assets) / f"own-{learnt.run.folder.name}"
     if PICTURES in best:
         names = learnt.items(PICTURES)["picture"]
@@ -108,11 +110,6 @@ def cards(
     return f'<div class="own-topics">{"".join(made)}</div>'
 
 
-def best_items(learnt: Learnt, view: str, n: int) -> np.ndarray:
-    """Find the ``n`` items of a view with the largest share of each topic: (K, n)."""
-    return np.argsort(-learnt.placed[view], axis=0, kind="stable")[:n].T
-
-
 def main_of(theta: np.ndarray) -> np.ndarray:
     """Count the items whose largest topic each topic is: (K,)."""
     return np.bincount(theta.argmax(axis=1), minlength=theta.shape[1])
@@ -129,7 +126,7 @@ def _words(learnt: Learnt, topic: int) -> str:
 def _item(
     page: str, view: str, i: int, table: "DataFrame", small: Mapping[str, str], folder: Path
 ) -> str:
-    name, said = as_html(table["name"][i]), _attr(table["name"][i])
+    name, said = as_html(table["name"][i]), escape(table["name"][i])
     link = f"{page}#/item/{quote(view)}/{i}"
     if view == PICTURES:
         file = f"assets/{quote(folder.name)}/{small[str(table['picture'][i])]}"
@@ -200,20 +197,15 @@ def _bars(means: "Series", column: str) -> str:
     )
     most = labels[int(np.argmax(means.to_numpy()))]
     said = f"share by {column}, {labels[0]} to {labels[-1]}; largest, {top:.1%}, at {most}"
+    box = f'viewBox="0 0 {wide} {tall}"'
     return (
-        f'<svg class="sparkline" role="img" viewBox="0 0 {wide} {tall}" aria-label="{_attr(said)}">'
+        f'<svg class="sparkline" role="img" {box} aria-label="{escape(said)}">'
         f'{bars}</svg><p class="faint">{as_html(said)}</p>'
     )
 
 
 def _label(group: object) -> str:
     return f"{group:g}" if isinstance(group, (int, float, np.number)) else str(group)
-
-
-def _attr(text: str) -> str:
-    from html import escape
-
-    return escape(text, quote=True)
 
 
 # what is found

@@ -122,10 +122,11 @@ def begin_from(model: M3L, folder: str) -> None:
         return
     trained = load_model(Path(folder) / "model.safetensors")
     alike = isinstance(trained, M3L) and trained.topics == model.topics
-    alike = alike and trained.layers == model.layers
+    alike = alike and (trained.layers, trained.hidden) == (model.layers, model.hidden)
     alike = alike and trained.share_text_network == model.share_text_network
     of_texts = "one for all languages" if model.share_text_network else "one for each language"
     networks = f"{of_texts}, of {model.layers} hidden layer{'s' if model.layers > 1 else ''}"
+    networks += f" of {model.hidden}"
     expected = f"a run of M3L-Contrast with {model.topics} topics and networks {networks}"
     other = f"start={folder!r}: expected {expected}"
     require(alike, f"{other}; train it anew", DataError)
@@ -134,6 +135,8 @@ def begin_from(model: M3L, folder: str) -> None:
         for name, value in model.state_dict().items():
             kind, _, rest = name.partition(".")
             view = rest.partition(".")[0]
+            if name not in before:
+                continue
             if kind == "decoders" and value.dim() and view in trained.vocabularies:
                 known = {word: i for i, word in enumerate(trained.vocabularies[view])}
                 words = enumerate(model.vocabularies[view])

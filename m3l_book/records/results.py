@@ -242,17 +242,6 @@ def _coherences(runs: Sequence[Run], role: Mapping[str, Mapping[str, str]]) -> M
     return {key: Measured(np.array(npmi)) for key, npmi in values.items()}
 
 
-def _validation_scores(run: Run) -> Iterator[tuple[str, str, float]]:
-    """Iterate over direction, metric and score on the validation part of the directions that a run
-    is judged by.
-    """
-    rows = {(row["query"], row["item"]): row for row in run.metrics.get("validation", [])}
-    for query, item in combinations(run.params["encoders"], 2):
-        if (query, item) in rows:
-            row = rows[query, item]
-            yield f"{query} → {item}", row["metric"], row["score"]
-
-
 def longest(runs: Sequence[Run]) -> list[Run]:
     """Choose the models of the main tables; of each, the runs that were trained for most epochs."""
     groups: dict[tuple, list[Run]] = {}
@@ -275,7 +264,10 @@ def curves(runs: Sequence[Run]) -> "DataFrame":
     for run in runs:
         name = f"{Contender(run.params['model']).short} {_trained_on(run)}"
         about = {"corpus": run.params["corpus"], "model": name, "seed": run.params["seed"]}
-        metrics = {direction: metric for direction, metric, _ in _validation_scores(run)}
+        judged = set(combinations(run.params["encoders"], 2))
+        seen = run.metrics.get("validation", [])
+        seen = [row for row in seen if (row["query"], row["item"]) in judged]
+        metrics = {f"{row['query']} → {row['item']}": row["metric"] for row in seen}
         for epoch in run.history:
             updates = _updates_an_epoch(run) * int(epoch["epoch"])
             for direction, metric in metrics.items():

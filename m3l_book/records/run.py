@@ -56,7 +56,8 @@ class RunPlace:
     """
 
     def __init__(self, runs: str | Path, name: str):
-        require(name == Path(name).name != "", f"run={name!r}: expected a name, not a path")
+        plain = name == Path(name).name and name not in ("", "..")
+        require(plain, f"run={name!r}: expected a name, not a path")
         self.folder = Path(runs) / name
         self.checkpoint = Path(runs) / f"{name}.checkpoint.safetensors"
 

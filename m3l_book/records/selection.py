@@ -148,7 +148,7 @@ def comparable(
 
 
 def joint_model(runs: Sequence[Run], corpus: str) -> Run:
-    """Choose the M3L-Contrast of a corpus as its tables have it, of the most views, first seed."""
+    """Choose the M3L-Contrast of a corpus as its tables have it, the first of the most views."""
     who = Contender("M3L-Contrast")
     own = [r for r in runs if r.params["corpus"] == corpus and contender_of(r.params) == who]
     require(len(own) > 0, f"corpus {corpus!r}: no run of M3L-Contrast is here", DataError)

@@ -119,7 +119,9 @@ def score_table(rows: Sequence[Mapping]) -> "Styler":
             "from → to": f"{row['query']} → {row['item']}",
             "metric": row["metric"],
             "score": row["score"],
-            "95 % interval": f"{row['low']:.3f} – {row['high']:.3f}",
+            "95 % interval": ""
+            if row["low"] is None  # of one article
+            else f"{row['low']:.3f} – {row['high']:.3f}",
             "chance": row["chance"],
             "JSD (nats)": row["jsd"],
         }

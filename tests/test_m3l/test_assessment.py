@@ -15,6 +15,7 @@ from m3l.pltm import GibbsConfig, pltm_for
 from m3l.pltm import fit as sample
 from m3l_book.records import results
 from m3l_book.records.run import load_model, load_run, save_run
+from m3l_book.tables.shared import score_table
 
 
 def test_unrelated_views_score_what_chance_scores():
@@ -39,6 +40,20 @@ def test_perfect_topics_score_one_in_both_directions():
         ("en", "de", 1, 1, 1, 0),
         ("de", "en", 1, 1, 1, 0),
     ]
+
+
+def test_views_that_no_tuple_has_both_of_are_left_out():
+    corpus = make_corpus(n=12)
+    corpus.views["image"].index[:] = -1
+    corpus.views["image"].index[3] = 3
+    corpus.views["de"].index[3] = -1
+    theta = {v: np.random.default_rng(0).dirichlet(np.ones(4), 12) for v in corpus.views}
+    rows = evaluate(theta, corpus)
+    pairs = {(row["query"], row["item"]) for row in rows}
+    assert pairs == {("en", "de"), ("de", "en"), ("en", "image"), ("image", "en")}
+    assert [row["low"] for row in rows if "image" in (row["query"], row["item"])] == [None] * 2
+    shown = score_table(rows).data.set_index("from → to")["95 % interval"]
+    assert shown["en → image"] == "" and "–" in shown["en → de"]
 
 
 def test_articles_with_several_pictures_are_scored_by_average_precision():

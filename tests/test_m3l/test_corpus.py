@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from support import make_corpus
 
-from m3l import Corpus, DataError, ParameterError, View
+from m3l import Corpus, DataError, Objective, ParameterError, TrainConfig, View, fit, model_for
 
 
 def changed(corpus, view=None, **fields):
@@ -106,7 +106,7 @@ def same(a, b):
         (lambda v: {"index": v.index[:-1]}, "view 'de': index must be 40 integers"),
         (
             lambda v: {"index": v.index.astype(float)},
-            "view 'de': index must be 40 integers, got float64",
+            "view 'de': index must be 40 integers, .*got float64",
         ),
         (
             lambda v: {"bow": sp.csr_matrix(with_value(v.bow.toarray(), (5, slice(None)), 0))},
@@ -117,6 +117,11 @@ def same(a, b):
             r"view 'de': bag of words of shape \(39, 30\), expected \(40, 30\)",
         ),
         (lambda v: {"bow": -v.bow}, "view 'de': negative word counts"),
+        (lambda v: {"bow": 0.5 * v.bow}, "view 'de': word counts are float64, expected integers"),
+        (
+            lambda v: {"index": v.index.astype(np.int16)},
+            "view 'de': index must be 40 integers, int64 or int32, got int16",
+        ),
         (
             lambda v: {"vocabulary": v.vocabulary[:-1]},
             r"view 'de': bag of words of shape \(40, 30\), expected \(40, 29\)",
@@ -261,6 +266,22 @@ def test_having_keeps_the_tuples_that_have_every_view(corpus):
     assert corpus.having(["en"]) is corpus
     with pytest.raises(DataError, match="no tuple has all of the views"):
         without(corpus, "image", range(40)).having(["en", "image"])
+
+
+def test_arrays_that_other_libraries_give_are_trained_on_as_lists_are(corpus):
+    given = dict(corpus.views)
+    for name in ("en", "de"):
+        view = given[name]
+        turned = np.ascontiguousarray(view.embeddings[::-1])[::-1]
+        given[name] = replace(view, embeddings=turned, vocabulary=np.array(view.vocabulary))
+    other = replace(corpus, views=given)
+    for kernel in ("plain", "fused"):
+        theta, config = [], TrainConfig(epochs=2, batch_size=8, kernel=kernel)
+        for data in (corpus, other):
+            model = model_for(data, 4)
+            fit(model, data, Objective.preset("book"), config, progress=False)
+            theta.append(model.infer(corpus.views["de"].embeddings, "de"))
+        np.testing.assert_array_equal(*theta)
 
 
 def test_a_bag_of_words_in_another_sparse_format_is_refused(corpus):

@@ -83,6 +83,7 @@ def test_rows_of_one_article_share_their_texts():
         ({"article_ids": ["1"] * 5}, "rows 0 and 1 are of article '1' and differ"),
         ({"tuple_ids": ["1"]}, "tuple_ids: 1 values for 5 tuples"),
         ({"vocabulary_size": 1}, "row 1: its texts have too few words of the vocabulary"),
+        ({"min_words": 9}, "texts of en: none has 9 words of the vocabulary or more"),
         ({"vocabulary_size": 99}, "vocabulary_size=99, but the training documents hold"),
     ],
 )
@@ -142,6 +143,12 @@ def test_the_estimator_says_words_and_documents_and_is_saved(fitted, tmp_path):
     loaded = M3LTopicModel.load(tmp_path / "m.safetensors")
     np.testing.assert_array_equal(loaded.transform(corpus), estimator.transform(corpus))
     assert M3L.load(tmp_path / "m.safetensors").top_words("de", 3) == loaded.top_words("de", 3)
+    assert loaded.get_params() | {"epochs": 10, "batch_size": 16} == estimator.get_params()
+    made = {"layers": 1, "share_text_network": True, "input_scaling": "scale"}
+    other = M3LTopicModel(n_topics=3, epochs=1, **made).fit(corpus)
+    other.save(tmp_path / "other.safetensors")
+    parameters = M3LTopicModel.load(tmp_path / "other.safetensors").get_params()
+    assert {"n_topics": 3, **made}.items() <= parameters.items()
 
 
 def test_an_estimator_that_was_not_fitted_or_is_given_no_corpus_says_so(fitted):

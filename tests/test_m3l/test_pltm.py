@@ -719,6 +719,11 @@ def test_a_bad_parameter_is_named(make, message):
         make()
 
 
+def renamed_words(model):
+    model.vocabularies["de"] = model.vocabularies["de"][::-1]
+    return model
+
+
 def fitted(sizes, corpus):
     return fit(PLTM(sizes, 4), corpus, GibbsConfig(sweeps=2), progress=False)
 
@@ -734,6 +739,10 @@ def fitted(sizes, corpus):
         (lambda small: fitted({"en": 40}, small), r"has languages \['en'\], the .*'de', 'en'"),
         (lambda small: fitted({"en": 40, "fr": 50}, small), r"\['en', 'fr'\], the .*'de', 'en'"),
         (lambda small: fitted({"en": 40, "de": 51}, small), "'de': 50 words, the model has 51"),
+        (
+            lambda small: fit(renamed_words(pltm_for(small, 4)), small, GibbsConfig(sweeps=2)),
+            "language 'de': the corpus has other words than the model",
+        ),
         (
             lambda _: fitted({"en": 30}, make_corpus(views=("en", "image")).select(["image"])),
             "no view has words",

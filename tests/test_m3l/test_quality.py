@@ -91,6 +91,8 @@ def test_reliability_is_omega_of_one_factor_whatever_the_order_of_topics():
     assert reliability([truth] * 3).min() > 0.999
     with pytest.raises(DataError, match="three runs or more"):
         reliability(runs[:2])
+    with pytest.raises(DataError, match=r"runs of different shapes, \[\(4000, 2\), \(4000, 3\)\]"):
+        reliability([truth, truth[:, :2], truth[:, :2]])
 
 
 def test_what_is_learnt_of_one_view_is_used_in_the_other():

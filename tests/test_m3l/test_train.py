@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,13 @@ def test_looking_on_the_way_is_kept_and_changes_no_number(tmp_path, corpus, kern
     assert [row["en>de"] for row in history if "en>de" in row] == seen
     rest = [{k: v for k, v in row.items() if k != "en>de"} for row in history]
     assert columns(rest) == columns(expected) and same_weights(model, plain)
+
+
+def test_seconds_of_short_epochs_add_up(corpus, monkeypatch):
+    ticks = count()
+    monkeypatch.setattr(training.time, "perf_counter", lambda: next(ticks) * 0.0003)
+    _, history = train(corpus, epochs=30)
+    assert history[-1]["seconds"] == pytest.approx(30 * 0.0003)
 
 
 def test_looks_must_be_some_epochs_apart(corpus):
@@ -428,6 +436,10 @@ def test_comparing_views_needs_two(corpus, name):
         ),
         (lambda c: make_corpus(dimension=9), "view 'en': .* size 9 .* expects 8"),
         (lambda c: make_corpus(words=31), "view 'en': .* 31 words, .* 30"),
+        (
+            lambda c: with_view(c, "en", vocabulary=c.views["en"].vocabulary[::-1]),
+            "view 'en': the corpus has other words than the model",
+        ),
         (
             lambda c: with_view(
                 c, "image", bow=c.views["en"].bow, vocabulary=c.views["en"].vocabulary

@@ -168,6 +168,21 @@ def test_a_variant_trains_by_the_plain_step_lowers_its_loss_and_is_read_back(
     )
 
 
+@pytest.mark.parametrize("part", ["words", "topics"])
+def test_terms_of_the_words_count_tuples_and_need_two_languages(corpus, part):
+    changes, options = PARTS[part]
+    objective = objective_for("book", **changes)
+    model = model_for(corpus, 6, **options, dropout=0.0)
+    whole = terms_of(objective, model, batch_of(corpus))[part]
+    for name, first in (("en", 0), ("de", 1), ("image", 0)):  # no view is in every tuple
+        corpus.views[name].index[first::2] = -1
+        corpus.views[name].index[2] = 2
+    assert terms_of(objective, model, batch_of(corpus))[part] == pytest.approx(whole)
+    alone = corpus.select(["en", "image"])
+    with pytest.raises(ParameterError, match=f"{part}_weight: the model has fewer than two"):
+        objective(model_for(alone, 6, **options), batch_of(alone))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -1,6 +1,7 @@
 """A user's own corpus: her table looked at, the profile that is made for it, what a run learnt."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from m3l.pltm import PLTM
 from m3l_book.data import prepared
 from m3l_book.data.prepare import prepare
 from m3l_book.data.sources.table import load
+from m3l_book.encoders.spaces import space_of
 from m3l_book.own import showing
 from m3l_book.own.command import corpus_name, main
 from m3l_book.own.editing import Edits, digest_of
@@ -97,6 +99,8 @@ def test_language_without_stopwords_and_script_without_blanks_are_said(tmp_path)
     assert profile["corpora"]["mine"]["prepare"]["stopwords"] == {"tlh": []}
     assert "zh: written without blanks, and cut into words by ICU" in notes
     assert "tlh: there is no list of stopwords" in notes
+    one = [row | {"de_text": f"{row['de_text']} 北京"} for row in without_split()]
+    assert "without blanks" not in " ".join(facts_of(tmp_path, one).notes)
 
 
 def test_pictures_in_a_folder_below_come_with_a_cure_that_a_shell_takes(tmp_path):
@@ -144,6 +148,20 @@ def test_profile_is_valid_and_runs_what_the_views_allow(tmp_path, shape):
         assert list(run["encoders"]) == [view for view in order if view in run["encoders"]]
         assert set(run["train_views"]) <= set(run["encoders"])
         assert ("epochs" in run) != (run["model"] == "PLTM")
+
+
+@pytest.mark.parametrize("language", ["fi", "tlh"])
+def test_a_zeroshot_model_reads_the_views_of_its_own_space_alone(tmp_path, language):
+    pictures(tmp_path, ["a.png"])
+    table = [
+        {"id": row["id"], "en_text": row["en_text"], "picture": "a.png"}
+        | {f"{language}_text": row["de_text"]}
+        for row in without_split()
+    ]
+    facts = facts_of(tmp_path, table, languages=["en", language])
+    plan = planning.make_plan(make_profile(facts, Wishes("mine", full=True))[0])
+    read = [run["encoders"] for run in plan.runs.values() if run["model"] == "ZeroshotTM"]
+    assert read and all(len({*map(space_of, own.values())}) == 1 for own in read)
 
 
 def test_a_first_book_trains_the_models_of_topics_in_all_languages_once(tmp_path):
@@ -289,6 +307,15 @@ def test_mine_writes_a_profile_and_keeps_one_that_was_changed(tmp_path, capsys, 
     assert "as you changed it; --anew writes it again" in capsys.readouterr().out
     assert main([*command, "--anew"]) == 0
     assert "topics: 9" in path.read_text(encoding="utf-8"), "runs of earlier commands stay"
+    assert main(["mine", table, "--profile-only", "--name", "long", "--full"]) == 0
+    path = path.with_name("long.yaml")
+    whole = read_yaml(path.read_text(encoding="utf-8"))
+    assert len(whole["grids"]) > 1 and whole["runs"][0]["seeds"] == [0, 1, 2]
+    assert main(["mine", table, "--profile-only", "--name", "long"]) == 0
+    again = read_yaml(path.read_text(encoding="utf-8"))
+    seeds = [{run["name"]: run["seeds"] for run in p["runs"]} for p in (whole, again)]
+    assert seeds[0] == seeds[1], "seeds and curves of the longer command stay"
+    assert [grid["of"] for grid in again["grids"]] == [grid["of"] for grid in whole["grids"]]
 
 
 def test_what_a_user_calls_her_topics_stays_and_is_no_change_of_a_profile(
@@ -340,6 +367,8 @@ def test_a_model_goes_on_from_what_was_kept_of_it(tmp_path, capsys, monkeypatch)
     for path in (weights, tuples):
         assert Path(str(path).replace("/my/", "/my-before/", 1)).read_bytes() == b"first"
     profile = read_yaml((tmp_path / "workflow/profiles/my.yaml").read_text(encoding="utf-8"))
+    assert main([*command, "--seeds", "2"]) == 1
+    assert "runs/my-before/my-m3l-k5-s1 is not there; train it first" in capsys.readouterr().err
     plan = planning.make_plan(profile)
     start = "runs/my-before/my-m3l-k5-s0"
     assert plan.runs["my-continued-k5-s0"]["protocol"] == {"start": start}
@@ -419,6 +448,8 @@ def test_a_run_is_asked_for_topics_of_new_texts_words_and_typical_items(learnt, 
         (lambda: run.words(2), "topic=2: expected 0 to 1"),
         (lambda: run.place(["x"], "image"), "view='image' is unknown"),
         (lambda: run.place([], "en"), "nothing to place"),
+        (lambda: run.place(["x", " "], "en"), "nothing to place: a text is empty"),
+        (lambda: run.typical("en", -1), "topic=-1: expected 0 to 1"),
     ):
         with pytest.raises((DataError, ParameterError), match=message):
             question()
@@ -475,9 +506,13 @@ def test_topics_are_named_and_merged_without_training(learnt, tmp_path):
         profile.write_text(f"topics: {{a: {{{of}}}}}", encoding="utf-8")
         asked = Learnt.load(whole.run.folder, profile=profile)
         assert asked.edits.stale == stale and ("Käse" in asked.names) != stale
-    profile.write_text("topics:\n", encoding="utf-8")
-    assert Learnt.load(whole.run.folder, profile=profile).names == ["topic 0", "topic 1"]
+    for nothing in ("", "topics:\n", "topics: {a: {names: , merge: }}"):
+        profile.write_text(nothing, encoding="utf-8")
+        assert Learnt.load(whole.run.folder, profile=profile).names == ["topic 0", "topic 1"]
+    with pytest.raises(DataError, match=r"nowhere.*: no such file"):
+        Learnt.load(whole.run.folder, profile=tmp_path / "nowhere.yaml")
     for said, message in (
+        ("{a: {names: {1: [x, y]}}}", "names: .*expected texts"),
         ("{a: {names: {2: x}}}", r"\[2\] is no topic of the run; they go from 0 to 1"),
         ("{a: {merge: [[0, 1], [1, 0]]}}", r"topic \[0\] is merged twice"),
     ):
@@ -486,12 +521,24 @@ def test_topics_are_named_and_merged_without_training(learnt, tmp_path):
             Learnt.load(whole.run.folder, profile=profile)
 
 
+def test_names_of_topics_are_found_from_whatever_folder_python_is_in(learnt, tmp_path, monkeypatch):
+    run = tmp_path / "runs" / "mine" / "a"
+    shutil.copytree(learnt[0].run.folder, run)
+    profile = tmp_path / "workflow" / "profiles" / "mine.yaml"
+    profile.parent.mkdir(parents=True)
+    profile.write_text("topics: {a: {names: {1: Käse}}}", encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "runs")
+    assert Learnt.load(run).names == Learnt.load("mine/a").names == ["topic 0", "Käse"]
+
+
 def test_short_texts_are_tried_on_shortened_documents_of_her_own(learnt):
     run, _ = learnt
     table = run.reliability("en", lengths=(1, 4))
     assert table["words"].tolist() == [1, 4] and table["documents"].tolist() == [2, 2]
     assert table["same topic"].between(0, 1).all() and table["evenness"].between(0, 1.000001).all()
-    with pytest.raises(DataError, match="no document of en outside training has 99 words"):
+    with pytest.raises(
+        DataError, match="no document of en outside training has more than 99 words"
+    ):
         run.reliability("en", lengths=(99,))
     assert evenness(np.array([[1.0, 0.0], [0.5, 0.5]])).round(6).tolist() == [0, 1]
 

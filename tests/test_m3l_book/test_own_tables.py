@@ -349,6 +349,11 @@ def test_default_vocabulary_shrinks_to_the_corpus_and_the_card_says_so(tmp_path)
     assert card["vocabulary_size"] == 2000
 
 
+def test_a_language_of_one_word_has_no_pair_to_compare(tmp_path):
+    with pytest.raises(DataError, match=r"corpus .*: (en|de) is left with one word to count"):
+        prepared(tmp_path, rows(40), vocabulary_size=1, min_words=1)
+
+
 def test_clauses_are_refused_and_not_taken_for_words(tmp_path):
     rng = np.random.default_rng(0)
     letters = list("abcdefghijklmnop")

@@ -6,7 +6,7 @@ import torch
 from book_support import VIEWS, record
 from support import make_corpus
 
-from m3l import DataError, ParameterError, model_for
+from m3l import DataError, ParameterError, model_for, variants
 from m3l.metrics.assessment import evaluate
 from m3l_book.records import protocol, results
 
@@ -129,8 +129,20 @@ def test_a_model_begins_from_the_weights_of_another_word_by_word(tmp_path):
     with pytest.raises(DataError, match="expected a run of M3L-Contrast with 5 topics"):
         protocol.begin_from(model_for(corpus, 5), str(tmp_path / "run"))
     shallow = model_for(corpus, trained.topics, layers=1)
-    with pytest.raises(DataError, match="one for each language, of 1 hidden layer; train it anew"):
+    with pytest.raises(
+        DataError, match="one for each language, of 1 hidden layer of 100; train it anew"
+    ):
         protocol.begin_from(shallow, str(tmp_path / "run"))
+    with pytest.raises(DataError, match="of 2 hidden layers of 20; train it anew"):
+        protocol.begin_from(model_for(corpus, trained.topics, hidden=20), str(tmp_path / "run"))
+    rated = variants.model_for(corpus, trained.topics, base_rate=True)
+    rate = "decoders.en.base_rate"
+    own = rated.state_dict()[rate].clone()
+    protocol.begin_from(rated, str(tmp_path / "run"))
+    assert torch.equal(rated.state_dict()[rate], own), "what the other has not stays"
+    assert torch.equal(rated.state_dict()["decoders.en.beta"], before["decoders.en.beta"])
     shared = model_for(corpus, trained.topics, share_text_network=True)
-    with pytest.raises(DataError, match="networks one for all languages, of 2 hidden layers"):
+    with pytest.raises(
+        DataError, match="networks one for all languages, of 2 hidden layers of 100"
+    ):
         protocol.begin_from(shared, str(tmp_path / "run"))
