@@ -83,12 +83,14 @@ class Measured:
     topic, and the articles that they are of, ``units`` (N,), by `article_keys`.
 
     ``units`` is None of what is no article's and not the same for two models, as topics are.
-    ``trained`` is whether another seed would give another number.
+    ``trained`` is whether another seed would give another number. ``runs`` are the S runs that were
+    measured; () of what is of no run, or of several together.
     """
 
     values: np.ndarray
     units: np.ndarray | None = field(default=None, repr=False)
     trained: bool = True
+    runs: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def drawn(self) -> int:
@@ -143,9 +145,10 @@ def save_measurements(folder: str | Path, measured: Mapping[Key, Measured]) -> N
         units = ""
         if m.units is not None:
             units = kept(np.asarray(m.units, dtype=np.int64))
-        values = kept(np.asarray(m.values, dtype=np.float32))
         about = {"where": where, "model": who.model, "changes": [list(c) for c in who.changes]}
-        index.append({**about, "values": values, "units": units, "trained": m.trained})
+        about["values"] = kept(np.asarray(m.values, dtype=np.float32))
+        about["runs"] = kept(np.array(m.runs)) if m.runs else ""
+        index.append({**about, "units": units, "trained": m.trained})
     with atomic(folder, directory=True) as temporary:
         np.savez_compressed(temporary / "values.npz", **arrays)
         write_json(temporary / "index.json", index)
@@ -160,9 +163,11 @@ def load_measurements(folder: str | Path) -> Measurements:
         corpus, setting, measure, pair = row["where"]
         changes = tuple((what, value) for what, value in row["changes"])
         key = corpus, setting, measure, pair, Contender(row["model"], changes)
-        for name in filter(None, (row["values"], row["units"])):
+        for name in filter(None, (row["values"], row["units"], row["runs"])):
             lacks = f"{file}: it lacks the array {name!r}, which index.json names"
             require(name in arrays, lacks, DataError)
         units = arrays[row["units"]] if row["units"] else None
-        measured[key] = Measured(arrays[row["values"]].astype(np.float64), units, row["trained"])
+        runs = tuple(arrays[row["runs"]].tolist()) if row["runs"] else ()
+        values = arrays[row["values"]].astype(np.float64)
+        measured[key] = Measured(values, units, row["trained"], runs)
     return measured

@@ -41,10 +41,10 @@ def same_corpora(recorded: Recorded, live: Recorded) -> list[str]:
 
 
 def _settings(results: Recorded) -> dict[tuple, set[tuple]]:
-    """Return topics, passes and batch size of each contender on each corpus."""
+    """Return topics, passes, batch size and encoders of each contender on each corpus."""
     found: dict[tuple, set[tuple]] = {}
     for row in results.scores.drop_duplicates("run").itertuples():
-        settings = int(row.topics), int(row.passes), str(row.batch_size)
+        settings = int(row.topics), int(row.passes), str(row.batch_size), row.encoders
         found.setdefault((row.corpus, row.contender), set()).add(settings)
     return found
 

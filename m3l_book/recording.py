@@ -1,18 +1,21 @@
 """Keep what runs measured with the project, in ``data/results/``: see `m3l_book.recorded`."""
 
+import io
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from m3l.errors import DataError, require
 from m3l.files import atomic, write_json
 
 from .claims.judging import Verdict
-from .measured import Measurements, load_measurements, save_measurements
+from .measured import Key, Measured, Measurements, load_measurements, save_measurements
 from .recorded import Recorded, load_recorded, of_runs
 from .records.collection import Collection
-from .records.results import curves, longest, run_row, score_rows
+from .records.results import curves, longest, run_row, runs_behind, score_rows, tidy
 from .records.run import commit, processor
 
 if TYPE_CHECKING:
@@ -30,14 +33,14 @@ def record(
 
     Runs that were recorded before and are not in the collection stay as they are; runs of ``plan``
     that are not recorded then are named as missing. ``paper`` is the folder of the paper's numbers
-    and claims. `DataError` if a model has fewer seeds here than were recorded, or a corpus is
-    another one.
+    and claims. `DataError` if a corpus is another one than was recorded, or what a recorded run
+    measured is not there.
     """
     before = load_recorded(folder) if (Path(folder) / "about.json").is_file() else Recorded()
     here = of_runs(collection)
-    measured = _with_earlier(before.measured, here.measured)
     tables = _tables(before, here)
     about = {"profile": profile, **_about(before, here, tables["runs"], plan)}
+    measured = _with_earlier(before, here, tables)
     with atomic(folder, directory=True) as temporary:
         save_measurements(temporary / "measurements", measured)
         write_json(temporary / "about.json", about)
@@ -112,13 +115,53 @@ def _about(before: Recorded, here: Recorded, runs: "DataFrame", plan: Sequence[s
     }
 
 
-def _with_earlier(before: Measurements, measured: Measurements) -> Measurements:
-    """Return measurements, and what was measured before of other models."""
-    for key in before.keys() & measured.keys():
-        there, here = len(before[key].values), len(measured[key].values)
-        fewer = f"{key[-1]} on {key[0]}: {there} seeds were recorded and {here} are here; make the"
-        require(here >= there, f"{fewer} others, or none of it", DataError)
-    return {**before, **measured}
+def _with_earlier(before: Recorded, here: Recorded, tables: Mapping) -> Measurements:
+    """Return what is measured of all runs that ``tables`` have: of each run here, or before.
+
+    What several runs measured together (the topic space) stays as it was until all of them are
+    here, and so does what runs measured in the place of a model that they stand for.
+    """
+    table = tidy(_as_read(tables["scores"]).merge(_as_read(tables["runs"]), on="run"))
+    behind = runs_behind(table[table["part"] == "test"], before.roles_with(here.roles))
+    made = {run.folder.name for run in here.collection.records}
+    gone = table[~table["run"].isin(made)]
+    partly = set(zip(gone["corpus"], gone["contender"], strict=True))
+    measured = dict(before.measured)
+    for key, new in here.measured.items():
+        old = before.measured.get(key, new)
+        runs = behind.get(key, ())
+        if key[2] == "NPMI":
+            runs = tuple(dict.fromkeys((*old.runs, *new.runs)))
+        if runs:
+            measured[key] = _of_these(runs, old, new, key)
+        elif set(new.runs) >= set(old.runs) and (key[0], key[-1]) not in partly:
+            measured[key] = new
+    return measured
+
+
+def _of_these(runs: Sequence[str], old: Measured, new: Measured, key: Key) -> Measured:
+    """Join what was measured of ``runs`` before and here; `DataError` if one has nothing, or if
+    both are not of the same articles.
+    """
+    where = f"{key[2]} of {key[-1]} on {key[0]}"
+    both = (old.units, new.units)
+    same = np.array_equal(*both) if old.units is not None else new.units is None
+    require(same, f"{where}: measured on other articles than was recorded", DataError)
+    values = dict(zip(old.runs, old.values, strict=True)) | dict(
+        zip(new.runs, new.values, strict=True)
+    )
+    lacking = [run for run in runs if run not in values]
+    message = f"{where}: what {', '.join(lacking)} measured is not recorded; make it again"
+    require(not lacking, message, DataError)
+    return Measured(np.stack([values[run] for run in runs]), new.units, new.trained, (*runs,))
+
+
+def _as_read(table: "DataFrame") -> "DataFrame":
+    """Give a table as it will be read again."""
+    import pandas as pd
+
+    text = table.to_csv(index=False, lineterminator="\n")
+    return pd.read_csv(io.StringIO(text), na_filter=False)
 
 
 def outcomes(judged: Mapping[str, Verdict]) -> dict[str, dict]:

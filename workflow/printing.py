@@ -65,7 +65,8 @@ def main() -> int:
     if options.what == "book":
         page = build / "onepage" / "index.html"
         command = [sys.executable, "workflow/render.py", options.profile]
-        command += [str(build / "pages"), str(page.parent), "--builder", "singlehtml"]
+        pages = build / ("own" if (build / "own").is_dir() else "pages")
+        command += [str(pages), str(page.parent), "--builder", "singlehtml"]
         if code := subprocess.run(command, cwd=ROOT).returncode:
             return code
     if not page.is_file():

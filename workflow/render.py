@@ -23,6 +23,7 @@ from m3l.files import atomic, read_json
 from m3l_book.apparatus import generated, times
 from m3l_book.chapter import provenance_text
 from m3l_book.pages.explorer import bokeh_scripts
+from m3l_book.records.planning import make_plan
 from m3l_book.records.run import environment
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,10 +120,12 @@ def stage_generated(
     """Write the pages that are made from the code, the notebooks and the build."""
     shown = {place: book for place, book in notebooks.items() if "/" not in place}
     recorded = times.recorded_seconds(BOOK / "seconds.csv")
+    plan = make_plan(read_json(runs.parent / "profile.json"))  # others may lie there from before
+    planned = {name: run for name, run in executed(runs).items() if name in plan.runs}
     made = {
         "parameters": generated.parameters(BOOK),
         "equations": generated.equations(BOOK / "equations.csv", generated.labels(shown.values())),
-        "status": generated.status(profile, shown, executed(runs), recorded),
+        "status": generated.status(profile, shown, planned, recorded),
         "links": generated.links(BOOK),
     }
     for name, text in made.items():
@@ -244,8 +247,9 @@ def jupyter_book(work: Path, builder: str, strict: bool) -> int:
         print(result.stdout, file=sys.stderr)
         shutil.rmtree(work / "_build", ignore_errors=True)
         lines = result.stdout.splitlines()
-        faults = [line for line in lines if "WARNING" in line or "ERROR" in line]
-        print(f"jupyter-book: {(faults or lines[-1:])[0]}", file=sys.stderr)
+        faults = [line for line in lines if re.search("WARNING|ERROR|Error: ", line)]
+        ended = f"it ended with status {result.returncode}"
+        print(f"jupyter-book: {[*faults, ended][0]}", file=sys.stderr)
     return result.returncode
 
 

@@ -1,3 +1,3 @@
 """What surrounds the chapters: openings, exercises for students, pages that are made from the code
-and the notebooks, and the book as slides and on paper.
+and the notebooks, and the book as slides.
 """

@@ -10,7 +10,8 @@ PLACES = ("first", "second", "third", "last")
 FIRST = {
     "replicates": "as the paper says",
     "differs": "where the paper has ZeroshotTM first",
-    "in part": "as the paper says, though not every other model is behind by as much as matters",
+    "in part": "and ZeroshotTM, the paper's first, is ahead of others, though not every other model"
+    " is behind it by as much as matters",
     "no difference": "and no model is ahead of ZeroshotTM, the paper's first, or behind it by as"
     " much as matters",
     "undecided": "and whether ZeroshotTM is first, as the paper says, cannot be told",

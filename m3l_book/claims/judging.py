@@ -235,13 +235,14 @@ def over_the_study(judged: Sequence[Verdict]) -> dict[str, bool]:
     are corrected together (Holm 1979).
 
     A claim has one p value: the largest of its cases where all must be so, and the smallest of
-    those against it, which is corrected among its cases, where one is enough.
+    those against it, which is corrected among its cases, where one is enough; 1 if it hangs on
+    models that were trained fewer than three times.
     """
     p_values: dict[str, float] = {}
     for verdict in (v for v in judged if v.claim.counts and v.by_corpus):
         own = [case for case in verdict.cases if case.corpus in verdict.by_corpus]
         against = [case.p_value for case in own if case.right == "no"]
-        largest = max(case.p_value for case in own)
+        largest = max(1.0 if 0 < case.seeds < SEEDS else case.p_value for case in own)
         p_values[verdict.claim.id] = min(against) if against else largest
     corrected = dict(zip(p_values, holm(list(p_values.values())), strict=True))
     return {

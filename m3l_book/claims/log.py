@@ -36,10 +36,11 @@ def claims_log(judged: Mapping[str, judging.Verdict], about: Mapping, paper: str
 
 def _of_claim(claim: Claim) -> dict:
     plain = ("id", "section", "claim", "measure", "setting", "relation", "threshold", "rule")
-    plain += ("standing", "note", "written", "changed", "restates")
+    plain += ("chapter", "standing", "note", "written", "changed", "restates")
     row = {name: getattr(claim, name) for name in plain}
     sides = {side: [str(who) for who in getattr(claim, side)] for side in ("subject", "others")}
-    return row | sides | {"pairs": [*claim.pairs], "counts": claim.counts}
+    lists = {"pairs": [*claim.pairs], "caveats": [*claim.caveats]}
+    return row | sides | lists | {"counts": claim.counts}
 
 
 def _of_verdict(verdict: judging.Verdict) -> dict:

@@ -83,15 +83,14 @@ def retrieval_scores(
         for (model, hatch), c in zip(hatches.items(), colours, strict=True)
     ]
     handles.append(plt.Line2D([], [], linewidth=2, label="chance", **DOTTED))
-    if set(raw) & set(table["direction"]):
+    if drawn := set(raw) & set(table["direction"]):
         handles.append(plt.Line2D([], [], label="raw embeddings", **DASHED))
     columns = min(3, len(handles))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
     return described(
         figure,
-        f"Bars of mean retrieval scores on {corpus}, with a dot for each seed, chance dotted and"
-        " raw embeddings dashed."
-        f" {'. '.join(sentences)}.",
+        f"Bars of mean retrieval scores on {corpus}, with a dot for each seed, chance dotted"
+        f"{' and raw embeddings dashed' if drawn else ''}. {'. '.join(sentences)}.",
     )
 
 

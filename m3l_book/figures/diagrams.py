@@ -15,11 +15,11 @@ CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])  # of a trian
 NOTE = {"fontsize": SMALL, "style": "italic"}
 
 
-def architecture(languages: Sequence[str] = ("en", "de"), image: bool = True) -> Figure:
+def architecture() -> Figure:
     """Draw the model: encoder, inference network, θ and decoder of each view, and what ties the
     views.
     """
-    views = [*languages, *(["image"] if image else [])]
+    views = ["en", "de", "image"]
     height, looks = 1.6 * len(views), view_looks(views)
     figure, axes = plt.subplots(figsize=(WIDTH, 1.1 + 1.0 * len(views)))
     axes.set(xlim=(0, 10.9), ylim=(-0.25, height))

@@ -105,7 +105,7 @@ def vector(figure: Figure) -> str:
         for kind in ("fill", "stroke")
     )
     # no XML may hold some signs
-    drawing = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", out.getvalue())
+    drawing = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "", out.getvalue())
     dark = f"@media (prefers-color-scheme: dark){{{rules}}}</style>"
     drawing = drawing.replace("</style>", dark, 1)
 

@@ -9,6 +9,7 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def topic_entries(
 
 
 def item_entries(
-    run: Run, test: Corpus, prepared: Path, snippet: int, topics: int = 5, near: int = 5
+    run: Run, test: Corpus, prepared: Path, snippet: int = 240, topics: int = 5, near: int = 5
 ) -> dict[str, list[dict]]:
     """List what is shown of each item of ``test``, by view: title, articles, ``snippet`` characters
     of its text, its largest topics, its nearest items of every other view, and its tuples'.
@@ -130,7 +131,6 @@ def browse(
     test: Corpus,
     prepared: str | Path,
     out: str | Path,
-    snippet: int = 240,
     home: str = "",
     names: Sequence[str] = (),
 ) -> Path:
@@ -144,14 +144,14 @@ def browse(
     prepared : path
         The prepared corpus: its titles, texts and pictures.
     out : path
-    snippet : int
-        Characters of a text that are shown.
     home : str
         Address, from the page, of the one that it belongs to.
     names : sequence of str
         What each topic is called; by default its number.
     """
     _check(run, test)
+    # a small test part may have no picture
+    run = replace(run, theta={view: theta for view, theta in run.theta.items() if len(theta)})
     keys = [key for key in ("corpus", "model", "topics", "seed") if key in run.params]
     about = {key: run.params[key] for key in keys}
     data = {
@@ -159,7 +159,7 @@ def browse(
         "views": list(run.theta),
         "languages": list(run.topics),
         "topics": topic_entries(run, names),
-        "items": item_entries(run, test, Path(prepared), snippet),
+        "items": item_entries(run, test, Path(prepared)),
     }
     with atomic(out, directory=True) as temporary:
         if PICTURES in run.theta:

@@ -3,7 +3,6 @@ topics. Their few lines of JavaScript stand in the folder ``static``.
 """
 
 import json
-from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -61,12 +60,12 @@ def loss_lab() -> str:
     return _page("loss-lab", knobs + table + reset, "loss.js", given)
 
 
-def simplex_lab(words: Sequence[str] = WORDS) -> str:
+def simplex_lab() -> str:
     """A point of the simplex to drag, and the words of a document of such topics."""
     rows = "".join(
         f'<tr data-word><th scope="row">{escape(word)}</th><td data-share></td>'
         '<td class="bars" aria-hidden="true"><span class="bar word" data-bar></span></td></tr>'
-        for word in words
+        for word in WORDS
     )
     drawing = (
         '<svg viewBox="0 0 240 225" role="group" aria-label="Triangle of three topics">'
@@ -80,4 +79,4 @@ def simplex_lab(words: Sequence[str] = WORDS) -> str:
         f'<div class="beside">{drawing}<div><p data-theta aria-live="polite"></p>'
         f"<table><tbody>{rows}</tbody></table></div></div>"
     )
-    return _page("simplex-lab", body, "simplex.js", {"beta": BETA, "words": list(words)})
+    return _page("simplex-lab", body, "simplex.js", {"beta": BETA, "words": WORDS})

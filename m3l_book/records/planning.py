@@ -62,7 +62,8 @@ class Plan:
 
 def make_plan(profile: Mapping) -> Plan:
     """List the runs of a profile, whose form ``workflow/profile.schema.yaml`` has checked;
-    `ParameterError` naming a run, a grid or a teacher whose name stands twice or for nothing.
+    `ParameterError` naming a run, a grid, a teacher or a run of a page whose name stands twice or
+    for nothing.
     """
     plan, base = Plan(), {run["name"]: run for run in profile["runs"]}
     names = [run["name"] for run in profile["runs"]]
@@ -84,6 +85,11 @@ def make_plan(profile: Mapping) -> Plan:
         teacher = values.get("teacher", "")
         lacks = f"run {run!r} has the teacher {teacher!r}, which is no run of the profile"
         require(teacher in ("", *plan.runs), f"{lacks}; add it with that seed")
+    pages = {what: [profile[what]] for what in ("training_page", "pltm_page") if what in profile}
+    for what, named in (pages | {"browsers": profile.get("browsers", [])}).items():
+        for name in named:
+            lacks = f"profile {profile['profile']}: {what} names {name!r}, which is no run of it"
+            require(name in plan.runs, f"{lacks}; a run is called by its name and seed")
     return plan
 
 

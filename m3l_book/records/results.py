@@ -153,7 +153,8 @@ def as_in_the_paper(table: "DataFrame", setting: str = "") -> "DataFrame":
 
 
 def raw_scores(tests: Mapping[tuple, Corpus]) -> "DataFrame":
-    """Score the raw embeddings (footnote 4): `evaluate`'s rows with corpus and direction.
+    """Score the raw embeddings (footnote 4): `evaluate`'s rows with corpus and direction, articles
+    by `article_keys`.
 
     One of each: of several encoders the first count, those of the main runs.
     """
@@ -164,9 +165,11 @@ def raw_scores(tests: Mapping[tuple, Corpus]) -> "DataFrame":
         if all((corpus, f"{a} → {b}") in rows for a, b in permutations(test.views, 2)):
             continue
         vectors = {name: view.embeddings for name, view in test.views.items()}
+        keys = article_keys(np.unique(test.article_ids))
         for score in evaluate(vectors, test, raw=True):
             direction = f"{score['query']} → {score['item']}"
             row = {"corpus": corpus, "direction": direction, **score}
+            row["articles"] = keys[score["articles"]]
             rows.setdefault((corpus, direction), row)
     return pd.DataFrame(list(rows.values()))
 
@@ -179,28 +182,45 @@ def measurements(
     ``raw`` is `raw_scores`'; raw embeddings and chance are contenders of one seed.
     """
     role, measured = roles_by_corpus(tests), {}
-    keys = {c: article_keys(np.unique(test.article_ids)) for (c, _), test in tests.items()}
+    # models that read other views may be measured on other articles
+    numbers = {of: article_keys(np.unique(test.article_ids)) for of, test in tests.items()}
     table = scores(runs)
     table = table[table["part"] == "test"]
     table = table.assign(of=[(run, row) for run in runs for row in run.metrics["scores"]])
     for corpus, setting, query, item, rows in _paper_directions(table, role):
         pair, metric = f"{role[corpus][query]}-{role[corpus][item]}", rows["metric"].iloc[0]
         for _, seeds in rows.groupby("name", sort=False):
-            who, (_, first) = seeds["contender"].iloc[0], seeds["of"].iloc[0]
+            who, (first_run, first) = seeds["contender"].iloc[0], seeds["of"].iloc[0]
+            keys = numbers[corpus_of(first_run)]
             values = np.stack([row["values"] for _, row in seeds["of"]])
             divergences = np.stack([row["divergences"] for _, row in seeds["of"]])
             same = [_same_top(run, tests[corpus_of(run)], query, item) for run, _ in seeds["of"]]
-            where, pairs = (corpus, setting), keys[corpus][first["pair_articles"]]
-            measured[*where, metric, pair, who] = Measured(values, keys[corpus][first["articles"]])
-            measured[*where, "JSD", pair, who] = Measured(divergences, pairs)
-            measured[*where, "same top topic", pair, who] = Measured(np.stack(same) * 1.0, pairs)
+            pairs, names = keys[first["pair_articles"]], tuple(seeds["run"])
+            for measure, own, units in (
+                (metric, values, keys[first["articles"]]),
+                ("JSD", divergences, pairs),
+                ("same top topic", np.stack(same) * 1.0, pairs),
+            ):
+                key = corpus, setting, measure, pair, who
+                measured[key] = Measured(own, units, runs=names)
         there = (raw["corpus"] == corpus) & (raw["query"] == query) & (raw["item"] == item)
         for _, row in raw[there].iterrows():
             by_chance = np.full((1, len(row["values"])), row["chance"])
             for who, values in ((RAW, row["values"][None]), (CHANCE, by_chance)):
                 key = corpus, setting, metric, pair, who
-                measured[key] = Measured(values, keys[corpus][row["articles"]], trained=False)
+                measured[key] = Measured(values, row["articles"], trained=False)
     return measured | _coherences(runs, role)
+
+
+def runs_behind(table: "DataFrame", role: Mapping[str, Mapping[str, str]]) -> dict[tuple, tuple]:
+    """Name the runs that each of `measurements` is of, by rows of `tidy`, test part."""
+    behind: dict[tuple, tuple] = {}
+    for corpus, setting, query, item, rows in _paper_directions(table, role):
+        pair = f"{role[corpus][query]}-{role[corpus][item]}"
+        for (metric, who), own in rows.groupby(["metric", "contender"], sort=False):
+            for measure in (metric, "JSD", "same top topic"):
+                behind[corpus, setting, measure, pair, who] = tuple(own["run"])
+    return behind
 
 
 def _same_top(run: Run, test: Corpus, a: str, b: str) -> np.ndarray:
@@ -230,7 +250,7 @@ def _coherences(runs: Sequence[Run], role: Mapping[str, Mapping[str, str]]) -> M
     """Return NPMI of the topics, (seeds, K), of each language (Tables 1 and 2); of a student, of
     its own language's topics.
     """
-    values: dict[tuple, list] = {}
+    values: dict[tuple, dict] = {}
     for run in runs:
         corpus, joint = run.params["corpus"], not home_of(run)
         own = _setting(run.params["train_views"])
@@ -238,8 +258,8 @@ def _coherences(runs: Sequence[Run], role: Mapping[str, Mapping[str, str]]) -> M
             for setting in (own,) if joint else ("multilingual", "multimodal"):
                 if language in role[corpus]:
                     key = corpus, setting, "NPMI", role[corpus][language], contender_of(run.params)
-                    values.setdefault(key, []).append(npmi)
-    return {key: Measured(np.array(npmi)) for key, npmi in values.items()}
+                    values.setdefault(key, {})[run.folder.name] = npmi
+    return {k: Measured(np.array([*own.values()]), runs=(*own,)) for k, own in values.items()}
 
 
 def longest(runs: Sequence[Run]) -> list[Run]:

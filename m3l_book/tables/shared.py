@@ -78,6 +78,9 @@ def _there(value: object) -> bool:
 def titles(folder: str | Path, test: Corpus) -> dict[str, dict[str, str]]:
     """Return what each article of a prepared corpus is called: language -> article id -> name."""
     frame = read_tuples(folder)
+    columns = [name for name in frame if name.endswith(("_title", "_text"))]
+    # of an article in several rows the first title that there is
+    frame = frame.groupby("article_id", sort=False)[columns].first().reset_index()
     articles = frame["article_id"].astype(str)
     return {
         language: dict(zip(articles, names_of(frame, language), strict=True))
@@ -144,6 +147,13 @@ def quality_line(measured: Mapping) -> str:
     return "A student without words has no topics of its own: it uses its teacher's."
 
 
+def shares(theta: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Compute the mean share of each topic over the views: (K,); ``theta`` has (M, K) a view, which
+    does not count where M is 0, as in a small test part without a picture.
+    """
+    return np.mean([values.mean(axis=0) for values in theta.values() if len(values)], axis=0)
+
+
 def topic_table(
     theta: Mapping[str, np.ndarray], words: Mapping[str, list[list[str]]], n: int = 10
 ) -> "Styler":
@@ -153,7 +163,7 @@ def topic_table(
     """
     import pandas as pd
 
-    weight = np.mean([values.mean(axis=0) for values in theta.values()], axis=0)
+    weight = shares(theta)
     largest = np.argsort(-weight, kind="stable")[:n]
     table = pd.DataFrame({"topic": largest, "share": [f"{weight[k]:.1%}" for k in largest]})
     for view, topics in words.items():
@@ -169,7 +179,7 @@ def topic_faults(run: Run, names: Sequence[str] = ()) -> list[dict]:
     every language its top ten words share at least half (Jaccard index) with those of a topic of
     larger share, which goes by its number or, if topics have ``names``, by its name.
     """
-    share = np.mean([theta.mean(axis=0) for theta in run.theta.values()], axis=0)
+    share = shares(run.theta)
     used = np.unique(np.concatenate([theta.argmax(axis=1) for theta in run.theta.values()]))
     coherence = {language: np.array(x) for language, x in run.metrics["npmi_of_topics"].items()}
     tops = [[set(run.topics[view][k][:10]) for view in coherence] for k in range(len(share))]

@@ -75,11 +75,14 @@ def main_means(verdicts: Iterable[Verdict], roles: Roles) -> "DataFrame":
                 rows.append((where, who.short, mean, verdict.paper_means.get((pair, who))))
     columns = ["measure", "model", "here", "in the paper"]
     means = pd.DataFrame(rows, columns=columns).drop_duplicates()
+    if means.empty:
+        return means[["measure"]]
     wide = means.pivot(index="measure", columns="model", values=["here", "in the paper"])
     order = [who.short for who in (*map(Contender, PAPER_MODELS), RAW)]
     measures = ["MRR", "UAP", "JSD", "NPMI"]
     wide = wide.sort_index(axis="columns", level=1, key=lambda names: names.map(order.index))
-    wide = wide.sort_index(key=lambda rows: rows.str.split().str[0].map(measures.index))
+    order_of = {"kind": "stable", "key": lambda rows: rows.str.split().str[0].map(measures.index)}
+    wide = wide.sort_index(**order_of)
     wide = wide[["here", "in the paper"]].dropna(axis="columns", how="all")
     return wide.rename_axis(columns=[None, None]).reset_index()
 

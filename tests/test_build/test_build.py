@@ -6,8 +6,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import printing
 import pytest
+import render
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -199,3 +202,31 @@ def test_what_is_kept_is_said_first_and_why_a_step_failed_last(tmp_path, recorde
     assert kept.startswith("2 of 4 steps are done and kept; the next build makes the other 2")
     assert last == "b failed: why"
     assert set(json.loads((tmp_path / "report.json").read_text())) == {"a", "c"}
+
+
+@pytest.mark.parametrize(
+    ("said", "last"),
+    [
+        ("", "jupyter-book: it ended with status 137"),
+        ("a\npage.md:1: WARNING: odd\nb", "jupyter-book: page.md:1: WARNING: odd"),
+        ("at\nSphinxError: no index\n===\n\n", "jupyter-book: SphinxError: no index"),
+    ],
+)
+def test_why_a_book_was_not_rendered_is_said_last(tmp_path, capsys, monkeypatch, said, last):
+    ended = SimpleNamespace(returncode=137, stdout=said)
+    monkeypatch.setattr(render.subprocess, "run", lambda *_, **__: ended)
+    assert render.jupyter_book(tmp_path, "html", strict=True) == 137
+    assert capsys.readouterr().err.splitlines()[-1] == last
+
+
+@pytest.mark.parametrize("pages", ["pages", "own"])
+def test_a_book_is_printed_of_its_own_pages(tmp_path, monkeypatch, pages):
+    for folder in {"pages", pages}:  # the data of a user's own book are prepared in pages
+        (tmp_path / "build/mini" / folder).mkdir(parents=True)
+    asked = []
+    monkeypatch.setattr(printing, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["printing.py", "mini", "book"])
+    ended = SimpleNamespace(returncode=1)
+    monkeypatch.setattr(printing.subprocess, "run", lambda c, **_: asked.append(c) or ended)
+    assert printing.main() == 1
+    assert asked[0][3] == str(tmp_path / "build/mini" / pages)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import render
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import m3l
 from m3l.errors import DataError
+from m3l.files import write_json
 from m3l_book import execute
 from m3l_book.apparatus import generated, times
 
@@ -104,6 +106,17 @@ def test_the_status_page_counts_seconds_and_warnings():
     assert "| {doc}`play` | 2.0 | – | 2 |" in text
     assert "| {doc}`left-out` | not executed | – | 0 |" in text
     assert "2 runs were executed, in 7 s" in text and text.endswith("`r2`.\n")
+
+
+def test_the_status_counts_the_runs_of_the_profile_and_none_from_before(tmp_path):
+    (tmp_path / "runs").mkdir()
+    for name in ("a-s0", "removed-s0", "a-s1.failed"):
+        nbformat.write(executed(5.0), tmp_path / "runs" / f"{name}.ipynb")
+    runs = [{"name": "a", "seeds": [0, 1]}]
+    write_json(tmp_path / "profile.json", {"profile": "p", "runs": runs})
+    render.stage_generated("p", {}, tmp_path / "runs", tmp_path)
+    status = (tmp_path / "status.md").read_text(encoding="utf-8")
+    assert "Beside the pages 1 runs were executed, in 5 s" in status
 
 
 def test_the_page_of_parameters_has_every_parameter_of_every_notebook():

@@ -17,6 +17,7 @@ from m3l import DataError
 from m3l.files import write_json
 from m3l_book import topic_space
 from m3l_book.pages import browser, explorer
+from m3l_book.tables.shared import titles, topic_table
 
 
 @pytest.fixture(scope="module")
@@ -244,3 +245,24 @@ def test_a_page_that_stands_alone_holds_bokeh_and_its_pictures(
 
 def test_an_item_is_described_by_its_largest_topics():
     assert explorer.largest(np.array([0.25, 0.001, 0.749]), topics=3) == [[2, 75], [0, 25]]
+
+
+def test_a_test_part_without_a_picture_has_a_browser_of_its_texts(prepared, tmp_path):
+    part = make_corpus(n=30, views=VIEWS, split=["test"] * 30)
+    part.views["image"].index[:] = -1
+    part = part.subset(np.arange(30))
+    run = record(part, "M3L-Contrast", list(VIEWS))
+    assert run.theta["image"].shape == (0, 6)
+    data = data_of(browser.browse(run, part, prepared, tmp_path / "b"))
+    assert data["views"] == ["en", "fr"] and set(data["items"]["en"][0]["near"]) == {"fr"}
+    assert sum(topic["share"] for topic in data["topics"]) == pytest.approx(1, abs=1e-3)
+    table = topic_table(run.theta, run.topics).data
+    assert table["share"].str.fullmatch(r"[\d.]+%").all()
+
+
+def test_an_article_in_several_rows_is_called_by_the_first_title_that_there_is(test_part, tmp_path):
+    rows = [{"article_id": "a", "en_title": title, "fr_title": None} for title in ("Horse", None)]
+    rows = [row | {"tuple_id": str(i), "split": "test"} for i, row in enumerate(rows)]
+    frame = pd.DataFrame(rows).assign(en_text="a text", fr_text="un texte", image_id=["x", "y"])
+    frame.to_parquet(tmp_path / "tuples.parquet")
+    assert titles(tmp_path, test_part)["en"] == {"a": "Horse"}

@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -333,6 +333,17 @@ def test_over_the_study_a_verdict_must_stand_among_all_comparisons():
     assert set(told) == {v.claim.id for v in judged if v.decided and v.claim.counts}
 
 
+def test_over_the_study_a_claim_that_was_not_put_to_the_test_makes_no_other_easier():
+    found = measured({"A": 0.408, "B": 0.4}, seed=2, units=150)
+    judged = decide(found)
+    assert judged.verdict == "replicates" and judged.cases[0].p_value > LEVEL / 2
+    clear = measured({"A": 0.9, "B": 0.1}, seeds=1)
+    once = decide(clear, replace(CLAIM, id="once"))
+    assert once.verdict == "undecided", "one seed decides nothing"
+    assert over_the_study([judged]) == {"c": True}
+    assert over_the_study([judged, once]) == {"c": False}
+
+
 def test_what_an_undecided_comparison_needs_would_decide_it():
     rng = np.random.default_rng(2)
 
@@ -638,6 +649,15 @@ def test_the_answer_says_where_no_difference_matters(name, found, words):
     assert said in answer({name: judged}, {}, "vital")[0]
 
 
+def test_the_answer_says_as_the_paper_of_no_other_model_than_the_papers_first():
+    found = text(0.5, 0.3, 0.3, 0.51, spread=0.02)
+    judged = decide(found, CLAIMS["zeroshot-wins-text"], margins={"MRR": 0.02})
+    assert judged.verdict == "in part"
+    (sentence,) = answer({"zeroshot-wins-text": judged}, {}, "vital")
+    assert sentence.startswith("Between languages M3L-Contrast has the highest MRR")
+    assert "as the paper says" not in sentence and "ZeroshotTM, the paper's first, is" in sentence
+
+
 def test_the_answer_says_where_another_corpus_has_another_model_first():
     found = text(0.9, 0.5, 0.4, 0.8)
     found |= measured(dict(zip(MODELS, (0.4, 0.7, 0.2, 0.1), strict=True)), "other", about=TEXT)
@@ -670,6 +690,7 @@ def test_the_log_of_claims_has_each_verdict_with_the_numbers_that_it_rests_on():
     assert [entry["id"] for entry in log["claims"]] == list(judged)
     for entry in log["claims"]:
         verdict = judged[entry["id"]]
+        assert {field.name for field in fields(Claim)} <= set(entry)
         assert entry["verdict"] == verdict.words and entry["by_corpus"] == verdict.by_corpus
         means = {(m["corpus"], m["pair"], m["model"]): m["value"] for m in entry["means"]}
         for compared in entry["comparisons"]:

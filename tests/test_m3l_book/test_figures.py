@@ -263,6 +263,23 @@ def test_rounding_of_coordinates_leaves_words_alone():
     plt.close("all")
 
 
+def test_a_sign_that_no_xml_may_hold_is_left_out():
+    style.style()
+    figure, axes = plt.subplots()
+    axes.set_title("a \uffff title")
+    drawing = style.vector(style.described(figure, "of \ufffe signs"))
+    assert ElementTree.fromstring(drawing).findtext(f"{SVG}title") == "of  signs"
+    plt.close("all")
+
+
+def test_a_figure_without_raw_embeddings_does_not_speak_of_them():
+    style.style()
+    assert "raw embeddings" not in charts.retrieval_scores(scores(), "emoji").get_label()
+    elsewhere = charts.retrieval_scores(scores(), "emoji", {"fi → sv": 0.5}).get_label()
+    assert "raw embeddings" not in elsewhere
+    plt.close("all")
+
+
 def test_show_puts_the_drawing_on_the_page_and_closes_it_and_refuses_one_that_says_nothing(
     monkeypatch,
 ):

@@ -107,7 +107,7 @@ GRIDS |= {"13-words-or-vectors", "14-your-corpus", "terms", "ledger", "recommend
 
 @pytest.mark.parametrize(
     ("name", "runs", "grids"),
-    [("smoke", 12, {"10-topic-numbers"}), ("laptop", 12, set()), ("full", 989, GRIDS)],
+    [("smoke", 12, {"10-topic-numbers"}), ("laptop", 12, set()), ("full", 1004, GRIDS)],
 )
 def test_every_profile_is_planned_and_students_are_as_their_teachers(name, runs, grids):
     path = ROOT / "workflow" / "profiles" / f"{name}.yaml"
@@ -117,3 +117,13 @@ def test_every_profile_is_planned_and_students_are_as_their_teachers(name, runs,
         teacher = plan.runs[values["teacher"]] if "teacher" in values else values
         for setting in ("topics", "corpus", "seed"):
             assert teacher[setting] == values[setting], run
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [{"training_page": "joint-s7"}, {"pltm_page": "joint"}, {"browsers": ["joint-s0", "no-s0"]}],
+)
+def test_a_run_that_a_page_shows_is_one_of_the_profile(pages):
+    (what,) = pages
+    with pytest.raises(ParameterError, match=f"profile test: {what} names '.*', which is no run"):
+        make_plan(profile() | pages)

@@ -1,21 +1,29 @@
 """Recorded results: whole, read back as written, and their verdicts follow from their values."""
 
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from book_support import VIEWS
+from book_support import record as run_record
+from support import make_corpus
 
 from m3l import DataError
 from m3l.files import read_json
-from m3l_book import record_check
+from m3l_book import record_check, recording
 from m3l_book.claims.judging import OUTCOMES, judge
 from m3l_book.claims.reading import read_claims, read_margins
 from m3l_book.measured import Contender, Measured, contender, save_measurements
 from m3l_book.recorded import Recorded, load_recorded
 from m3l_book.recording import _no_shorter, outcomes
+from m3l_book.records.results import measurements, raw_scores
+from m3l_book.records.selection import corpus_of
+from m3l_book.records.selection import roles_by_corpus as roles
 from m3l_book.tables import verdicts as tables
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,8 +64,9 @@ def test_numbers_of_the_recorded_corpus_in_prose_are_those_of_the_record(full):
         assert re.search(rf"\b{illustrated['tuples']}\b", said), path
     texts = full.scores[full.scores["run"] == "vital-m3l-texts-s0"].iloc[0]
     page = (ROOT / "book" / "conclusion.ipynb").read_text(encoding="utf-8")
-    made = f"joint training makes {int(texts['updates']):,} on {articles} pairs of articles"
-    assert made in page
+    whole = full.scores[full.scores["run"] == "vital-m3l-s0"].iloc[0]
+    made = f"joint training makes {int(texts['updates']):,} on {articles} pairs, and"
+    assert f"{made} {int(whole['updates']):,} on {int(whole['tuples']):,} tuples" in page
     long = full.scores[full.scores["run"] == "vital-m3l-texts-e400-s0"].iloc[0]
     words = (ROOT / "book" / "13-words-or-vectors.ipynb").read_text(encoding="utf-8")
     assert f"makes {int(long['updates']):,} updates, more than the paper's 62,500" in words
@@ -183,13 +192,14 @@ def test_a_builds_means_point_the_same_way_or_the_other():
     assert record_check.agreement(verdicts[2], one_seed) == ""
 
 
-def results(values, topics=100, prepared="abc", pair="en-de"):
+def results(values, topics=100, prepared="abc", pair="en-de", encoders="{}"):
     """Results of one model on `vital`, of which each seed's values are given, (S, N)."""
     key = "vital", "multilingual", "MRR", pair, Contender("PLTM")
     found = {key: Measured(np.asarray(values), np.arange(np.shape(values)[1]))}
     recorded = Recorded(None, {"prepared": {"vital": prepared}}, found)
     row = {"run": "r", "corpus": "vital", "contender": Contender("PLTM"), "topics": topics}
-    recorded.__dict__["scores"] = pd.DataFrame([row | {"passes": 500, "batch_size": ""}])
+    row |= {"passes": 500, "batch_size": "", "encoders": encoders}
+    recorded.__dict__["scores"] = pd.DataFrame([row])
     return recorded
 
 
@@ -205,8 +215,9 @@ def test_a_number_is_inside_where_another_recorded_seed_might_have_been():
     said = record_check.summary(near | far)
     assert said.startswith("Of 2 scores that this build measured again, 1 lie")
     assert "Outside: PLTM MRR x on vital, 0.500 where" in said
-    for other in (results([[0.4]], topics=50), results([[0.4]], prepared="another")):
-        assert record_check.held_against(recorded, other) == {}
+    others = {"topics": 50}, {"prepared": "another"}, {"encoders": '{"en": "another"}'}
+    for other in others:
+        assert record_check.held_against(recorded, results([[0.4]], **other)) == {}
     assert "other corpora or settings" in record_check.summary({})
 
 
@@ -263,3 +274,52 @@ def test_with_one_hidden_layer_the_recorded_order_between_languages_is_the_paper
     order = [contender("ZeroshotTM", one), contender("M3L-Contrast", one), Contender("PLTM")]
     first, second, third = (full.measured[*where, who].values.mean() for who in order)
     assert first > second > third > full.measured[*where, Contender("M3L-Contrast")].values.mean()
+
+
+def test_runs_are_recorded_in_parts_and_none_takes_the_place_of_another(tmp_path, monkeypatch):
+    """Where one language's ZeroshotTM is not there, the other's would stand in for it."""
+    part = make_corpus(n=60, views=VIEWS, split=["test"] * 60)
+    english, french, joint = (
+        [run_record(part, model, views, seed=seed, quality=q) for seed in (0, 1, 2)]
+        for model, views, q in (
+            ("ZeroshotTM", ["en"], 1.0),
+            ("ZeroshotTM", ["fr"], 6.0),
+            ("M3L-Contrast", [*VIEWS], 3.0),
+        )
+    )
+    everything = [*english, *french, *joint]
+    for run in everything:
+        run.metrics["environment"] = {}
+
+    def keep(runs, folder="kept"):
+        tests = {corpus_of(run): part for run in runs}
+        known = measurements(runs, tests, raw_scores(tests))
+        cards = {"small": {"counts": {"train": {"articles": 60}}}}
+        collection = SimpleNamespace(records=runs, runs=runs, cards=cards, roles=roles(tests))
+        about = {"roles": roles(tests), "generated": [], "prepared": {"small": "abc"}}
+        here = Recorded(None, about, known, collection)
+        here.__dict__["alignment"] = pd.DataFrame()
+        monkeypatch.setattr(recording, "of_runs", lambda _: here)
+        recording.record(collection, tmp_path / folder, "small", str(PAPER))
+        kept = load_recorded(tmp_path / folder)
+        return kept.measured, kept.read("runs.csv")["run"].tolist()
+
+    whole, names = keep(everything)
+    assert len(names) == 9
+    key = "small", "multimodal", "UAP", "de-image", Contender("ZeroshotTM")
+    assert whole[key].runs == tuple(run.folder.name for run in french)
+    parts = (english, french[:1], [*joint[1:], *french[1:]], joint[:1])
+    for part_of_them in parts:
+        measured, names = keep(part_of_them, "parts")
+    assert len(names) == 9 and measured.keys() == whole.keys()
+    for key, own in whole.items():
+        order = np.argsort(own.runs), np.argsort(measured[key].runs)
+        assert sorted(measured[key].runs) == sorted(own.runs)
+        for values, by in zip((own.values, measured[key].values), order, strict=True):
+            assert len(by) in (0, len(values))
+        np.testing.assert_array_equal(own.values[order[0]], measured[key].values[order[1]])
+    index = tmp_path / "parts" / "measurements"
+    lost = {k: replace(m, values=m.values[:2], runs=m.runs[:2]) for k, m in measured.items()}
+    save_measurements(index, lost)
+    with pytest.raises(DataError, match="measured is not recorded; make it again"):
+        keep(english, "parts")

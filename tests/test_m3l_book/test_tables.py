@@ -13,7 +13,7 @@ from m3l.metrics.assessment import aligned_pairs
 from m3l_book.claims import judging, reading
 from m3l_book.claims.judging import Change
 from m3l_book.claims.reading import paper_lookup
-from m3l_book.measured import Contender, Measured, contender
+from m3l_book.measured import Contender, Measured, article_keys, contender
 from m3l_book.records import results, selection
 from m3l_book.tables import verdicts as verdict_tables
 
@@ -246,3 +246,24 @@ def test_of_several_models_each_has_the_mark_of_its_own_comparison():
     assert "(texts one) 0.20" in row and "(texts two) 0.49" in row
     marks = [part.strip()[-1] for part in row.split("</b>")[-1].split("<br>")[0].split(" · ")]
     assert marks[:2] == ["✘", "✔"] and marks[2].isdigit()
+
+
+@pytest.mark.parametrize("first", ["joint", "student"])
+def test_articles_are_those_of_each_models_own_test_part(first):
+    """A student that reads English and pictures is not measured on articles that have neither."""
+    part = make_corpus(n=20, views=("en", "de", "fr", "image"), split=["test"] * 20)
+    for view in ("en", "image"):
+        part.views[view].index[:5] = -1
+    part, read = part.subset(np.arange(20)), ["en", "image"]
+    joint = record(part, "M3L-Contrast", list(part.views))
+    student = record(part.select(read), "ZeroshotTM-KD", ["image"], read, teacher="ZeroshotTM-en")
+    runs = [joint, student] if first == "joint" else [student, joint]
+    found = measured(runs, {selection.corpus_of(r): part.select(list(r.theta)) for r in runs})
+    expected = article_keys(f"t{i}" for i in range(5, 20))
+    for who in ("M3L-Contrast", "ZeroshotTM-KD", "raw embeddings"):
+        actual = found["small", "multimodal", "UAP", "en-image", Contender(who)].units
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_of_claims_that_nothing_was_measured_of_there_are_no_means():
+    assert not len(verdict_tables.main_means([], {}))
