@@ -90,8 +90,8 @@ def tokenize(text: str, language: str = "", segmented: bool = False) -> list[str
     return [word for word in words if LONG_ENOUGH.search(word)]
 
 
-def stopwords(language: str) -> frozenset[str]:
-    """The stopwords of a language, from stopwords-iso, tokenised like the text.
+def stopwords(language: str, segmented: bool = False) -> frozenset[str]:
+    """The stopwords of a language, from stopwords-iso, tokenised like the text (`tokenize`).
 
     A region or script is passed over: ``zh-TW`` takes those of ``zh``.
 
@@ -111,7 +111,7 @@ def stopwords(language: str) -> frozenset[str]:
         DataError,
     )
     entries = stopwordsiso.stopwords(code)
-    return frozenset(word for entry in entries for word in tokenize(entry, language))
+    return frozenset(word for entry in entries for word in tokenize(entry, language, segmented))
 
 
 @cache

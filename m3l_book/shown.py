@@ -10,6 +10,9 @@ import unicodedata
 DOLLAR = '<span class="tex2jax_ignore mathjax_ignore">&#36;</span>'
 """A dollar that begins no formula, neither for MyST, nor for JupyterLab, nor for MathJax."""
 
+TURNING = {"R", "AL", "AN", "RLE", "RLO", "RLI", "FSI"}
+"""Kinds of signs that run from the right, or make others do so (Unicode Standard Annex 9)."""
+
 PUNCTUATION = re.compile(r"[!#%'()*+,\-./:;=?@\[\\\]^_`{|}~]")
 
 
@@ -30,7 +33,7 @@ def as_markdown(text: object) -> str:
 
 def _apart(text: str, shown: str) -> str:
     """What shows a text, isolated if the text could turn the order of its neighbours round."""
-    turned = any(unicodedata.bidirectional(sign) in ("R", "AL") for sign in text)
+    turned = any(unicodedata.bidirectional(sign) in TURNING for sign in text)
     return f"<bdi>{shown}</bdi>" if turned else shown
 
 

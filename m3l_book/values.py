@@ -31,15 +31,24 @@ def read_yaml(text: str) -> object:
 
     try:
         return _reader().load(text)
-    except (YAMLError, ValueError) as error:
+    except (YAMLError, ValueError, LookupError, RecursionError) as error:
         raise NotYAML(" ".join(str(error).split())) from None
 
 
 def write_yaml(value: object) -> str:
     """Write a value as YAML 1.2 that people edit, which `read_yaml` reads to the same value."""
-    from ruamel.yaml import YAML
+    from ruamel.yaml import YAML, representer
 
+    class Quoted(representer.SafeRepresenter):
+        """A text that begins as a key does is no key within brackets."""
+
+    def quoted(self: Quoted, text: str) -> object:
+        style = "'" if text.startswith(("?", ":")) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+    Quoted.add_representer(str, quoted)
     writer, text = YAML(typ="safe", pure=True), io.StringIO()
+    writer.Representer = Quoted
     writer.sort_base_mapping_type_on_output = False
     writer.allow_unicode, writer.width = True, 10**6
     writer.dump(value, text)

@@ -18,8 +18,8 @@ FIELDS = ("languages", "split", "texts", "pixels", "train", "test", "least_text"
 
 def main() -> None:
     """Say for each encoder that it loads, and for each source what is found of its lists."""
-    profile = read_json(sys.argv[1])
     try:
+        profile = read_json(sys.argv[1])
         for name, kind in sorted(_encoders(profile)):
             get_encoder(name, kind, profile["max_tokens"])
             print(f"encoder {name}: loads", flush=True)

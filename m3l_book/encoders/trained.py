@@ -5,6 +5,7 @@ Each learns from the training documents of one language alone, so that two of th
 pretrained encoder, share no space.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import version
@@ -39,12 +40,17 @@ def is_corpus_encoder(name: str) -> bool:
 
 
 def corpus_encoder(
-    name: str, language: str, documents: Sequence[str], max_tokens: int = 128
+    name: str,
+    language: str,
+    documents: Sequence[str],
+    max_tokens: int = 128,
+    segmented: Sequence[str] = (),
 ) -> Encoder:
     """Make an encoder ``corpus-<kind>-<language>``, trained when it is first asked for a vector.
 
     ``documents`` are the training documents of the view's ``language``; of a text ``max_tokens``
-    words are read, in training too.
+    words are read, in training too, cut as the corpus is: ``segmented`` are languages whose words
+    have blanks between them though their script has none.
 
     Raises
     ------
@@ -61,7 +67,7 @@ def corpus_encoder(
     require(len(documents) >= 2, few, DataError)
 
     def words_of(texts: Sequence[str]) -> list[list[str]]:
-        return [tokenize(text)[:max_tokens] for text in texts]
+        return [tokenize(text, language, language in segmented)[:max_tokens] for text in texts]
 
     @cache
     def trained() -> Callable:
@@ -71,6 +77,7 @@ def corpus_encoder(
         return trained()(words_of(texts))
 
     identity = f"{name}; gensim {version('gensim')}; {DIMENSIONS} dimensions; {max_tokens} words;"
+    identity += f" as {language} has them{' and blanks' * (language in segmented)};"
     identity += f" {digest(*documents)}"
     return Encoder(name, "text", f"{name} {digest(*documents)[:12]}", identity, embed)
 
@@ -100,6 +107,9 @@ def _lsi(documents: list[list[str]]):
 def _fasttext(documents: list[list[str]]):
     from gensim.models import FastText
 
+    counted = Counter(word for document in documents for word in document)
+    few = "no word stands in the training documents twice; expected one or more"
+    require(any(n > 1 for n in counted.values()), few, DataError)
     # one thread, since several would race; a corpus of this size has few subwords to hash
     options = {"vector_size": DIMENSIONS, "sg": 1, "min_count": 2, "epochs": 10, "bucket": 50_000}
     vectors = FastText(documents, workers=1, seed=0, **options).wv

@@ -152,7 +152,8 @@ class Learnt:
         card = embedding_card(self.embeddings, view, name)
         tokens = card.get("max_tokens", 128)
         if view != PICTURES and is_corpus_encoder(name):
-            encoder = corpus_encoder(name, view, training_texts(self.prepared, view), tokens)
+            texts, blanks = training_texts(self.prepared, view), cutting(self.prepared)["segmented"]
+            encoder = corpus_encoder(name, view, texts, tokens, blanks)
         else:
             encoder = get_encoder(name, "image" if view == PICTURES else "text", tokens)
         changed = f"encoder {name}: here it is {encoder.identity}, the run's was {card['identity']}"

@@ -88,7 +88,7 @@ def _not_a_picture(source: str | Path | bytes, error: Exception) -> str:
     """Say what a file is that cannot be read as a picture, and what to do about it."""
     if isinstance(source, bytes):
         start = source[:512]
-    elif Path(source).is_file():
+    elif Path(source).is_file() and os.access(source, os.R_OK):
         with open(source, "rb") as file:
             start = file.read(512)
     else:
@@ -104,8 +104,9 @@ def _not_a_picture(source: str | Path | bytes, error: Exception) -> str:
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":  # 16 and 32 bit: to the full range of 8 bit
         values = np.asarray(image, dtype=np.float64)
-        deep = image.mode == "I" and values.max(initial=0) > 255
-        top = 65535.0 if image.mode.startswith("I;16") or deep else 255.0
+        largest = np.nanmax(values, initial=0)  # numbers of 32 bit say nothing of their range
+        top = 65535.0 if image.mode.startswith("I;16") or largest > 255 else 255.0
+        top = 1.0 if image.mode == "F" and largest <= 1 else top
         image = Image.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -182,7 +183,8 @@ class PictureFolder:
             files[0] for key, files in self._by_spelling.items() if key.endswith(f"/{base}")
         ]
         if near and _plain(near[0]).endswith(f"/{_plain(name)}"):
-            folder = shlex.quote(str(self.path / near[0][: -len(name) - 1]))
+            below = _plain(name).count("/") + 1
+            folder = shlex.quote(str(Path(self.path, near[0]).parents[below - 1]))
             return f"; there is {_quoted(near[0])}: say --pictures {folder}"
         if not near:  # few enough to compare with each other letter by letter
             some = [files[0] for files in list(self._by_spelling.values())[:2000]]

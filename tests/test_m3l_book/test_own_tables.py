@@ -6,6 +6,7 @@ import unicodedata
 import zipfile
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,10 +14,11 @@ import pytest
 from PIL import Image
 
 from m3l.errors import DataError
-from m3l_book.data.prepare import prepare
-from m3l_book.data.prepared import read_tuples, vocabulary
+from m3l_book.data.prepare import prepare, stopwords_used
+from m3l_book.data.prepared import read_tuples, views_of, vocabulary
 from m3l_book.data.sources.table import load
-from m3l_book.data.tables import fingerprint, several
+from m3l_book.data.tables import fingerprint, read_table, several
+from m3l_book.pictures.reading import PictureFolder
 
 from .test_data import WORDS, pictures, rows, written
 
@@ -558,3 +560,96 @@ def test_a_row_without_an_article_is_one_of_its_own(tmp_path):
     path = lines(tmp_path, "en_text,de_text,article", *cells)
     frame = load(path, article_column="article").frame
     assert frame["article_id"].tolist() == ["3", "3", "row 4", "x"]
+
+
+def test_a_text_of_markup_alone_is_none_and_no_copy_of_another(tmp_path):
+    table = rows()
+    for row in (0, 3, 11):
+        table[row]["en_text"] = "<p></p>"
+    path = str(written(tmp_path, table))
+    frame = load(path, markup="strip", allow_missing=True).frame
+    assert frame.index[frame["en_text"].isna()].tolist() == [0, 3, 11]
+    refused(tmp_path, "row 2, column 'en_text' is empty", "table.csv", markup="strip")
+    for row in (0, 3, 11):
+        table[row]["en_text"] = "\u200b"
+    counts = prepared(tmp_path, table, incomplete="keep", leakage="drop")["counts"]
+    assert counts["leaking_tuples"] == 0
+
+
+def test_whole_numbers_of_sixteen_digits_stay_what_they_are(tmp_path):
+    ids = [1.7e15 + i for i in range(12)]
+    path = parquet(tmp_path, id=ids, en_text=TEXTS, de_text=TEXTS)
+    frame = load(path, id_column="id", article_column="id").frame
+    assert frame["tuple_id"].tolist() == frame["article_id"].tolist() == [f"{i:.0f}" for i in ids]
+
+
+def test_a_row_without_an_article_is_not_put_into_one_that_is_called_as_it_is(tmp_path):
+    cells = ["1,2,river,fluss", "2,,river,fluss", "3,,bridge,turm"]
+    lines(tmp_path, "id,article,en_text,de_text", *cells, name="t.csv")
+    said = "row 3, column 'article': '2' is an article's name and the id of a row without one"
+    refused(tmp_path, said, "t.csv", id_column="id", article_column="article")
+
+
+def test_an_id_of_a_second_picture_is_no_other_rows(tmp_path):
+    pictures(tmp_path, ["a.png", "b.png"])
+    lines(tmp_path, "id,en_text,image", "r,river,a.png|b.png", "r#2,bridge,a.png", name="t.csv")
+    options = {"languages": "en", "image_column": "image", "picture_separator": "|"}
+    refused(tmp_path, "row 3, column 'id': id 'r#2' stands", "t.csv", id_column="id", **options)
+
+
+def test_text_that_is_not_of_the_encoding_said_is_refused_by_a_mark_too(tmp_path):
+    lines(tmp_path, "en_text,de_text", "a,b", name="t.csv", encoding="utf-16-le")
+    refused(tmp_path, "not utf-16 near line 1", "t.csv", encoding="utf-16")
+
+
+@pytest.mark.parametrize("words", [2, 1])
+def test_a_language_that_is_left_without_words_is_named(tmp_path, words):
+    table = [
+        row | {"fr_text": " ".join(f"mot{'abcdefghijkl'[i]}" for _ in range(words))}
+        for i, row in enumerate(rows())
+    ]
+    options = {"languages": "en,de,fr"}
+    with pytest.raises(DataError, match="fr is left with no word to count; expected two or more"):
+        more = {"vocabulary_size": None, "min_words": 3, "incomplete": "keep"}
+        prepared(tmp_path, table, options, stopwords={"fr": []}, **more)
+
+
+def test_stopwords_of_texts_with_blanks_are_not_cut():
+    assert "不尽然" in stopwords_used("zh", None, True)
+    assert stopwords_used("zh", {"zh": ["香港大學"]}, True) == {"香港大學"}
+
+
+def test_an_article_that_was_published_in_two_parts_is_one_of_each(tmp_path):
+    table = [row | {"article": row["id"]} for row in rows()]
+    twin = {k: table[11][k] for k in ("en_text", "de_text", "article")}
+    table[0] |= twin
+    assert (table[0]["split"], table[11]["split"]) == ("train", "test")
+    prepared(tmp_path, table, {"article_column": "article"}, leakage="keep")
+    frame = read_tuples(tmp_path / "out")
+    assert (frame.groupby("article_id")["split"].nunique() == 1).all()
+
+
+def test_a_corpus_that_is_left_without_pictures_has_no_view_of_them(tmp_path):
+    pictures(tmp_path, ["a.png"])
+    table = [row | {"image": "" if i else "a.png"} for i, row in enumerate(rows())]
+    table[0] |= {"en_text": "", "de_text": "kurz"}
+    options = {"image_column": "image", "allow_missing": True}
+    prepared(tmp_path, table, options, incomplete="pairs")
+    assert views_of(tmp_path / "out") == ["en", "de"]
+
+
+def test_a_carriage_return_in_a_workbook_is_one(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(["en_text", "de_text"])
+    book.active.append(["one_x000D_\ntwo", "b"])
+    book.save(tmp_path / "t.xlsx")
+    ((_, row),) = read_table(tmp_path / "t.xlsx").rows()
+    assert row["en_text"] == "one\r\ntwo"
+
+
+@pytest.mark.parametrize("name", ["a.png", "./a.png", " a.png"])
+def test_the_folder_that_has_the_picture_is_named_whole(tmp_path, name):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.png").write_bytes(b"")
+    with pytest.raises(DataError, match=f"say --pictures {re.escape(str(tmp_path))}/sub$"):
+        PictureFolder(tmp_path).find(name)

@@ -4,6 +4,7 @@ import io
 import os
 import re
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image, features
 
 from m3l.errors import DataError, ParameterError
+from m3l_book.data import duplicates
 from m3l_book.data.duplicates import near_duplicates, near_pictures, near_texts
 from m3l_book.data.schema import validation_part
 from m3l_book.pictures import maps, reading
@@ -396,3 +398,39 @@ def test_validation_takes_a_share_of_the_training_articles_with_and_without_pict
     for share in (-0.1, 1.0):
         with pytest.raises(ParameterError, match=f"validation={share}: expected 0"):
             parts(share)
+
+
+def test_texts_of_scripts_without_blanks_are_compared_by_their_letters():
+    chinese = "北京是中华人民共和国的首都，位于华北平原北部，是全国的政治中心和文化中心。"
+    other = "上海是中华人民共和国的一座城市，位于长江入海口，是重要的经济中心。"
+    assert [pair[:2] for pair in near_texts([other, chinese], [chinese[:-4] + "等。"])] == [(1, 0)]
+
+
+def test_comparing_takes_the_memory_of_few_texts_at_once(monkeypatch):
+    monkeypatch.setattr(duplicates, "ROWS", 50, raising=False)
+    a = [f"this is one of the many {i} {i}" for i in range(1200)]
+    tracemalloc.start()
+    near_texts(a, [f"{text} x y z u v w" for text in a])
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 20e6
+
+
+@pytest.mark.parametrize("largest", [1.0, 200.0, 60000.0])
+def test_a_picture_of_floats_keeps_its_shades(tmp_path, largest):
+    shades = np.linspace(0, largest, 64, dtype=np.float32).reshape(8, 8)
+    pixels = np.asarray(load_image(saved(tmp_path, Image.fromarray(shades), "a.tif")))
+    assert len(np.unique(pixels)) == 64 and pixels.max() > 190
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    path = saved(tmp_path, noise(), "a.png")
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(Image, "open", refuse)
+    with pytest.raises(DataError, match=r"a\.png: not a whole picture .*Permission denied"):
+        load_image(path)

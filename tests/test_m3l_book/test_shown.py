@@ -96,3 +96,9 @@ def test_markup_made_here_stays_where_it_is_said_to_be():
     assert "<b>1</b>" in page and "<i>" not in page
     page = styled(frame, markup=True).to_html()
     assert "<b>1</b>" in page and "<i>2</i>" in page
+
+
+@pytest.mark.parametrize("show", [as_html, as_markdown])
+@pytest.mark.parametrize("sign", ["\u202e", "\u202b", "\u2067", "٢"])
+def test_a_sign_that_turns_the_order_round_does_so_for_its_text_alone(show, sign):
+    assert show(f"a{sign}b") == f"<bdi>a{sign}b</bdi>"

@@ -11,6 +11,7 @@ import os
 import random
 from collections import Counter
 
+import huggingface_hub.constants
 import miniature
 import numpy as np
 import pyarrow as pa
@@ -890,3 +891,32 @@ def test_shares_of_the_encoding_are_what_the_whole_takes(wikipedia, tmp_path, mo
         embed.encode_share(tmp_path / "p", "en", "fake", tmp_path / "c", 3, 3)
     with pytest.raises(ParameterError, match="trained on the corpus; it has no shares"):
         embed.encode_share(tmp_path / "p", "en", "corpus-lsi-en", tmp_path / "c", 0, 3)
+
+
+def test_a_list_of_files_is_of_the_server_that_is_named_now(tmp_path, monkeypatch):
+    asked = []
+
+    def listed(dataset, folder):
+        return [(f"{huggingface_hub.constants.ENDPOINT}/a.parquet", "")]
+
+    def fetched(address, *_):
+        asked.append(address)
+        raise Unreachable(address)
+
+    monkeypatch.setattr(hub, "files", listed)
+    monkeypatch.setattr(hub, "fetch", fetched)
+    for server in ("https://one.example", "https://two.example"):
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server)
+        with pytest.raises(Unreachable):
+            list(hub.taken("wikimedia/wit_base", "data", ["x"], tmp_path, lambda _: 1))
+    assert asked == ["https://one.example/a.parquet", "https://two.example/a.parquet"]
+
+
+def test_a_picture_under_two_addresses_is_drawn_once():
+    pairs = {
+        ("a", "b"): ["http://u.org/%C3%A9.jpg", "https://u.org/é.jpg"],
+        ("c", "d"): ["http://u"],
+    }
+    for seed in range(4):
+        rows = joining.drawn(pairs, ["en", "de"], 1, 1, seed).rows
+        assert not rows.duplicated(["article", "picture"]).any()

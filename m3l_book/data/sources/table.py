@@ -88,7 +88,7 @@ class Reader:
             self.wrong(row, column, f": {shown(value)}, expected a text")
             return None
         if isinstance(value, numbers.Real) and not isinstance(value, (bool, numbers.Integral)):
-            value = "" if value != value else f"{value:.15g}"
+            value = "" if value != value else f"{value:.{16 if value % 1 == 0 else 15}g}"
         text = "" if value is None else str(value)
         if text.strip() in self.missing:
             self.counts["cells that say that there is nothing"] += 1
@@ -116,6 +116,10 @@ class Reader:
         if identity is None:
             self.wrong(row, column, " is empty")
             return f"row {row}"
+        return self.unique(identity, row, column)
+
+    def unique(self, identity: str, row: int, column: str) -> str:
+        """Note the row of an id, which no other row may have."""
         before = self.row_of_id.setdefault(identity, row)
         if before != row:
             self.wrong(row, column, f": id {shown(identity)} stands in row {before} already")
@@ -130,7 +134,8 @@ class Reader:
             text = self.without_markup(text, language)
             if text.strip() in NOTHING:
                 self.counts[f"{language} texts that are only {text.strip()!r}"] += 1
-        elif len(self.problems) == problems:
+            text = text if text.strip() else None  # it was markup alone
+        if text is None and len(self.problems) == problems:
             self.lacks(row, column)
         first, before = self.text_of.setdefault((article, language), (row, text))
         if before != text:
@@ -244,12 +249,15 @@ def gather(reader: Reader, languages: Sequence[str], named: Mapping[str, str]) -
     """
     import pandas as pd
 
-    rows = []
+    rows, alone_in = [], {}  # whether an article is that of a row which names none
     reading = progress_bar(reader.table.rows(), desc="rows", unit="row", delay=2)
     for i, values in reading:
         identity = reader.tuple_id(values, i, named["id"])
         alone = f"row {i}" if named["article"] and not named["id"] else identity
-        article = reader.key(values, i, named["article"]) or alone
+        article = (given := reader.key(values, i, named["article"])) or alone
+        if alone_in.setdefault(article, given is None) != (given is None):
+            both = f": {shown(article)} is an article's name and the id of a row without one"
+            reader.wrong(i, named["article"], f"{both}; fill the cell of that row")
         row = {"tuple_id": identity, "article_id": article, "image_id": None, "row": i}
         for language in languages:
             row[f"{language}_text"] = reader.text(values, i, language, article)
@@ -259,9 +267,9 @@ def gather(reader: Reader, languages: Sequence[str], named: Mapping[str, str]) -
         if named["split"]:
             row["split"] = reader.split(values, i, named["split"])
         images = reader.images(values, i, named["image"]) if named["image"] else []
-        rows.append(row | {"image_id": images[0] if images else None})
-        more = enumerate(images[1:], 2)
-        rows += [row | {"tuple_id": f"{identity}#{n}", "image_id": key} for n, key in more]
+        for n, key in enumerate(images or [None], 1):
+            again = identity if n == 1 else reader.unique(f"{identity}#{n}", i, named["id"])
+            rows.append(row | {"tuple_id": again, "image_id": key})
     return pd.DataFrame(rows)
 
 
@@ -326,7 +334,8 @@ def load(
     missing : list of str
         Words that stand for nothing, such as ``NULL``.
     markup : {"keep", "strip"}
-        Whether texts are taken as they are, or without HTML: tags go, entities become their letter.
+        Whether texts are taken as they are, or without HTML: tags go, entities become their letter,
+        and a backslash with an n, r or t becomes a blank, also in formulas: ``\\theta``.
     bad_pictures : {"error", "missing"}
         Whether a picture that is not there or cannot be read is an error, or is missing.
     picture_separator : str

@@ -65,7 +65,8 @@ def load(
     validation, illustrated_validation : float
         Shares of the training articles, without and with a picture, that are set aside for choices.
     limit : int
-        Read only so many articles per language (the first by title); 0 for all.
+        Read only so many articles per language (the first by their names in the
+        package); 0 for all.
     threshold : float
         Least ratio margin of a pair.
     encoder : str
