@@ -107,7 +107,7 @@ GRIDS |= {"13-words-or-vectors", "14-your-corpus", "terms", "ledger", "recommend
 
 @pytest.mark.parametrize(
     ("name", "runs", "grids"),
-    [("smoke", 12, {"10-topic-numbers"}), ("laptop", 12, set()), ("full", 1004, GRIDS)],
+    [("smoke", 12, {"10-topic-numbers"}), ("laptop", 12, set()), ("full", 1038, GRIDS)],
 )
 def test_every_profile_is_planned_and_students_are_as_their_teachers(name, runs, grids):
     path = ROOT / "workflow" / "profiles" / f"{name}.yaml"
