@@ -119,7 +119,7 @@ def _with_earlier(before: Recorded, here: Recorded, tables: Mapping) -> Measurem
     """Return what is measured of all runs that ``tables`` have: of each run here, or before.
 
     What several runs measured together (the topic space) stays as it was until all of them are
-    here, and so does what runs measured in the place of a model that they stand for.
+    here.
     """
     table = tidy(_as_read(tables["scores"]).merge(_as_read(tables["runs"]), on="run"))
     behind = runs_behind(table[table["part"] == "test"], before.roles_with(here.roles))
@@ -129,12 +129,14 @@ def _with_earlier(before: Recorded, here: Recorded, tables: Mapping) -> Measurem
     measured = dict(before.measured)
     for key, new in here.measured.items():
         old = before.measured.get(key, new)
-        runs = behind.get(key, ())
+        # of a further variant, which no row of a table has
+        runs = new.runs if set(new.runs) >= set(old.runs) else old.runs
         if key[2] == "NPMI":
             runs = tuple(dict.fromkeys((*old.runs, *new.runs)))
+        runs = behind.get(key, runs)
         if runs:
             measured[key] = _of_these(runs, old, new, key)
-        elif set(new.runs) >= set(old.runs) and (key[0], key[-1]) not in partly:
+        elif (key[0], key[-1]) not in partly:
             measured[key] = new
     return measured
 

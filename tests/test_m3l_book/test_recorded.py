@@ -22,7 +22,7 @@ from m3l_book.measured import Contender, Measured, contender, save_measurements
 from m3l_book.recorded import Recorded, load_recorded
 from m3l_book.recording import _no_shorter, outcomes
 from m3l_book.records.results import measurements, raw_scores
-from m3l_book.records.selection import corpus_of
+from m3l_book.records.selection import corpus_of, with_variants
 from m3l_book.records.selection import roles_by_corpus as roles
 from m3l_book.tables import verdicts as tables
 
@@ -291,9 +291,9 @@ def test_runs_are_recorded_in_parts_and_none_takes_the_place_of_another(tmp_path
     for run in everything:
         run.metrics["environment"] = {}
 
-    def keep(runs, folder="kept"):
+    def keep(runs, folder="kept", variants=()):
         tests = {corpus_of(run): part for run in runs}
-        known = measurements(runs, tests, raw_scores(tests))
+        known = measurements(with_variants(runs, dict(variants)), tests, raw_scores(tests))
         cards = {"small": {"counts": {"train": {"articles": 60}}}}
         collection = SimpleNamespace(records=runs, runs=runs, cards=cards, roles=roles(tests))
         about = {"roles": roles(tests), "generated": [], "prepared": {"small": "abc"}}
@@ -323,3 +323,14 @@ def test_runs_are_recorded_in_parts_and_none_takes_the_place_of_another(tmp_path
     save_measurements(index, lost)
     with pytest.raises(DataError, match="measured is not recorded; make it again"):
         keep(english, "parts")
+    topics = {run.folder.name: [{"topics": 3}] for run in english}
+    en = "small", "multilingual", "MRR", "en-de"
+    who, variant = Contender("ZeroshotTM"), contender("ZeroshotTM", {"topics": 3})
+    before = keep(everything, variants=topics)[0][*en, variant].values
+    other = english[0].metrics | {"scores": joint[0].metrics["scores"]}
+    again = [replace(english[0], metrics=other)]
+    measured, _ = keep(again, variants={name: topics[name] for name in [*topics][:1]})
+    after, own = measured[*en, variant].values, measured[*en, who]
+    np.testing.assert_array_equal(after, own.values[np.argsort(own.runs)])
+    changed = [not np.array_equal(*pair) for pair in zip(before, after, strict=True)]
+    assert changed == [True, False, False]
