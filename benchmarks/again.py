@@ -28,10 +28,9 @@ def train(name: str, plan: planning.Plan, data: str) -> None:
     if values.get("teacher"):
         train(values["teacher"], plan, data)
     if not (RUNS / name / "metrics.json").exists():
-        chapter = values.get("chapter", "04-training")
         own = {k: v for k, v in values.items() if k not in planning.OWN_FIELDS}
         where = {"data": data, "runs": str(RUNS), "run": name}
-        execute(f"book/{chapter}.ipynb", f"build/again/{name}.ipynb", {**where, **own})
+        execute(f"book/{values['chapter']}.ipynb", f"build/again/{name}.ipynb", {**where, **own})
 
 
 def differences(name: str, recorded: Recorded) -> list[tuple[str, float, float]]:

@@ -43,8 +43,8 @@ def read_profile(name: str) -> dict:
     Raises
     ------
     ParameterError
-        There is no profile of that name, it calls itself by another, or its form is not that of
-        ``workflow/profile.schema.yaml``.
+        There is no profile of that name, it calls itself by another, its form is not that of
+        ``workflow/profile.schema.yaml``, or it names a chapter that the book lacks.
     """
     path = ROOT / "workflow" / "profiles" / f"{name}.yaml"
     choose("PROFILE", name, [other.stem for other in path.parent.glob("*.yaml")])
@@ -59,6 +59,10 @@ def read_profile(name: str) -> dict:
     other = profile["profile"]
     message = f"{place} says profile: {other}, whose book it would replace; write profile: {name}"
     require(other == name, message)
+    chapters = [path.stem for path in (ROOT / "book").glob("*.ipynb")]
+    for entry in [*profile["runs"], *profile.get("grids", [])]:
+        if "chapter" in entry:
+            choose(f"{place}: chapter", entry["chapter"], chapters)
     return profile
 
 

@@ -149,17 +149,21 @@ def stage(profile: str, pages: Path, source: Path, part_of_it: bool) -> None:
     """Copy prose, static files and executed chapters into ``source``; the page on the status of the
     build says of which profile it is, and which versions made it.
     """
-    corpora, extra = read_json(pages.parent / "profile.json")["corpora"], source / "_extra"
-    if is_a_users(corpora):
+    told, extra = read_json(pages.parent / "profile.json"), source / "_extra"
+    browsers = told.get("browsers", [])
+    if is_a_users(told["corpora"]):
         stage_own(pages, source, part_of_it)
+        browsers = make_plan(told).shown["main"]
     else:
-        stage_book(profile, corpora, pages, source, part_of_it)
+        stage_book(profile, told["corpora"], pages, source, part_of_it)
     (extra / "bokeh").mkdir(parents=True)  # goes beside the pages as it is
     for script in bokeh_scripts():
         shutil.copyfile(script, extra / "bokeh" / script.name)
-    for folder in ("assets", "topics"):
-        if (pages.parent / folder).is_dir():
-            shutil.copytree(pages.parent / folder, extra / folder)
+    if (pages.parent / "assets").is_dir():
+        shutil.copytree(pages.parent / "assets", extra / "assets")
+    for run in browsers:  # others may lie there from before
+        if (pages.parent / "topics" / run).is_dir():
+            shutil.copytree(pages.parent / "topics" / run, extra / "topics" / run)
 
 
 def stage_own(pages: Path, source: Path, part_of_it: bool) -> None:

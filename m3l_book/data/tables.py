@@ -281,8 +281,8 @@ def _excel(path: Path) -> Table:
 
     with closing(openpyxl.load_workbook(path, read_only=True)) as book:
         sheets = book.sheetnames
-    header = next(lines(True), None)
-    require(header is not None and any(header), f"{path}: its first sheet is empty", DataError)
+    filled = any(value is not None for line in lines(True) for value in line)
+    require(filled, f"{path}: its first sheet is empty", DataError)
     _no_bare_formula(path, lines)
 
     def rows() -> Iterator[tuple[int, tuple]]:
@@ -291,7 +291,8 @@ def _excel(path: Path) -> Table:
                 yield row, [unescape(v) if isinstance(v, str) else v for v in line]
 
     others = f"its first sheet, {sheets[0]!r}, was read; it has {len(sheets)}"
-    return Table(path, _header(path, header), rows, [others] if len(sheets) > 1 else [])
+    header = _header(path, next(lines(True)))
+    return Table(path, header, rows, [others] if len(sheets) > 1 else [])
 
 
 def _no_bare_formula(path: Path, lines: Callable[[bool], Iterator[tuple]]) -> None:

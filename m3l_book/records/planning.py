@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from m3l.errors import DataError, require
+from m3l.errors import DataError, choose, require
 
 # of an entry of a profile's runs, not of the chapter that makes them
 OWN_FIELDS = ("name", "seeds", "chapter")
@@ -17,9 +17,8 @@ OWN_FIELDS = ("name", "seeds", "chapter")
 
 @dataclass
 class Plan:
-    """What is to be run: by run, the parameters of its chapter, and ``chapter`` if that is not
-    training; by chapter, the runs that it compares, and the further ``variants`` that a run stands
-    for there.
+    """What is to be run: by run, the ``chapter`` that makes it, and its parameters; by chapter, the
+    runs that it compares, and the further ``variants`` that a run stands for there.
     """
 
     runs: dict[str, dict] = field(default_factory=dict)
@@ -37,13 +36,20 @@ class Plan:
                 own += [variant for variant in further if variant not in own]
         return every
 
+    def shown_as(self, chapter: str) -> str:
+        """Return the run whose notebook is this chapter, the first of most views that the profile
+        itself lists; empty if it lists none.
+        """
+        own = [run for run in self.shown["main"] if self.runs[run]["chapter"] == chapter]
+        return max(own, key=lambda run: len(self.runs[run]["train_views"]), default="")
+
     def add(self, name: str, run: Mapping, seed: int, varied: bool = False) -> str:
         """Add a run of one seed and return its name; one that is ``varied`` may be there already
         under another name, which is returned then.
         """
         whole = f"{name}-s{seed}"
         values = {key: value for key, value in run.items() if key not in ("name", "seeds")}
-        values["seed"] = seed
+        values = {"chapter": "04-training", **values, "seed": seed}
         if "teacher" in run:  # a student learns from the teacher of its own seed
             values["teacher"] = f"{run['teacher']}-s{seed}"
         start = values.get("protocol", {}).get("start", "")
@@ -62,8 +68,8 @@ class Plan:
 
 def make_plan(profile: Mapping) -> Plan:
     """List the runs of a profile, whose form ``workflow/profile.schema.yaml`` has checked;
-    `ParameterError` naming a run, a grid, a teacher or a run of a page whose name stands twice or
-    for nothing.
+    `ParameterError` naming a run, a grid, a corpus, a teacher or a browser whose name stands twice
+    or for nothing.
     """
     plan, base = Plan(), {run["name"]: run for run in profile["runs"]}
     names = [run["name"] for run in profile["runs"]]
@@ -82,14 +88,13 @@ def make_plan(profile: Mapping) -> Plan:
             for name in grid["of"]:
                 _add_point(plan, grid, point, base[name], base)
     for run, values in plan.runs.items():
+        choose(f"run {run!r}: corpus", values["corpus"], profile["corpora"])
         teacher = values.get("teacher", "")
         lacks = f"run {run!r} has the teacher {teacher!r}, which is no run of the profile"
         require(teacher in ("", *plan.runs), f"{lacks}; add it with that seed")
-    pages = {what: [profile[what]] for what in ("training_page", "pltm_page") if what in profile}
-    for what, named in (pages | {"browsers": profile.get("browsers", [])}).items():
-        for name in named:
-            lacks = f"profile {profile['profile']}: {what} names {name!r}, which is no run of it"
-            require(name in plan.runs, f"{lacks}; a run is called by its name and seed")
+    for name in profile.get("browsers", []):
+        lacks = f"profile {profile['profile']}: browsers names {name!r}, which is no run of it"
+        require(name in plan.runs, f"{lacks}; a run is called by its name and seed")
     return plan
 
 

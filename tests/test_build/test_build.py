@@ -23,8 +23,6 @@ PROFILE = {
         {"name": "teacher", "model": "ZeroshotTM", **RUN},
         {"name": "student", "model": "ZeroshotTM-KD", "teacher": "teacher", **RUN},
     ],
-    "training_page": "teacher-s0",
-    "pltm_page": "teacher-s0",
 }
 HOLDER = """
 import pathlib, sys, time
@@ -50,6 +48,7 @@ def build(tmp_path, monkeypatch):
     (tmp_path / "workflow" / "profiles" / "mini.yaml").write_text(yaml.safe_dump(PROFILE))
     (tmp_path / "book").mkdir()
     (tmp_path / "book" / "seconds.csv").write_text("step,rule,mini\n")
+    (tmp_path / "book" / "10-topic-numbers.ipynb").touch()
     module.asked = []
     monkeypatch.setattr(module, "run", lambda command, _: module.asked.append(command) or 0)
     return module
@@ -153,6 +152,7 @@ GRID = {"chapter": "9", "of": ["teacher"], "points": []}
         ({"extra": 1}, "'extra' was unexpected"),
         ({"runs": [{"name": "a"}]}, "$.runs[0]: 'model' is a required property"),
         ({"runs": [{**RUN, "name": "a", "model": "b", "seeds": [-1]}]}, "seeds[0]: -1 is less"),
+        ({"grids": [{**GRID, "points": [{"topics": 5}]}]}, "chapter='9' is unknown; valid: 10-"),
     ],
 )
 def test_a_profile_of_another_form_is_refused_naming_the_place(build, capsys, change, message):

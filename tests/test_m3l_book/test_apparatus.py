@@ -112,8 +112,8 @@ def test_the_status_counts_the_runs_of_the_profile_and_none_from_before(tmp_path
     (tmp_path / "runs").mkdir()
     for name in ("a-s0", "removed-s0", "a-s1.failed"):
         nbformat.write(executed(5.0), tmp_path / "runs" / f"{name}.ipynb")
-    runs = [{"name": "a", "seeds": [0, 1]}]
-    write_json(tmp_path / "profile.json", {"profile": "p", "runs": runs})
+    runs = [{"name": "a", "corpus": "c", "seeds": [0, 1]}]
+    write_json(tmp_path / "profile.json", {"profile": "p", "corpora": {"c": {}}, "runs": runs})
     render.stage_generated("p", {}, tmp_path / "runs", tmp_path)
     status = (tmp_path / "status.md").read_text(encoding="utf-8")
     assert "Beside the pages 1 runs were executed, in 5 s" in status

@@ -113,6 +113,10 @@ def test_workbook_is_read_as_it_is_shown(tmp_path):
     assert frame["tuple_id"].tolist() == [str(i) for i in range(12)]
     (tmp_path / "table.xlsx").write_bytes(b"PK\x03\x04 and no more")
     refused(tmp_path, "not a whole xlsx file", "table.xlsx")
+    table.to_excel(tmp_path / "table.xlsx", index=False, startrow=1)
+    refused(tmp_path, "the first row names no column", "table.xlsx")
+    pd.DataFrame().to_excel(tmp_path / "table.xlsx", index=False)
+    refused(tmp_path, "its first sheet is empty", "table.xlsx")
 
 
 # cells

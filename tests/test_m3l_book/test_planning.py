@@ -24,7 +24,7 @@ def profile(*more, **grid):
     ]
     points = [{"topics": 25}, {"topics": 50}]
     one = {"chapter": "08", "of": EVERY, "points": points, "name": "k{topics}", **grid}
-    return {"profile": "test", "runs": runs, "grids": [one, *more]}
+    return {"profile": "test", "corpora": {"emoji": {}}, "runs": runs, "grids": [one, *more]}
 
 
 def test_a_grid_is_a_run_for_each_model_point_and_seed():
@@ -33,6 +33,7 @@ def test_a_grid_is_a_run_for_each_model_point_and_seed():
     assert plan.shown["main"] == main
     assert list(plan.runs) == main + [f"{name}-k25-s{seed}" for name in EVERY for seed in (0, 1)]
     about = {"model": "M3L-Contrast", "variant": {"topics": "25"}, "corpus": "emoji", "topics": 25}
+    about |= {"chapter": "04-training"}
     assert plan.runs["joint-k25-s1"] == about | {"batch_size": 32, "epochs": 60, "seed": 1}
     assert set(plan.shown["08"]) == set(plan.runs)
     # a student learns from the teacher of its own point and seed
@@ -119,11 +120,18 @@ def test_every_profile_is_planned_and_students_are_as_their_teachers(name, runs,
             assert teacher[setting] == values[setting], run
 
 
-@pytest.mark.parametrize(
-    "pages",
-    [{"training_page": "joint-s7"}, {"pltm_page": "joint"}, {"browsers": ["joint-s0", "no-s0"]}],
-)
-def test_a_run_that_a_page_shows_is_one_of_the_profile(pages):
-    (what,) = pages
-    with pytest.raises(ParameterError, match=f"profile test: {what} names '.*', which is no run"):
-        make_plan(profile() | pages)
+def test_a_browser_and_a_corpus_of_a_run_are_of_the_profile():
+    with pytest.raises(ParameterError, match="profile test: browsers names 'no-s0', which is no"):
+        make_plan(profile() | {"browsers": ["joint-s0", "no-s0"]})
+    with pytest.raises(ParameterError, match="run 'teacher-s0': corpus='emoji' is unknown; valid"):
+        make_plan(profile() | {"corpora": {"vital": {}}})
+
+
+def test_a_chapter_on_training_shows_the_first_run_of_most_views():
+    given = profile()
+    for run, views in zip(given["runs"], (["en"], ["de", "en"], ["de", "en"]), strict=True):
+        run["train_views"] = views
+    plan = make_plan(given)
+    assert plan.shown_as("04-training") == "student-s0" and plan.shown_as("05-pltm") == ""
+    given["runs"][2]["chapter"] = "05-pltm"
+    assert make_plan(given).shown_as("05-pltm") == "joint-s0"
