@@ -4,12 +4,12 @@
 
 from collections.abc import Mapping
 from itertools import combinations, permutations
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..corpus import Corpus
 from ..errors import DataError, require
-from ..model import M3L
 from .coherence import npmi, topic_diversity, topic_recovery
 from .ranking import (
     cosine_matrix,
@@ -20,6 +20,9 @@ from .ranking import (
     unit_rows,
 )
 from .uncertainty import interval_of_mean
+
+if TYPE_CHECKING:
+    from ..model import M3L
 
 
 def retrieval_metric(query: str, item: str, corpus: Corpus) -> str:
@@ -140,7 +143,7 @@ def assess(
     }
 
 
-def readers(model: M3L, corpus: Corpus, home: str) -> dict[str, str]:
+def readers(model: "M3L", corpus: Corpus, home: str) -> dict[str, str]:
     """Name the inference network that reads each view of ``corpus``: its own, or zero-shot that of
     the view ``home``.
 

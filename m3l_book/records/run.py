@@ -15,19 +15,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from m3l import __version__
 from m3l.errors import DataError, require
 from m3l.files import atomic, read_array, read_arrays, read_csv, read_json, write_csv, write_json
-from m3l.model import M3L
-from m3l.pltm import PLTM
-from m3l.saving import read_tensors
-from m3l.train import resolve_device
-from m3l.variants import VariantModel
+
+if TYPE_CHECKING:  # a page that shows records alone needs no torch, which takes seconds to import
+    from m3l.model import M3L
+    from m3l.pltm import PLTM
 
 # of each row of scores, see `m3l.metrics.assessment.evaluate`
 ARRAYS = ("values", "divergences", "articles", "pair_articles")
@@ -66,7 +66,7 @@ class RunPlace:
 class Teacher:
     """A frozen model that teaches others, the ``view`` it reads, and its ``topics`` in words."""
 
-    model: M3L
+    model: "M3L"
     view: str
     topics: dict[str, list[list[str]]]
 
@@ -108,15 +108,23 @@ def digest_of(theta: Mapping[str, np.ndarray]) -> str:
 
 def environment(device: str = "cpu") -> dict[str, str]:
     """Return versions and machine, for a run's provenance; ``device`` is what computed it."""
-    where = resolve_device(device)
     return {
         "m3l": __version__,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": version("torch"),
         "numpy": np.__version__,
-        "device": torch.cuda.get_device_name(where) if where.type == "cuda" else "CPU",
+        "device": "CPU" if device == "cpu" else _name_of(device),
         "machine": platform.machine(),
     }
+
+
+def _name_of(device: str) -> str:
+    import torch
+
+    from m3l.train import resolve_device
+
+    where = resolve_device(device)
+    return torch.cuda.get_device_name(where) if where.type == "cuda" else "CPU"
 
 
 def cost_of(seconds: float, tuples: int, passes: int, device: str = "cpu") -> dict:
@@ -137,7 +145,7 @@ def cost_of(seconds: float, tuples: int, passes: int, device: str = "cpu") -> di
 
 def save_run(
     folder: str | Path,
-    model: M3L | PLTM,
+    model: "M3L | PLTM",
     params: dict,
     metrics: dict,
     history: list[dict],
@@ -196,8 +204,13 @@ def _array_name(part: str, row: Mapping, name: str) -> str:
     return f"{where}{row['query']}>{row['item']}.{name}"
 
 
-def load_model(path: str | Path) -> M3L | PLTM:
+def load_model(path: str | Path) -> "M3L | PLTM":
     """Load the model of a run record, of whatever kind; `DataError` if the file is broken."""
+    from m3l.model import M3L
+    from m3l.pltm import PLTM
+    from m3l.saving import read_tensors
+    from m3l.variants import VariantModel
+
     about, _ = read_tensors(path, "model", "train it again")
     if "views" not in about:
         return PLTM.load(path)
