@@ -91,15 +91,15 @@ def _run_ctm(python: Path, view: View, tests: dict, options: dict) -> dict:
     bow = {name: getattr(view.bow, name) for name in ("data", "indices", "indptr", "shape")}
     arrays = {f"bow_{name}": np.asarray(value) for name, value in bow.items()}
     arrays |= {f"test_{name}": embeddings for name, embeddings in tests.items()}
-    arrays |= {"train_embeddings": view.embeddings, "vocabulary": np.array(view.vocabulary)}
+    arrays["train_embeddings"] = view.embeddings
     with tempfile.TemporaryDirectory() as folder:
         source, target = f"{folder}/in.npz", f"{folder}/out.npz"
         np.savez(source, **arrays)
-        command = [python, Path(__file__).parent / "ctm.py", source, target, "--threads", "1"]
+        command = [python, Path(__file__).parent / "ctm.py", source, target]
         for name, value in options.items():
             command += [f"--{name}", str(value)]
-        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+        alone = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TQDM_DISABLE": "1"}
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=alone)
         with np.load(target, allow_pickle=False) as out:
             return dict(out)
 
