@@ -95,9 +95,6 @@ def plane(theta: np.ndarray, perplexity: float = 30.0, seed: int = 0) -> np.ndar
     """
     from sklearn.manifold import TSNE
 
-    require(
-        len(theta) >= 3, f"{len(theta)} items cannot be laid out; expected 3 or more", DataError
-    )
     few = min(perplexity, len(theta) / 3)
     how = {"init": "pca", "learning_rate": "auto", "max_iter": 500, "random_state": seed}
     return TSNE(perplexity=few, **how).fit_transform(np.sqrt(theta).astype(np.float32))
