@@ -1,7 +1,6 @@
 """Frozen encoders by name."""
 
 import inspect
-import os
 from pathlib import Path
 
 from m3l.errors import choose, require
@@ -89,7 +88,7 @@ def is_of_hub(name: str) -> bool:
 
 def check_name(name: str) -> None:
     """See that a name can be an encoder's; `ParameterError` listing which can."""
-    is_path = "/" in name or os.sep in name or Path(name).is_dir()
+    is_path = "/" in name or Path(name).is_dir()
     trained = any(name.startswith(f"corpus-{kind}-") for kind in TRAINED)
     require(
         name in ENCODERS or trained or (name != "" and (is_path or name.startswith(HUB_NAMES))),
