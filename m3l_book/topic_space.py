@@ -100,13 +100,13 @@ def plane(theta: np.ndarray, perplexity: float = 30.0, seed: int = 0) -> np.ndar
     return TSNE(perplexity=few, **how).fit_transform(np.sqrt(theta).astype(np.float32))
 
 
-def trust(divergence: np.ndarray, place: np.ndarray, k: int = 10) -> float:
-    """Measure how far a map's ``k`` nearest neighbours can be believed: trustworthiness (Venna &
+def trust(divergence: np.ndarray, place: np.ndarray) -> float:
+    """Measure how far a map's ten nearest neighbours can be believed: trustworthiness (Venna &
     Kaski 2001), 1 if all are near in divergence too.
     """
     from sklearn.manifold import trustworthiness
 
-    k = min(k, (len(place) - 1) // 2)
+    k = min(10, (len(place) - 1) // 2)
     return trustworthiness(divergence, place, n_neighbors=k, metric="precomputed")
 
 
@@ -164,11 +164,7 @@ def of_contenders(
 
 
 def mixing_measurements(
-    runs: Sequence[Run],
-    tests: Mapping[tuple, Corpus],
-    articles: int = 400,
-    k: int = 10,
-    seed: int = 0,
+    runs: Sequence[Run], tests: Mapping[tuple, Corpus], articles: int = 400
 ) -> Measurements:
     """Measure what the claims of Section 5.4 are about: the mixing of each view's items, (seeds,
     items).
@@ -185,11 +181,10 @@ def mixing_measurements(
         for trained in sorted({run.params["seed"] for run in runs}):
             spaces = of_contenders(runs, test, corpus, contenders, trained)
             for contender, (theta, _) in spaces.items():
-                space = pool(theta, test, articles, seed)
+                space = pool(theta, test, articles)
                 n = len(space)
-                other = neighbours_of_another_kind(
-                    distances(space.theta), space.view, min(k, n - 1)
-                )
+                apart = distances(space.theta)
+                other = neighbours_of_another_kind(apart, space.view, min(10, n - 1))
                 for view, role in roles(test).items():
                     where = corpus, "multimodal", "neighbours of another kind", role
                     own = space.view == view

@@ -186,12 +186,12 @@ def _data_uri(path: Path) -> str:
     return f"data:image/webp;base64,{content}"
 
 
-def largest(theta: np.ndarray, topics: int = 3) -> list[list[int]]:
-    """List the largest topics of one item (K,), each with its share in percent.
+def largest(theta: np.ndarray) -> list[list[int]]:
+    """List the three largest topics of one item (K,), each with its share in percent.
 
     Those below half a percent are left out.
     """
-    order = np.argsort(-theta, kind="stable")[:topics]
+    order = np.argsort(-theta, kind="stable")[:3]
     return [[int(k), round(100 * float(theta[k]))] for k in order if theta[k] >= 0.005]
 
 

@@ -208,5 +208,5 @@ def _plain(name: str) -> str:
     return name.removeprefix("./").casefold()
 
 
-def _quoted(name: str, longest: int = 80) -> str:
-    return repr(name if len(name) <= longest else f"{name[:longest]}…")
+def _quoted(name: str) -> str:
+    return repr(name if len(name) <= 80 else f"{name[:80]}…")
