@@ -6,6 +6,7 @@ share of the lists of tuples is found.
 
 import sys
 from collections.abc import Mapping
+from inspect import signature
 
 from m3l.errors import M3LError
 from m3l.files import read_json
@@ -15,8 +16,6 @@ from .prepared import wanted
 from .schema import PICTURES
 from .sources import wikipedia
 
-FIELDS = ("languages", "split", "texts", "pixels", "train", "test", "least_text", "folder", "seed")
-
 
 def main() -> None:
     """Say for each encoder that it loads, and for each source what is found of its lists."""
@@ -25,10 +24,10 @@ def main() -> None:
         for name, kind in sorted(_encoders(profile)):
             get_encoder(name, kind, profile["max_tokens"])
             print(f"encoder {name}: loads", flush=True)
-        said = []
+        said, fields = [], signature(wikipedia.find).parameters
         for name, corpus in profile["corpora"].items():
             source = corpus["source"]
-            given = {k: v for k, v in source.items() if k in FIELDS}
+            given = {k: v for k, v in source.items() if k in fields}
             if source.get("from", name) == "wikipedia" and given not in said:
                 said.append(given)
                 listed, found, _ = wikipedia.find(**given)
