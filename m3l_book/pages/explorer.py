@@ -85,10 +85,9 @@ def explorer(
     }
     looks = view_looks(list(sources))
     called = list(map(escape, names)) or [f"topic {k}" for k in range(len(words[0]))]
-    known: dict[str, Any] = {"plot": plot, "sources": sources, "words": words, "hint": HINT}
-    known["names"] = called
-    known |= _tuple_lines(plot)
     topics = {"words": words, "names": called}
+    known: dict[str, Any] = {"plot": plot, "sources": sources, "hint": HINT, **topics}
+    known |= _tuple_lines(plot)
     known["drawn"] = {view: _draw(plot, view, sources[view], topics, looks[view]) for view in looks}
     # of one height whatever it says, so that the map stays in place
     said = {"role": "status", "tabindex": "0", "aria-label": "the chosen item"}
