@@ -147,10 +147,12 @@ def browse(
     _check(run, test)
     # a small test part may have no picture
     run = replace(run, theta={view: theta for view, theta in run.theta.items() if len(theta)})
+    test_alone = set(test.split) == {"test"}
+    which = "the test items" if test_alone else "all documents and pictures"
     keys = [key for key in ("corpus", "model", "topics", "seed") if key in run.params]
     about = {key: run.params[key] for key in keys}
     data = {
-        "about": about | {"run": Path(str(run.folder)).name, "home": home, "items": _which(test)},
+        "about": about | {"run": run.folder.name, "home": home, "items": which},
         "views": list(run.theta),
         "languages": list(run.topics),
         "topics": topic_entries(run, names),
@@ -166,12 +168,6 @@ def browse(
         (temporary / "data.js").write_text(f"{BEGINNING}{text};\n", encoding="utf-8")
         shutil.copyfile(PAGE, temporary / "index.html")
     return Path(out) / "index.html"
-
-
-def _which(corpus: Corpus) -> str:
-    """Say which documents and pictures there are."""
-    parts = np.unique(corpus.split).tolist()
-    return "the test items" if parts == ["test"] else "all documents and pictures"
 
 
 def _replaceable(out: Path) -> bool:
