@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from m3l.corpus import Corpus
-from m3l.errors import DataError, require
+from m3l.errors import DataError, check_integer, require
 from m3l.metrics import jensen_shannon_matrix
 
 from .measured import Contender, Key, Measured, Measurements, article_keys
@@ -60,8 +60,7 @@ def pool(
     and with ``every`` those that lack a view, too.
     A picture of several articles belongs to the first of them that was drawn.
     """
-    valid = isinstance(articles, int) and articles >= 0
-    require(valid, f"articles={articles!r}: expected an integer, 0 or more")
+    check_integer("articles", articles, 0)
     whole = np.all([test.views[view].present for view in theta], axis=0)
     some = whole.any() and not every
     names = np.unique(test.article_ids[whole] if some else test.article_ids)

@@ -3,7 +3,7 @@
 import inspect
 from pathlib import Path
 
-from m3l.errors import choose, require
+from m3l.errors import check_integer, choose, require
 
 from .pocket_clip import pocket_clip
 from .pretrained import (
@@ -58,8 +58,7 @@ def get_encoder(
     """
     choose("kind", kind, ("text", "image"))
     choose("precision", precision, ("full", "half"))
-    whole = isinstance(max_tokens, int) and max_tokens >= 1
-    require(whole, f"max_tokens={max_tokens!r}: expected an integer, 1 or more")
+    check_integer("max_tokens", max_tokens, 1)
     others = ", ".join(n for n in ENCODERS if KINDS[n] == kind)
     if name in ENCODERS:
         wrong = f"encoder={name!r} reads {KINDS[name]}, not {kind}; encoders for {kind}: {others}"
