@@ -52,19 +52,17 @@ def against_ctm(
     train, test = corpus.part("train").select([home]), corpus.part("test")
     view, (a, b) = train.views[home], [home, next(v for v in test.text_views if v != home)]
 
+    relevant = relevance(test.article_of_items(a), test.article_of_items(b))
+
     def mrr(theta):
-        return float(
-            retrieval(
-                theta[a], theta[b], relevance(test.article_of_items(a), test.article_of_items(b))
-            )["reciprocal_rank"].mean()
-        )
+        return float(retrieval(theta[a], theta[b], relevant)["reciprocal_rank"].mean())
 
     rates, scores = [], []
     for seed in range(seeds):
         options = {"topics": topics, "epochs": epochs, "batch-size": batch_size, "seed": seed}
         tests = {v: test.views[v].embeddings for v in (a, b)}
         out = _run_ctm(python, view, tests, options)
-        rates.append(int(out["documents"]) * epochs / float(out["seconds"]))
+        rates.append(len(view.embeddings) * epochs / float(out["seconds"]))
         scores.append(mrr({v: out[f"theta_{v}"] for v in (a, b)}))
     results = [("contextualized-topic-models 2.6.1", statistics.median(rates), scores)]
     for scaling in ("none", "standardize"):
@@ -91,15 +89,15 @@ def _run_ctm(python: Path, view: View, tests: dict, options: dict) -> dict:
     bow = {name: getattr(view.bow, name) for name in ("data", "indices", "indptr", "shape")}
     arrays = {f"bow_{name}": np.asarray(value) for name, value in bow.items()}
     arrays |= {f"test_{name}": embeddings for name, embeddings in tests.items()}
-    arrays |= {"train_embeddings": view.embeddings, "vocabulary": np.array(view.vocabulary)}
+    arrays["train_embeddings"] = view.embeddings
     with tempfile.TemporaryDirectory() as folder:
         source, target = f"{folder}/in.npz", f"{folder}/out.npz"
         np.savez(source, **arrays)
-        command = [python, Path(__file__).parent / "ctm.py", source, target, "--threads", "1"]
+        command = [python, Path(__file__).parent / "ctm.py", source, target]
         for name, value in options.items():
             command += [f"--{name}", str(value)]
-        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+        alone = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TQDM_DISABLE": "1"}
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=alone)
         with np.load(target, allow_pickle=False) as out:
             return dict(out)
 
@@ -259,8 +257,7 @@ def print_comparison(python: Path, corpus: Corpus, epochs: int, seeds: int) -> N
         print(f"{name:<56}{rate:>12,.0f}{rate / rows[0][1]:>8.2f}  {values}")
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tuples", type=int, default=6400)
     parser.add_argument("--data", default="data/laptop", help="folder that holds the corpus vital")
@@ -271,11 +268,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     steps_alone = "measure what makes training fast, write it as JSON, and no more"
     parser.add_argument("--steps", type=Path, metavar="FILE", help=steps_alone)
     parser.add_argument("--step-tuples", type=int, default=1600, help="of what is measured so")
-    return parser.parse_args(arguments)
-
-
-def main() -> None:
-    options = parse()
+    options = parser.parse_args()
     measured = steps(options.step_tuples)
     print_steps(measured)
     if options.steps:

@@ -1,8 +1,8 @@
 """What a GPU takes to train: ``python benchmarks/gpu.py OUT.json [--device cuda]``.
 
-A run of the paper's size from beginning to end; each kernel; tuples that lack a picture; several
-runs that share the card; and whether it learns what a CPU learns. Needs what the method needs and
-no more: torch, numpy, scipy and tqdm.
+A run of the paper's size from beginning to end; tuples that lack a picture; several runs that
+share the card; and whether it learns what a CPU learns. Needs what the method needs and no more:
+torch, numpy, scipy and tqdm.
 """
 
 import argparse
@@ -29,24 +29,24 @@ TOLERANCE = 2e-3
 """Relative difference of the loss on a CPU and on a GPU, after an epoch without noise."""
 
 
-def train(corpus, device: str, kernel: str, epochs: int, objective: str = "book", **options):
+def train(corpus, device: str, epochs: int, objective: str = "book", **options):
     """The history of one training, and the seconds that it took."""
     batch = 64 if objective == "zeroshot" else 32
-    config = TrainConfig(epochs=epochs, batch_size=batch, device=device, kernel=kernel)
+    config = TrainConfig(epochs=epochs, batch_size=batch, device=device, kernel="plain")
     model = model_for(corpus, 100, **options)
     begun = time.perf_counter()
     history = fit(model, corpus, Objective.preset(objective), config, progress=False)
     return history, time.perf_counter() - begun
 
 
-def row(what: str, corpus, device: str, kernel: str, epochs: int, objective: str = "book") -> dict:
+def row(what: str, corpus, device: str, epochs: int, objective: str = "book") -> dict:
     """One line of the table."""
-    history, seconds = train(corpus, device, kernel, epochs, objective)
+    history, seconds = train(corpus, device, epochs, objective)
     after_first = np.diff([0.0, *(entry["seconds"] for entry in history)])[1:]
     steady = float(np.median(after_first)) if len(after_first) else seconds
     return {
         "what": what,
-        "kernel": kernel,
+        "kernel": "plain",
         "tuples": len(corpus),
         "views": len(corpus.views),
         "epochs": epochs,
@@ -61,7 +61,7 @@ def parity(corpus, device: str) -> dict:
     losses = {}
     with mock.patch.object(torch, "randn_like", torch.zeros_like):
         for name in ("cpu", device):
-            losses[name] = train(corpus, name, "plain", 1, dropout=0.0)[0][-1]["loss"]
+            losses[name] = train(corpus, name, 1, dropout=0.0)[0][-1]["loss"]
     difference = abs(losses[device] / losses["cpu"] - 1)
     return {"cpu": losses["cpu"], "device": losses[device], "relative": difference}
 
@@ -92,10 +92,10 @@ def shared(numbers: list[int], tuples: int, epochs: int, device: str) -> list[di
 def job(tuples: int, epochs: int, device: str) -> None:
     """What `shared` starts: warm up, say so, and train when told to."""
     corpus = random_corpus(tuples, VIEWS)
-    train(corpus, device, "plain", 1)
+    train(corpus, device, 1)
     print("ready", flush=True)
     sys.stdin.readline()
-    train(corpus, device, "plain", epochs)
+    train(corpus, device, epochs)
 
 
 def measure(tuples: int, epochs: int, device: str, numbers: list[int]) -> dict:
@@ -104,10 +104,10 @@ def measure(tuples: int, epochs: int, device: str, numbers: list[int]) -> dict:
     some = random_corpus(tuples, VIEWS, lacking=0.85)
     few = max(2, epochs // 20)
     rows = [
-        row("a run of the paper's size", whole, device, "plain", epochs),
-        row("85 % of the tuples without a picture", some, device, "plain", few),
-        row("two views", whole.select(["en", "de"]), device, "plain", few),
-        row("ZeroshotTM", whole.select(["en"]), device, "plain", few, "zeroshot"),
+        row("a run of the paper's size", whole, device, epochs),
+        row("85 % of the tuples without a picture", some, device, few),
+        row("two views", whole.select(["en", "de"]), device, few),
+        row("ZeroshotTM", whole.select(["en"]), device, few, "zeroshot"),
     ]
     name = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or "a CPU"
     memory = torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else 0.0

@@ -44,11 +44,10 @@ def start(namespace: dict) -> dict:
     os.chdir(project_root())
     annotations = namespace.get("__annotations__", {})
     declared = {name: kind for name, kind in annotations.items() if not name.startswith("_")}
-    shell = {"In", "Out", "exit", "quit", "open", "get_ipython"}
     given = {
         name: value
         for name, value in namespace.items()
-        if not name.startswith("_") and name not in shell
+        if not name.startswith("_") and name not in ("In", "Out")
         if not isinstance(value, ModuleType) and not callable(value)
     }
     checked = check_values(declared, given)

@@ -4,7 +4,7 @@ A corpus is somebody else's data. A title may be ``</table><script>``, a word ``
 """
 
 import html
-import re
+import string
 import unicodedata
 
 DOLLAR = '<span class="tex2jax_ignore mathjax_ignore">&#36;</span>'
@@ -13,7 +13,8 @@ DOLLAR = '<span class="tex2jax_ignore mathjax_ignore">&#36;</span>'
 TURNING = {"R", "AL", "AN", "RLE", "RLO", "RLI", "FSI"}
 """Kinds of signs that run from the right, or make others do so (Unicode Standard Annex 9)."""
 
-PUNCTUATION = re.compile(r"[!#%'()*+,\-./:;=?@\[\\\]^_`{|}~]")
+MARKDOWN = str.maketrans({sign: f"&#{ord(sign)};" for sign in string.punctuation} | {"$": DOLLAR})
+"""Signs that mean something in Markdown as character references."""
 
 
 def as_html(text: object) -> str:
@@ -28,18 +29,10 @@ def as_markdown(text: object) -> str:
     and never as markup.
     """
     line = " ".join(str(text).split())
-    return _apart(line, "".join(_reference(sign) for sign in line))
+    return _apart(line, line.translate(MARKDOWN))
 
 
 def _apart(text: str, shown: str) -> str:
     """What shows a text, isolated if the text could turn the order of its neighbours round."""
     turned = any(unicodedata.bidirectional(sign) in TURNING for sign in text)
     return f"<bdi>{shown}</bdi>" if turned else shown
-
-
-def _reference(sign: str) -> str:
-    if sign == "$":
-        return DOLLAR
-    if sign in '<>&"' or PUNCTUATION.match(sign):
-        return f"&#{ord(sign)};"
-    return sign

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from m3l.corpus import Corpus
-from m3l.errors import DataError, require
+from m3l.errors import DataError, check_integer, require
 from m3l.metrics import jensen_shannon_matrix
 
 from .measured import Contender, Key, Measured, Measurements, article_keys
@@ -60,8 +60,7 @@ def pool(
     and with ``every`` those that lack a view, too.
     A picture of several articles belongs to the first of them that was drawn.
     """
-    valid = isinstance(articles, int) and articles >= 0
-    require(valid, f"articles={articles!r}: expected an integer, 0 or more")
+    check_integer("articles", articles, 0)
     whole = np.all([test.views[view].present for view in theta], axis=0)
     some = whole.any() and not every
     names = np.unique(test.article_ids[whole] if some else test.article_ids)
@@ -95,21 +94,18 @@ def plane(theta: np.ndarray, perplexity: float = 30.0, seed: int = 0) -> np.ndar
     """
     from sklearn.manifold import TSNE
 
-    require(
-        len(theta) >= 3, f"{len(theta)} items cannot be laid out; expected 3 or more", DataError
-    )
     few = min(perplexity, len(theta) / 3)
     how = {"init": "pca", "learning_rate": "auto", "max_iter": 500, "random_state": seed}
     return TSNE(perplexity=few, **how).fit_transform(np.sqrt(theta).astype(np.float32))
 
 
-def trust(divergence: np.ndarray, place: np.ndarray, k: int = 10) -> float:
-    """Measure how far a map's ``k`` nearest neighbours can be believed: trustworthiness (Venna &
+def trust(divergence: np.ndarray, place: np.ndarray) -> float:
+    """Measure how far a map's ten nearest neighbours can be believed: trustworthiness (Venna &
     Kaski 2001), 1 if all are near in divergence too.
     """
     from sklearn.manifold import trustworthiness
 
-    k = min(k, (len(place) - 1) // 2)
+    k = min(10, (len(place) - 1) // 2)
     return trustworthiness(divergence, place, n_neighbors=k, metric="precomputed")
 
 
@@ -167,11 +163,7 @@ def of_contenders(
 
 
 def mixing_measurements(
-    runs: Sequence[Run],
-    tests: Mapping[tuple, Corpus],
-    articles: int = 400,
-    k: int = 10,
-    seed: int = 0,
+    runs: Sequence[Run], tests: Mapping[tuple, Corpus], articles: int = 400
 ) -> Measurements:
     """Measure what the claims of Section 5.4 are about: the mixing of each view's items, (seeds,
     items).
@@ -188,11 +180,10 @@ def mixing_measurements(
         for trained in sorted({run.params["seed"] for run in runs}):
             spaces = of_contenders(runs, test, corpus, contenders, trained)
             for contender, (theta, _) in spaces.items():
-                space = pool(theta, test, articles, seed)
+                space = pool(theta, test, articles)
                 n = len(space)
-                other = neighbours_of_another_kind(
-                    distances(space.theta), space.view, min(k, n - 1)
-                )
+                apart = distances(space.theta)
+                other = neighbours_of_another_kind(apart, space.view, min(10, n - 1))
                 for view, role in roles(test).items():
                     where = corpus, "multimodal", "neighbours of another kind", role
                     own = space.view == view

@@ -264,15 +264,10 @@ def parse(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_args(given), passed
 
 
-def interrupt(number: int, _) -> None:
-    """Take a signal for Ctrl-C."""
-    raise KeyboardInterrupt
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Build from the command line: 2 for what cannot be, 3 beside another build."""
     options, passed = parse(list(sys.argv[1:] if arguments is None else arguments))
-    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     try:
         return make(options, passed)
     except (M3LError, OSError) as error:

@@ -137,6 +137,8 @@ def links(folder: str | Path) -> str:
     """
     found: dict[str, dict[str, None]] = {}
     for path in sorted(Path(folder).rglob("*")):
+        if path.parent.name == ".ipynb_checkpoints":  # JupyterLab's copies
+            continue
         if path.suffix == ".ipynb":
             book = nbformat.read(path, as_version=4)
             text = "\n".join(c.source for c in book.cells if c.cell_type == "markdown")

@@ -70,7 +70,6 @@ def write_all(folder: str | Path) -> list[Path]:
     written = []
     for path in sorted((project_root() / "book" / "exercises").glob("*.ipynb")):
         output = Path(folder) / path.name
-        output.parent.mkdir(parents=True, exist_ok=True)
         with atomic(output) as temporary:
             nbformat.write(for_student(nbformat.read(path, as_version=4), path.stem), temporary)
         written.append(output)

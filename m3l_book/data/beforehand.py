@@ -6,14 +6,15 @@ share of the lists of tuples is found.
 
 import sys
 from collections.abc import Mapping
+from inspect import signature
 
 from m3l.errors import M3LError
 from m3l.files import read_json
 
 from ..encoders.registry import get_encoder, is_of_hub
+from .prepared import wanted
+from .schema import PICTURES
 from .sources import wikipedia
-
-FIELDS = ("languages", "split", "texts", "pixels", "train", "test", "least_text", "folder", "seed")
 
 
 def main() -> None:
@@ -23,10 +24,10 @@ def main() -> None:
         for name, kind in sorted(_encoders(profile)):
             get_encoder(name, kind, profile["max_tokens"])
             print(f"encoder {name}: loads", flush=True)
-        said = []
+        said, fields = [], signature(wikipedia.find).parameters
         for name, corpus in profile["corpora"].items():
             source = corpus["source"]
-            given = {k: v for k, v in source.items() if k in FIELDS}
+            given = {k: v for k, v in source.items() if k in fields}
             if source.get("from", name) == "wikipedia" and given not in said:
                 said.append(given)
                 listed, found, _ = wikipedia.find(**given)
@@ -37,12 +38,9 @@ def main() -> None:
 
 def _encoders(profile: Mapping) -> set[tuple[str, str]]:
     """List the encoders of the model hub that a profile names, with what they read."""
-    named = set()
-    for corpus in profile["corpora"].values():
-        for view, names in corpus["encoders"].items():
-            kind = "image" if view == "image" else "text"
-            named |= {(name, kind) for name in ([names] if isinstance(names, str) else names)}
-    return {(name, kind) for name, kind in named if is_of_hub(name)}
+    named = wanted({name: corpus["encoders"] for name, corpus in profile["corpora"].items()})
+    kinds = {(name, "image" if view == PICTURES else "text") for _, view, name in named}
+    return {(name, kind) for name, kind in kinds if is_of_hub(name)}
 
 
 def _told(shares: Mapping[str, float], given: Mapping) -> str:

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from pandas import DataFrame
 
 from m3l import text as words
-from m3l.errors import DataError, check_options, choose, require
+from m3l.errors import DataError, check_integer, check_options, choose, require
 from m3l.files import atomic, digest, digest_file, write_array, write_json
 from m3l.text import bag_of_words, learn_vocabulary
 
@@ -83,11 +83,10 @@ def prepare(
     choose("incomplete", incomplete, LEAST_VIEWS)
     choose("leakage", leakage, ("error", "drop", "keep"))
     choose("near_duplicates", near_duplicates, ("report", "drop"))
-    numbers = {"min_words": min_words, "max_words": max_words, "vocabulary_size": vocabulary_size}
-    for option, value in numbers.items():
-        fits = isinstance(value, int) and value >= 1
-        fits = fits or (value is None and option != "min_words")
-        require(fits, f"{option}={value!r}: expected an integer, 1 or more")
+    check_integer("min_words", min_words, 1)
+    for option, value in (("max_words", max_words), ("vocabulary_size", vocabulary_size)):
+        if value is not None:
+            check_integer(option, value, 1)
     frame, languages = tuples.frame.reset_index(drop=True), tuples.languages
     counts = {"tuples_from_source": len(frame)}
     with atomic(folder, directory=True) as temporary:

@@ -131,14 +131,14 @@ def _is_paper(name: str) -> bool:
     return Path(name).suffix.lower() in NO_PICTURES
 
 
-def shown(value: object, longest: int = 60) -> str:
+def shown(value: object) -> str:
     """Write a cell as a message shows it: in quotes, and never more than a line of it."""
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     if isinstance(value, dict):
         return f"a record of {', '.join(map(str, value))}"
     text = repr(value)
-    return text if len(text) <= longest else f"{text[:longest]}…"
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def several(problems: Sequence[str]) -> str:

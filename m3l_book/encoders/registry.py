@@ -1,10 +1,9 @@
 """Frozen encoders by name."""
 
 import inspect
-import os
 from pathlib import Path
 
-from m3l.errors import choose, require
+from m3l.errors import check_integer, choose, require
 
 from .pocket_clip import pocket_clip
 from .pretrained import (
@@ -59,8 +58,7 @@ def get_encoder(
     """
     choose("kind", kind, ("text", "image"))
     choose("precision", precision, ("full", "half"))
-    whole = isinstance(max_tokens, int) and max_tokens >= 1
-    require(whole, f"max_tokens={max_tokens!r}: expected an integer, 1 or more")
+    check_integer("max_tokens", max_tokens, 1)
     others = ", ".join(n for n in ENCODERS if KINDS[n] == kind)
     if name in ENCODERS:
         wrong = f"encoder={name!r} reads {KINDS[name]}, not {kind}; encoders for {kind}: {others}"
@@ -89,7 +87,7 @@ def is_of_hub(name: str) -> bool:
 
 def check_name(name: str) -> None:
     """See that a name can be an encoder's; `ParameterError` listing which can."""
-    is_path = "/" in name or os.sep in name or Path(name).is_dir()
+    is_path = "/" in name or Path(name).is_dir()
     trained = any(name.startswith(f"corpus-{kind}-") for kind in TRAINED)
     require(
         name in ENCODERS or trained or (name != "" and (is_path or name.startswith(HUB_NAMES))),

@@ -32,9 +32,7 @@ PAGE = STATIC / "browser.html"
 BEGINNING = "const DATA = "  # of data.js
 
 
-def topic_entries(
-    run: Run, names: Sequence[str] = (), typical: int = 8, words: int = 15
-) -> list[dict]:
+def topic_entries(run: Run, names: Sequence[str]) -> list[dict]:
     """List what is shown of each topic: its name if it has one, words by language, mean share, of
     how many items it is the main one, coherence, faults, most typical items by view.
     """
@@ -43,12 +41,12 @@ def topic_entries(
     for row in topic_faults(run, names):
         k, items = row["topic"], {}
         for view, theta in run.theta.items():
-            best = np.argsort(-theta[:, k], kind="stable")[:typical]
+            best = np.argsort(-theta[:, k], kind="stable")[:8]
             items[view] = [[int(i), round(float(theta[i, k]), 3)] for i in best]
         entries.append(
             {
                 "name": names[k] if names else f"topic {k}",
-                "words": {language: own[k][:words] for language, own in run.topics.items()},
+                "words": {language: own[k][:15] for language, own in run.topics.items()},
                 "share": round(row["share"], 5),
                 "main": sum(int((topics == k).sum()) for topics in main),
                 "npmi": {language: round(float(x[k]), 3) for language, x in coherence.items()},
@@ -59,18 +57,16 @@ def topic_entries(
     return entries
 
 
-def item_entries(
-    run: Run, test: Corpus, prepared: Path, snippet: int = 240, topics: int = 5, near: int = 5
-) -> dict[str, list[dict]]:
-    """List what is shown of each item of ``test``, by view: title, articles, ``snippet`` characters
-    of its text, its largest topics, its nearest items of every other view, and its tuples'.
+def item_entries(run: Run, test: Corpus, prepared: Path) -> dict[str, list[dict]]:
+    """List what is shown of each item of ``test``, by view: title, articles, the beginning of its
+    text, its largest topics, its nearest items of every other view, and its tuples'.
     """
     frame = read_tuples(prepared)
     frame = frame[frame["split"].isin(np.unique(test.split))]
     ids = frame["article_id"].astype(str)
     texts = {v: dict(zip(ids, frame[f"{v}_text"], strict=True)) for v in test.text_views}
     called, first = titles(prepared, test), test.text_views[0]
-    nearest, place = _nearest(run, near), {view: {} for view in run.theta}
+    nearest, place = _nearest(run), {view: {} for view in run.theta}
     articles = {view: test.article_of_items(view) for view in run.theta}
     for view, of_items in articles.items():
         for i, own in enumerate(of_items):
@@ -84,10 +80,9 @@ def item_entries(
         return {
             "title": called.get(view, called[first])[own[0]],
             "articles": own,
-            "text": shorten(texts.get(view, {}).get(own[0], ""), snippet),
+            "text": shorten(texts.get(view, {}).get(own[0], ""), 240),
             "topics": [
-                [int(k), round(float(theta[k]), 3)]
-                for k in np.argsort(-theta, kind="stable")[:topics]
+                [int(k), round(float(theta[k]), 3)] for k in np.argsort(-theta, kind="stable")[:5]
             ],
             "near": {other: nearest[view, other][i] for other in others},
             "tuple": {v: items for v, items in mates.items() if items},
@@ -96,12 +91,12 @@ def item_entries(
     return {view: [entry(view, i) for i in range(len(theta))] for view, theta in run.theta.items()}
 
 
-def _nearest(run: Run, n: int) -> dict[tuple[str, str], list[list[int]]]:
-    """Find, by view and other view, the ``n`` nearest items of the second for each of the first."""
+def _nearest(run: Run) -> dict[tuple[str, str], list[list[int]]]:
+    """Find, by view and other view, the five nearest items of the second for each of the first."""
     nearest = {}
     for a, b in combinations(run.theta, 2):
         blocks = jensen_shannon_matrix(run.theta[a], run.theta[b], chunk_bytes=16 << 20)
-        there, back = nearest_both_ways(blocks, n)
+        there, back = nearest_both_ways(blocks, 5)
         nearest[a, b], nearest[b, a] = there.tolist(), back.tolist()
     return nearest
 
@@ -152,10 +147,12 @@ def browse(
     _check(run, test)
     # a small test part may have no picture
     run = replace(run, theta={view: theta for view, theta in run.theta.items() if len(theta)})
+    test_alone = set(test.split) == {"test"}
+    which = "the test items" if test_alone else "all documents and pictures"
     keys = [key for key in ("corpus", "model", "topics", "seed") if key in run.params]
     about = {key: run.params[key] for key in keys}
     data = {
-        "about": about | {"run": Path(str(run.folder)).name, "home": home, "items": _which(test)},
+        "about": about | {"run": run.folder.name, "home": home, "items": which},
         "views": list(run.theta),
         "languages": list(run.topics),
         "topics": topic_entries(run, names),
@@ -171,12 +168,6 @@ def browse(
         (temporary / "data.js").write_text(f"{BEGINNING}{text};\n", encoding="utf-8")
         shutil.copyfile(PAGE, temporary / "index.html")
     return Path(out) / "index.html"
-
-
-def _which(corpus: Corpus) -> str:
-    """Say which documents and pictures there are."""
-    parts = np.unique(corpus.split).tolist()
-    return "the test items" if parts == ["test"] else "all documents and pictures"
 
 
 def _replaceable(out: Path) -> bool:

@@ -85,10 +85,9 @@ def explorer(
     }
     looks = view_looks(list(sources))
     called = list(map(escape, names)) or [f"topic {k}" for k in range(len(words[0]))]
-    known: dict[str, Any] = {"plot": plot, "sources": sources, "words": words, "hint": HINT}
-    known["names"] = called
-    known |= _tuple_lines(plot)
     topics = {"words": words, "names": called}
+    known: dict[str, Any] = {"plot": plot, "sources": sources, "hint": HINT, **topics}
+    known |= _tuple_lines(plot)
     known["drawn"] = {view: _draw(plot, view, sources[view], topics, looks[view]) for view in looks}
     # of one height whatever it says, so that the map stays in place
     said = {"role": "status", "tabindex": "0", "aria-label": "the chosen item"}
@@ -186,12 +185,12 @@ def _data_uri(path: Path) -> str:
     return f"data:image/webp;base64,{content}"
 
 
-def largest(theta: np.ndarray, topics: int = 3) -> list[list[int]]:
-    """List the largest topics of one item (K,), each with its share in percent.
+def largest(theta: np.ndarray) -> list[list[int]]:
+    """List the three largest topics of one item (K,), each with its share in percent.
 
     Those below half a percent are left out.
     """
-    order = np.argsort(-theta, kind="stable")[:topics]
+    order = np.argsort(-theta, kind="stable")[:3]
     return [[int(k), round(100 * float(theta[k]))] for k in order if theta[k] >= 0.005]
 
 

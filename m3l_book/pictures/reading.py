@@ -57,7 +57,8 @@ def load_image(source: str | Path | bytes, least: int = 0) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             file = io.BytesIO(source) if isinstance(source, bytes) else source
-            with Image.open(file, formats=[f for f in FORMATS if f in _decoders()]) as image:
+            Image.init()  # names the formats that this machine's Pillow was built with
+            with Image.open(file, formats=[f for f in FORMATS if f in Image.OPEN]) as image:
                 width, height = image.size
                 large = f"{where}: {width}×{height} pixels; at most {MAX_PIXELS:,} are read"
                 require(width * height <= MAX_PIXELS, large, DataError)
@@ -76,12 +77,6 @@ def load_image(source: str | Path | bytes, least: int = 0) -> Image.Image:
         raise
     except Exception as error:  # Pillow's decoders raise errors of many kinds on a broken file
         raise DataError(f"{where}: {_not_a_picture(source, error)}") from error
-
-
-def _decoders() -> set[str]:
-    """The formats that this machine's Pillow was built with."""
-    Image.init()
-    return set(Image.OPEN)
 
 
 def _not_a_picture(source: str | Path | bytes, error: Exception) -> str:
@@ -208,5 +203,5 @@ def _plain(name: str) -> str:
     return name.removeprefix("./").casefold()
 
 
-def _quoted(name: str, longest: int = 80) -> str:
-    return repr(name if len(name) <= longest else f"{name[:longest]}…")
+def _quoted(name: str) -> str:
+    return repr(name if len(name) <= 80 else f"{name[:80]}…")

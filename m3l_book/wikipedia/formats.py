@@ -20,10 +20,9 @@ import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
@@ -57,11 +56,16 @@ NO_PIXELS = "pictures without pixels"
 NO_FEATURES = f"pictures without {FEATURES:,} features of ResNet-50"
 
 
-@contextmanager
-def _unpacked(path: str | Path, counts: Counter) -> Iterator[BinaryIO]:
-    """Open a file, plain or packed by gzip or bzip2, which its first bytes tell.
+def blocks(path: str | Path, counts: Counter) -> Iterator[bytes]:
+    """Read a file, plain or packed by gzip or bzip2, which its first bytes tell, in blocks of at
+    most a MiB.
 
     What is broken ends it: ``counts`` gets `CUT`, and what came before stands.
+
+    Raises
+    ------
+    DataError
+        There is no such file.
     """
     require(Path(path).is_file(), f"{path}: no such file", DataError)
     with open(path, "rb") as file:
@@ -69,24 +73,12 @@ def _unpacked(path: str | Path, counts: Counter) -> Iterator[BinaryIO]:
     packed = gzip.open if start[:2] == b"\x1f\x8b" else bz2.open if start == b"BZh" else open
     try:
         with packed(path, "rb") as file:
-            yield file
+            while block := file.read1(BLOCK):
+                yield block
     except (OSError, EOFError, zlib.error) as error:
         if getattr(error, "errno", None):  # of the disk, and not of what is packed
             raise
         counts[CUT] += 1
-
-
-def blocks(path: str | Path, counts: Counter) -> Iterator[bytes]:
-    """Read a file, packed or not, in blocks of at most a MiB.
-
-    Raises
-    ------
-    DataError
-        There is no such file.
-    """
-    with _unpacked(path, counts) as file:
-        while block := file.read1(BLOCK):
-            yield block
 
 
 @dataclass(frozen=True)

@@ -218,6 +218,12 @@ def test_a_malformed_address_names_its_page(tmp_path, address):
         generated.links(tmp_path)
 
 
+def test_copies_that_jupyterlab_keeps_are_no_pages(tmp_path):
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    (tmp_path / ".ipynb_checkpoints" / "page-checkpoint.md").write_text("http://draft")
+    assert "There are none." in generated.links(tmp_path)
+
+
 # glossary and notation
 
 

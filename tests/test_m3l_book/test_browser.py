@@ -244,7 +244,7 @@ def test_a_page_that_stands_alone_holds_bokeh_and_its_pictures(
 
 
 def test_an_item_is_described_by_its_largest_topics():
-    assert explorer.largest(np.array([0.25, 0.001, 0.749]), topics=3) == [[2, 75], [0, 25]]
+    assert explorer.largest(np.array([0.25, 0.001, 0.749])) == [[2, 75], [0, 25]]
 
 
 def test_a_test_part_without_a_picture_has_a_browser_of_its_texts(prepared, tmp_path):
