@@ -328,7 +328,3 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130
-
-
-if __name__ == "__main__":
-    sys.exit(main())
