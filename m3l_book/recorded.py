@@ -21,7 +21,8 @@ from m3l.files import digest_file, read_json
 from m3l.metrics import modality_gap, neighbour_overlap
 from m3l.metrics.assessment import aligned_pairs, evaluate
 
-from .claims.judging import Verdict, verdicts
+from .claims.judging import Verdict, judge
+from .claims.reading import paper_lookup, read_claims, read_margins, read_numbers
 from .data.prepared import embedding_card
 from .measured import Measurements, load_measurements
 from .records.collection import Collection
@@ -125,11 +126,16 @@ class Recorded:
         return [corpus for corpus, role in self.roles.items() if "image" in role.values()]
 
     def verdicts(self, paper: str, chapter: str | None = None) -> dict[str, Verdict]:
-        """Decide each claim, or those of a chapter, by id; empty without any measurement."""
+        """Decide each claim, or those of a chapter, by id; empty without any measurement.
+
+        ``paper`` is the folder of the paper's numbers, claims and margins.
+        """
         if not self.measured:
             return {}
-        judged = verdicts(paper, self.measured, self.generated, chapter)
-        return {verdict.claim.id: verdict for verdict in judged}
+        find = paper_lookup(read_numbers(f"{paper}/numbers.csv"))
+        given = self.measured, find, self.generated, read_margins(f"{paper}/margins.csv")
+        claims = read_claims(f"{paper}/claims.csv")
+        return {c.id: judge(c, *given) for c in claims if chapter in (None, c.chapter)}
 
 
 def load_recorded(folder: str | Path) -> Recorded:
