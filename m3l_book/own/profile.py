@@ -3,12 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from m3l.errors import ParameterError, choose, require
+from m3l.errors import DataError, ParameterError, choose, require
 
 from ..data.schema import PICTURES
 from ..encoders.registry import check_name
 from ..encoders.spaces import LANGUAGES, knows, space_of
+from ..values import NotYAML, read_yaml
 from .inspecting import Facts
 
 MODELS = ("M3L-Contrast", "ZeroshotTM", "ZeroshotTM-KD", "PLTM")
@@ -52,6 +54,14 @@ class Wishes:
     over: str = ""
     source: Mapping[str, object] = field(default_factory=dict)
     prepare: Mapping[str, object] = field(default_factory=dict)
+
+
+def read_profile(path: Path) -> dict:
+    """Read a profile; `DataError` if it is no YAML."""
+    try:
+        return read_yaml(path.read_text(encoding="utf-8")) or {}
+    except (NotYAML, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not YAML: {error}") from None
 
 
 def choose_encoders(facts: Facts, wished: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:

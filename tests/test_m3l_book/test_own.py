@@ -386,6 +386,8 @@ def test_another_table_never_replaces_the_profile_of_the_first(tmp_path, capsys,
     assert main(["mine", str(tables[1]), "--profile-only"]) == 1
     assert "is of another table" in capsys.readouterr().err
     assert main(["mine", str(tables[1]), "--profile-only", "--name", "second"]) == 0
+    (tmp_path / "workflow" / "profiles" / "empty.yaml").touch()
+    assert main(["mine", str(tables[1]), "--profile-only", "--name", "empty"]) == 1
 
 
 def test_an_interrupted_command_says_how_to_go_on(tmp_path, capsys, monkeypatch):
