@@ -66,7 +66,8 @@ def edits_of(run: Run, profile: str | Path) -> Edits:
     Raises
     ------
     DataError
-        A number is no topic of the run, or is merged twice; a name is no text.
+        A number is no topic of the run, or is merged twice; a name is no text; what is merged is no
+        list.
     """
     given = read_profile(Path(profile)) if Path(profile).is_file() else {}
     said = (given.get("topics") or {}).get(run.folder.name) or {}
@@ -75,13 +76,14 @@ def edits_of(run: Run, profile: str | Path) -> Edits:
     known = range(next(iter(run.theta.values())).shape[1])
     where = f"{profile}: topics: {run.folder.name}:"
     names, merge = said.get("names") or {}, said.get("merge") or []
+    lists = all(isinstance(group, list) for group in merge)
+    require(lists, f"{where} merge: {merge}: expected lists, as [[3, 12]]", DataError)
     texts = all(isinstance(name, (str, int, float)) for name in names.values())
     require(texts, f"{where} names: {dict(names)}: expected texts", DataError)
-    numbers = [*chain.from_iterable(merge), *map(_number, names)]
-    wrong = [number for number in numbers if number not in known]
+    merged = list(chain.from_iterable(merge))
+    wrong = [number for number in [*merged, *map(_number, names)] if number not in known]
     there = f"they go from 0 to {known[-1]}"
     require(not wrong, f"{where} {wrong[:1]} is no topic of the run; {there}", DataError)
-    merged = list(chain.from_iterable(merge))
     twice = sorted({number for number in merged if merged.count(number) > 1})
     require(not twice, f"{where} topic {twice[:1]} is merged twice", DataError)
     groups = [sorted(group) for group in merge if group]

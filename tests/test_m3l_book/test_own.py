@@ -517,6 +517,7 @@ def test_topics_are_named_and_merged_without_training(learnt, tmp_path):
         ("{a: {names: {1: [x, y]}}}", "names: .*expected texts"),
         ("{a: {names: {2: x}}}", r"\[2\] is no topic of the run; they go from 0 to 1"),
         ("{a: {merge: [[0, 1], [1, 0]]}}", r"topic \[0\] is merged twice"),
+        ("{a: {merge: [0, 1]}}", r"merge: \[0, 1\]: expected lists, as"),
     ):
         profile.write_text(f"topics: {said}", encoding="utf-8")
         with pytest.raises(DataError, match=message):
