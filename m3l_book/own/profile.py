@@ -133,8 +133,6 @@ def runs_for(
     asked for each model of the paper.
     """
     models = wishes.models or (MODELS if wishes.full else QUICK)
-    for model in models:
-        choose("model", model, MODELS)
     require("M3L-Contrast" in models, "models: M3L-Contrast is needed for the pages")
     languages, runs, mark = facts.languages, [], mark_of(topics, wishes)
     texts = {language: encoders[language] for language in languages}
