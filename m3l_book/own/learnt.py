@@ -71,7 +71,7 @@ class Learnt:
         require(not profile or own.is_file(), f"profile={str(profile)!r}: no such file", DataError)
         edits = edits_of(run, own)
         found = Path(run.params["data"])
-        kept = found.with_name(Path(folder).resolve().parent.name)
+        kept = found.with_name(runs.name)
         place = Path(data) if data else kept if (kept / "prepared").is_dir() else found
         prepared = place / "prepared" / run.params["corpus"]
         return cls(edits.applied(run), edits, prepared)
