@@ -246,7 +246,6 @@ def _look_at_texts(facts: Facts, frame: "DataFrame", language: str) -> None:
         note(f"{without:,} articles have no text")
     if not len(texts):
         facts.problems.append(f"column '{language}_text' is empty")
-        facts.length[language] = 0
         return
     if twice := int(texts.duplicated().sum()):
         again = f"{twice:,} texts stand in an earlier row too"
@@ -255,10 +254,9 @@ def _look_at_texts(facts: Facts, frame: "DataFrame", language: str) -> None:
     counts = Counter(word for document in documents for word in document)
     if not counts:
         facts.problems.append(f"column '{language}_text' holds no word of letters")
-        facts.length[language] = 0
         return
     facts.length[language] = sorted(map(len, documents))[len(documents) // 2]
-    once = sum(n == 1 for n in counts.values()) / max(1, len(counts))
+    once = sum(n == 1 for n in counts.values()) / len(counts)
     note(f"{len(counts):,} different words, {once:.0%} of them once, in the first {SAMPLE:,} texts")
     if sum(n for w, n in counts.items() if words.UNSPACED.search(w)) > counts.total() / 2:
         pieces = sorted(len(piece) for text in texts.iloc[:SAMPLE] for piece in text.split())

@@ -98,7 +98,7 @@ def settings_for(facts: Facts, wishes: Wishes) -> tuple[list[int], dict[str, int
     train = _training_articles(facts)
     topics = min(PAPER["topics"], max(5, facts.articles // TUPLES_A_TOPIC))
     batch = wishes.batch_size or min(PAPER["batch_size"], max(2, train // 4))
-    batches = max(1, train // min(batch, train))
+    batches = train // min(batch, train)
     epochs = wishes.epochs or min(MOST_EPOCHS, max(PAPER["epochs"], LEAST_UPDATES // batches))
     fit = {"epochs": epochs, "batch_size": batch}
     words = {
@@ -232,7 +232,7 @@ def make_profile(facts: Facts, wishes: Wishes) -> tuple[dict, list[str]]:
     over = wishes.over or columns.pop("date", "") or columns.get("category", "")
     source |= {f"{what}_column": column for what, column in columns.items() if what != "date"}
     source |= {"columns": facts.names} if facts.names else {}
-    shortest = min(facts.length.values(), default=10)
+    shortest = min(facts.length.values())
     prepare = {
         "min_words": wishes.min_words or min(10, max(1, shortest // 4)),
         "incomplete": "drop" if facts.complete else "pairs",
