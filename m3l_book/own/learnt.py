@@ -117,7 +117,7 @@ class Learnt:
         DataError
             A text is empty, or a picture cannot be read.
         """
-        new = list(new)
+        new = [new] if isinstance(new, str) else list(new)
         choose("view", view, self.run.params["encoders"])
         require(len(new) > 0, "nothing to place: expected a text or picture or more", DataError)
         if not isinstance(self.model, M3L):

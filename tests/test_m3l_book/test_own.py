@@ -441,6 +441,7 @@ def test_a_run_is_asked_for_topics_of_new_texts_words_and_typical_items(learnt, 
     assert set(words) == {"en", "de"} and all(len(own) == 3 for own in words.values())
     theta = run.place([" ".join(run.words(0)["de"] * 9), " ".join(run.words(1)["de"] * 9)], "de")
     assert theta.argmax(axis=1).tolist() == [0, 1] and np.allclose(theta.sum(axis=1), 1)
+    assert len(run.place(run.words(0)["de"][0], "de")) == 1, "a text is one document"
     assert str(run) == "a: a model, 2 topics in en, de; test items: 2 in en, 2 in de"
     typical = run.typical("en", 1, 30)
     assert set(typical["article"]) == {f"r{i}" for i in range(30)}, "documents of every part"
