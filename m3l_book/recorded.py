@@ -10,6 +10,7 @@ query's value of every model) and ``verdicts.json`` (what became of each claim).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -183,19 +184,18 @@ def alignment(test: Corpus, spaces: Mapping[str, str], neighbours: int = 10) -> 
     """
     vectors = {view: items.embeddings for view, items in test.views.items()}
     raw = {(s["query"], s["item"]): s for s in evaluate(vectors, test, raw=True)}
-    rows, views = [], list(vectors)
-    for i, a in enumerate(views):
-        for b in views[i + 1 :]:
-            x, y = aligned_pairs(test, a, b)
-            row = {"views": f"{a} – {b}", "one space": "yes" if spaces[a] == spaces[b] else "no"}
-            row |= {"metric": "–"} | dict.fromkeys(("there", "back", "chance", "gap"), np.nan)
-            if (a, b) in raw:
-                there, back = raw[a, b], raw[b, a]
-                row |= {"metric": there["metric"], "there": there["score"]}
-                row |= {"back": back["score"], "chance": there["chance"]}
-                row["gap"] = modality_gap(vectors[a], vectors[b])
-            common = neighbour_overlap(vectors[a][x], vectors[b][y], neighbours)
-            rows.append(row | {f"{neighbours} neighbours in common": common})
+    rows = []
+    for a, b in combinations(vectors, 2):
+        x, y = aligned_pairs(test, a, b)
+        row = {"views": f"{a} – {b}", "one space": "yes" if spaces[a] == spaces[b] else "no"}
+        row |= {"metric": "–"} | dict.fromkeys(("there", "back", "chance", "gap"), np.nan)
+        if (a, b) in raw:
+            there, back = raw[a, b], raw[b, a]
+            row |= {"metric": there["metric"], "there": there["score"]}
+            row |= {"back": back["score"], "chance": there["chance"]}
+            row["gap"] = modality_gap(vectors[a], vectors[b])
+        common = neighbour_overlap(vectors[a][x], vectors[b][y], neighbours)
+        rows.append(row | {f"{neighbours} neighbours in common": common})
     return rows
 
 
@@ -209,11 +209,8 @@ def alignment_of(collection: Collection) -> "DataFrame":
     for run in collection.runs:
         corpus, encoders = run.params["corpus"], run.params["encoders"]
         names = " + ".join(dict.fromkeys(encoders.values()))
-        if (
-            run.params["model"] == "M3L-Contrast"
-            and has_pictures(run)
-            and (corpus, names) not in seen
-        ):
+        joint = run.params["model"] == "M3L-Contrast" and has_pictures(run)
+        if joint and (corpus, names) not in seen:
             seen.add((corpus, names))
             folder = f"{collection.data}/embeddings/{corpus}"
             spaces = {v: embedding_card(folder, v, name)["space"] for v, name in encoders.items()}
