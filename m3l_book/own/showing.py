@@ -169,12 +169,12 @@ def sparklines(learnt: Learnt, over: "Series") -> dict[int, str]:
     groups = groups_of(over)
     if not len(groups):
         return {}
-    frames = []
-    for view, theta in learnt.placed.items():
-        if view != PICTURES:
-            frame = pd.DataFrame(theta).assign(group=learnt.items(view)["article"].map(groups))
-            frames.append(frame.dropna(subset=["group"]))
-    means = pd.concat(frames).groupby("group").mean().sort_index()
+    frames = [
+        pd.DataFrame(theta).assign(group=learnt.items(view)["article"].map(groups))
+        for view, theta in learnt.placed.items()
+        if view != PICTURES
+    ]
+    means = pd.concat(frames).groupby("group").mean()
     require(len(means) > 0, "the column names no group of a document", DataError)
     return {k: _bars(means[k], str(over.name)) for k in means}
 
