@@ -269,18 +269,13 @@ class Learnt:
 
         choose("kind", kind, ("csv", "parquet"))
         rows = [
-            {
-                "topic": self.numbers[k],
-                "name": self.names[k],
-                "language": language,
-                "rank": rank,
-                "word": word,
-            }
+            (self.numbers[k], self.names[k], language, rank, word)
             for language, topics in self.run.topics.items()
             for k, words in enumerate(topics)
             for rank, word in enumerate(words, 1)
         ]
-        tables = {"topics": pd.DataFrame(rows)}
+        columns = ["topic", "name", "language", "rank", "word"]
+        tables = {"topics": pd.DataFrame(rows, columns=columns)}
         for view, theta in self.placed.items():
             shares = pd.DataFrame(theta, columns=[f"topic_{k}" for k in self.numbers])
             tables[f"theta_{view}"] = pd.concat([self.items(view), shares], axis=1)
