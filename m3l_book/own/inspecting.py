@@ -179,10 +179,8 @@ def _known_columns(table: Table, given: Mapping[str, str]) -> tuple[dict[str, st
     """
     named = dict.fromkeys(("id", "article", "split", "category", "date", "image"), "")
     by_name = {column.casefold(): column for column in table.columns if column}
+    named |= {what: by_name.get(what, "") for what in KNOWN if not given.get(what)}
     notes = []
-    for what in KNOWN:
-        if not given.get(what) and what in by_name:
-            named[what] = by_name[what]
     if named["id"]:
         ids = [values.get(named["id"]) for _, values in table.rows()]
         if len(set(map(str, ids))) < len(ids) or any(
@@ -194,8 +192,7 @@ def _known_columns(table: Table, given: Mapping[str, str]) -> tuple[dict[str, st
                 " of an article share it)"
             )
             named["id"] = ""
-    pictures = [by_name[name] for name in PICTURE_COLUMNS if name in by_name]
-    named["image"] = next(iter(pictures), "")
+    named["image"] = next((by_name[name] for name in PICTURE_COLUMNS if name in by_name), "")
     named |= {what: column for what, column in given.items() if column}
     named = {what: "" if column == "none" else column for what, column in named.items()}
     taken = [f"{what} in {column!r}" for what, column in named.items() if column]
