@@ -10,6 +10,7 @@ query's value of every model) and ``verdicts.json`` (what became of each claim).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ from m3l.files import digest_file, read_json
 from m3l.metrics import modality_gap, neighbour_overlap
 from m3l.metrics.assessment import aligned_pairs, evaluate
 
-from .claims.judging import Verdict, verdicts
+from .claims.judging import Verdict, judge
+from .claims.reading import paper_lookup, read_claims, read_margins, read_numbers
 from .data.prepared import embedding_card
 from .measured import Measurements, load_measurements
 from .records.collection import Collection
@@ -125,11 +127,16 @@ class Recorded:
         return [corpus for corpus, role in self.roles.items() if "image" in role.values()]
 
     def verdicts(self, paper: str, chapter: str | None = None) -> dict[str, Verdict]:
-        """Decide each claim, or those of a chapter, by id; empty without any measurement."""
+        """Decide each claim, or those of a chapter, by id; empty without any measurement.
+
+        ``paper`` is the folder of the paper's numbers, claims and margins.
+        """
         if not self.measured:
             return {}
-        judged = verdicts(paper, self.measured, self.generated, chapter)
-        return {verdict.claim.id: verdict for verdict in judged}
+        find = paper_lookup(read_numbers(f"{paper}/numbers.csv"))
+        given = self.measured, find, self.generated, read_margins(f"{paper}/margins.csv")
+        claims = read_claims(f"{paper}/claims.csv")
+        return {c.id: judge(c, *given) for c in claims if chapter in (None, c.chapter)}
 
 
 def load_recorded(folder: str | Path) -> Recorded:
@@ -177,19 +184,18 @@ def alignment(test: Corpus, spaces: Mapping[str, str], neighbours: int = 10) -> 
     """
     vectors = {view: items.embeddings for view, items in test.views.items()}
     raw = {(s["query"], s["item"]): s for s in evaluate(vectors, test, raw=True)}
-    rows, views = [], list(vectors)
-    for i, a in enumerate(views):
-        for b in views[i + 1 :]:
-            x, y = aligned_pairs(test, a, b)
-            row = {"views": f"{a} – {b}", "one space": "yes" if spaces[a] == spaces[b] else "no"}
-            row |= {"metric": "–"} | dict.fromkeys(("there", "back", "chance", "gap"), np.nan)
-            if (a, b) in raw:
-                there, back = raw[a, b], raw[b, a]
-                row |= {"metric": there["metric"], "there": there["score"]}
-                row |= {"back": back["score"], "chance": there["chance"]}
-                row["gap"] = modality_gap(vectors[a], vectors[b])
-            common = neighbour_overlap(vectors[a][x], vectors[b][y], neighbours)
-            rows.append(row | {f"{neighbours} neighbours in common": common})
+    rows = []
+    for a, b in combinations(vectors, 2):
+        x, y = aligned_pairs(test, a, b)
+        row = {"views": f"{a} – {b}", "one space": "yes" if spaces[a] == spaces[b] else "no"}
+        row |= {"metric": "–"} | dict.fromkeys(("there", "back", "chance", "gap"), np.nan)
+        if (a, b) in raw:
+            there, back = raw[a, b], raw[b, a]
+            row |= {"metric": there["metric"], "there": there["score"]}
+            row |= {"back": back["score"], "chance": there["chance"]}
+            row["gap"] = modality_gap(vectors[a], vectors[b])
+        common = neighbour_overlap(vectors[a][x], vectors[b][y], neighbours)
+        rows.append(row | {f"{neighbours} neighbours in common": common})
     return rows
 
 
@@ -203,11 +209,8 @@ def alignment_of(collection: Collection) -> "DataFrame":
     for run in collection.runs:
         corpus, encoders = run.params["corpus"], run.params["encoders"]
         names = " + ".join(dict.fromkeys(encoders.values()))
-        if (
-            run.params["model"] == "M3L-Contrast"
-            and has_pictures(run)
-            and (corpus, names) not in seen
-        ):
+        joint = run.params["model"] == "M3L-Contrast" and has_pictures(run)
+        if joint and (corpus, names) not in seen:
             seen.add((corpus, names))
             folder = f"{collection.data}/embeddings/{corpus}"
             spaces = {v: embedding_card(folder, v, name)["space"] for v, name in encoders.items()}

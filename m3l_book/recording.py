@@ -146,8 +146,7 @@ def _of_these(runs: Sequence[str], old: Measured, new: Measured, key: Key) -> Me
     both are not of the same articles.
     """
     where = f"{key[2]} of {key[-1]} on {key[0]}"
-    both = (old.units, new.units)
-    same = np.array_equal(*both) if old.units is not None else new.units is None
+    same = np.array_equal(old.units, new.units)
     require(same, f"{where}: measured on other articles than was recorded", DataError)
     values = dict(zip(old.runs, old.values, strict=True)) | dict(
         zip(new.runs, new.values, strict=True)

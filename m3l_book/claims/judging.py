@@ -19,23 +19,13 @@ otherwise it is *undecided*. Nothing is decided by a model that was trained fewe
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from scipy.special import stdtrit
 
 from m3l.metrics.uncertainty import Estimate, holm
 
 from ..measured import Contender, Key, Measured, combine, contender, fewest_seeds
-from .reading import (
-    CONSTANT,
-    Claim,
-    Lookup,
-    agreement,
-    paper_lookup,
-    read_claims,
-    read_margins,
-    read_numbers,
-)
+from .reading import CONSTANT, Claim, Lookup, agreement
 
 LEVEL = 0.05  # of a test
 SEEDS = 3  # the fewest by which a trained model can decide a case
@@ -211,23 +201,6 @@ def _decided(case: Case, corrected: float) -> Case:
     elif sums.value < 0 and corrected <= LEVEL:
         p_value, right = corrected, "no"
     return replace(case, p_value=p_value, right=right)
-
-
-def verdicts(
-    folder: str | Path,
-    measured: Mapping[Key, Measured],
-    generated: Sequence[str] = (),
-    chapter: str | None = None,
-) -> list[Verdict]:
-    """Decide the claims in a folder of the paper's numbers, claims and margins, or those of one
-    chapter.
-
-    ``measured`` and ``generated`` are as in `judge`.
-    """
-    find = paper_lookup(read_numbers(f"{folder}/numbers.csv"))
-    claims, margins = read_claims(f"{folder}/claims.csv"), read_margins(f"{folder}/margins.csv")
-    chosen = [claim for claim in claims if chapter in (None, claim.chapter)]
-    return [judge(claim, measured, find, generated, margins) for claim in chosen]
 
 
 def over_the_study(judged: Sequence[Verdict]) -> dict[str, bool]:

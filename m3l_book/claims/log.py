@@ -1,6 +1,7 @@
 """What became of each claim, for machines to read: claims, rules, numbers and verdicts."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from . import judging
 from .reading import Claim, read_margins, read_sentences, split_names
@@ -35,12 +36,8 @@ def claims_log(judged: Mapping[str, judging.Verdict], about: Mapping, paper: str
 
 
 def _of_claim(claim: Claim) -> dict:
-    plain = ("id", "section", "claim", "measure", "setting", "relation", "threshold", "rule")
-    plain += ("chapter", "standing", "note", "written", "changed", "restates")
-    row = {name: getattr(claim, name) for name in plain}
     sides = {side: [str(who) for who in getattr(claim, side)] for side in ("subject", "others")}
-    lists = {"pairs": [*claim.pairs], "caveats": [*claim.caveats]}
-    return row | sides | lists | {"counts": claim.counts}
+    return asdict(claim) | sides | {"counts": claim.counts}
 
 
 def _of_verdict(verdict: judging.Verdict) -> dict:

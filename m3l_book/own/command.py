@@ -10,15 +10,15 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
-from m3l.errors import M3LError, ParameterError, require
+from m3l.errors import M3LError, require
 from m3l.files import atomic, digest, digest_file, read_json
 
 from ..data.sources import SOURCES
 from ..data.tables import several
 from ..encoders.spaces import EncoderUnavailable
-from ..values import NotYAML, read_yaml, write_yaml
+from ..values import write_yaml
 from .inspecting import Facts, inspect
-from .profile import MODELS, Wishes, make_profile
+from .profile import MODELS, Wishes, make_profile, read_profile
 from .reckoning import in_words, seconds_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -198,13 +198,14 @@ def write_profile(profile: dict, table: Path, anew: bool) -> tuple[Path, str]:
     ParameterError
         The profile of that name is of another table.
     """
-    path, said = ROOT / "workflow" / "profiles" / f"{profile['profile']}.yaml", ""
+    name, said = profile["profile"], ""
+    path = ROOT / "workflow" / "profiles" / f"{name}.yaml"
     if path.is_file():
-        text, before, name = path.read_text(encoding="utf-8"), _profile(path), profile["profile"]
+        before = read_profile(path)
         of = before.get("corpora", {}).get(name, {}).get("source", {}).get("path", "")
         other = f"{path.relative_to(ROOT)} is of another table, {of}; give this one a --name"
         require(of == str(table), other)
-        if not anew and f"{STAMP}{_stamp(before)}" not in text:
+        if not anew and f"{STAMP}{_stamp(before)}" not in path.read_text(encoding="utf-8"):
             return path, " (as you changed it; --anew writes it again)"
         profile, said = together(before, profile)
         if profile == before:
@@ -225,16 +226,8 @@ def topics_before(name: str) -> list[int]:
     path = ROOT / "workflow" / "profiles" / f"{name}.yaml"
     there = f"--continue: {path.name} is not there; make a book of the table first"
     require(path.is_file(), there)
-    runs = _profile(path)["runs"]
+    runs = read_profile(path).get("runs", [])
     return sorted({run["topics"] for run in runs if run["model"] == "M3L-Contrast"})
-
-
-def _profile(path: Path) -> dict:
-    """Read a profile; `ParameterError` if it is no YAML."""
-    try:
-        return read_yaml(path.read_text(encoding="utf-8"))
-    except (NotYAML, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path} is not YAML: {error}") from None
 
 
 def keep_before(profile: dict, table: Path) -> None:
@@ -328,7 +321,3 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130
-
-
-if __name__ == "__main__":
-    sys.exit(main())

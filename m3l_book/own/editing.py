@@ -13,7 +13,6 @@ learnt without any training.
 what is said of them is left alone. Without it names and merges are of whatever the run has.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -24,7 +23,7 @@ from m3l.errors import DataError, require
 from m3l.files import digest_file
 
 from ..records.run import Run
-from ..values import NotYAML, read_yaml
+from .profile import read_profile
 
 
 @dataclass(frozen=True)
@@ -67,21 +66,24 @@ def edits_of(run: Run, profile: str | Path) -> Edits:
     Raises
     ------
     DataError
-        A number is no topic of the run, or is merged twice; a name is no text.
+        A number is no topic of the run, or is merged twice; a name is no text; what is merged is no
+        list.
     """
-    said = (_read(Path(profile)).get("topics") or {}).get(run.folder.name) or {}
+    given = read_profile(Path(profile)) if Path(profile).is_file() else {}
+    said = (given.get("topics") or {}).get(run.folder.name) or {}
     stale = str(said.get("of", digest_of(run))) != digest_of(run)
     said = {} if stale else said
     known = range(next(iter(run.theta.values())).shape[1])
     where = f"{profile}: topics: {run.folder.name}:"
     names, merge = said.get("names") or {}, said.get("merge") or []
+    lists = all(isinstance(group, list) for group in merge)
+    require(lists, f"{where} merge: {merge}: expected lists, as [[3, 12]]", DataError)
     texts = all(isinstance(name, (str, int, float)) for name in names.values())
     require(texts, f"{where} names: {dict(names)}: expected texts", DataError)
-    numbers = [*chain.from_iterable(merge), *map(_number, names)]
-    wrong = [number for number in numbers if number not in known]
+    merged = list(chain.from_iterable(merge))
+    wrong = [number for number in [*merged, *map(_number, names)] if number not in known]
     there = f"they go from 0 to {known[-1]}"
     require(not wrong, f"{where} {wrong[:1]} is no topic of the run; {there}", DataError)
-    merged = list(chain.from_iterable(merge))
     twice = sorted({number for number in merged if merged.count(number) > 1})
     require(not twice, f"{where} topic {twice[:1]} is merged twice", DataError)
     groups = [sorted(group) for group in merge if group]
@@ -94,15 +96,6 @@ def edits_of(run: Run, profile: str | Path) -> Edits:
 def digest_of(run: Run) -> str:
     """Return a checksum of a run's topics as they were learnt, which YAML reads as text."""
     return f"t{digest_file(run.folder / 'topics.json')[:8]}"
-
-
-def _read(profile: Path) -> Mapping:
-    if not profile.is_file():
-        return {}
-    try:
-        return read_yaml(profile.read_text(encoding="utf-8")) or {}
-    except (NotYAML, UnicodeDecodeError) as error:
-        raise DataError(f"{profile} is not YAML: {error}") from None
 
 
 def _number(key: object) -> int:

@@ -179,10 +179,8 @@ def _known_columns(table: Table, given: Mapping[str, str]) -> tuple[dict[str, st
     """
     named = dict.fromkeys(("id", "article", "split", "category", "date", "image"), "")
     by_name = {column.casefold(): column for column in table.columns if column}
+    named |= {what: by_name.get(what, "") for what in KNOWN if not given.get(what)}
     notes = []
-    for what in KNOWN:
-        if not given.get(what) and what in by_name:
-            named[what] = by_name[what]
     if named["id"]:
         ids = [values.get(named["id"]) for _, values in table.rows()]
         if len(set(map(str, ids))) < len(ids) or any(
@@ -194,8 +192,7 @@ def _known_columns(table: Table, given: Mapping[str, str]) -> tuple[dict[str, st
                 " of an article share it)"
             )
             named["id"] = ""
-    pictures = [by_name[name] for name in PICTURE_COLUMNS if name in by_name]
-    named["image"] = next(iter(pictures), "")
+    named["image"] = next((by_name[name] for name in PICTURE_COLUMNS if name in by_name), "")
     named |= {what: column for what, column in given.items() if column}
     named = {what: "" if column == "none" else column for what, column in named.items()}
     taken = [f"{what} in {column!r}" for what, column in named.items() if column]
@@ -246,7 +243,6 @@ def _look_at_texts(facts: Facts, frame: "DataFrame", language: str) -> None:
         note(f"{without:,} articles have no text")
     if not len(texts):
         facts.problems.append(f"column '{language}_text' is empty")
-        facts.length[language] = 0
         return
     if twice := int(texts.duplicated().sum()):
         again = f"{twice:,} texts stand in an earlier row too"
@@ -255,10 +251,9 @@ def _look_at_texts(facts: Facts, frame: "DataFrame", language: str) -> None:
     counts = Counter(word for document in documents for word in document)
     if not counts:
         facts.problems.append(f"column '{language}_text' holds no word of letters")
-        facts.length[language] = 0
         return
     facts.length[language] = sorted(map(len, documents))[len(documents) // 2]
-    once = sum(n == 1 for n in counts.values()) / max(1, len(counts))
+    once = sum(n == 1 for n in counts.values()) / len(counts)
     note(f"{len(counts):,} different words, {once:.0%} of them once, in the first {SAMPLE:,} texts")
     if sum(n for w, n in counts.items() if words.UNSPACED.search(w)) > counts.total() / 2:
         pieces = sorted(len(piece) for text in texts.iloc[:SAMPLE] for piece in text.split())

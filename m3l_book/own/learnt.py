@@ -71,7 +71,7 @@ class Learnt:
         require(not profile or own.is_file(), f"profile={str(profile)!r}: no such file", DataError)
         edits = edits_of(run, own)
         found = Path(run.params["data"])
-        kept = found.with_name(Path(folder).resolve().parent.name)
+        kept = found.with_name(runs.name)
         place = Path(data) if data else kept if (kept / "prepared").is_dir() else found
         prepared = place / "prepared" / run.params["corpus"]
         return cls(edits.applied(run), edits, prepared)
@@ -117,7 +117,7 @@ class Learnt:
         DataError
             A text is empty, or a picture cannot be read.
         """
-        new = list(new)
+        new = [new] if isinstance(new, str) else list(new)
         choose("view", view, self.run.params["encoders"])
         require(len(new) > 0, "nothing to place: expected a text or picture or more", DataError)
         if not isinstance(self.model, M3L):
@@ -269,18 +269,13 @@ class Learnt:
 
         choose("kind", kind, ("csv", "parquet"))
         rows = [
-            {
-                "topic": self.numbers[k],
-                "name": self.names[k],
-                "language": language,
-                "rank": rank,
-                "word": word,
-            }
+            (self.numbers[k], self.names[k], language, rank, word)
             for language, topics in self.run.topics.items()
             for k, words in enumerate(topics)
             for rank, word in enumerate(words, 1)
         ]
-        tables = {"topics": pd.DataFrame(rows)}
+        columns = ["topic", "name", "language", "rank", "word"]
+        tables = {"topics": pd.DataFrame(rows, columns=columns)}
         for view, theta in self.placed.items():
             shares = pd.DataFrame(theta, columns=[f"topic_{k}" for k in self.numbers])
             tables[f"theta_{view}"] = pd.concat([self.items(view), shares], axis=1)

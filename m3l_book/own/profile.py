@@ -3,12 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from m3l.errors import ParameterError, choose, require
+from m3l.errors import DataError, ParameterError, choose, require
 
 from ..data.schema import PICTURES
 from ..encoders.registry import check_name
 from ..encoders.spaces import LANGUAGES, knows, space_of
+from ..values import NotYAML, read_yaml
 from .inspecting import Facts
 
 MODELS = ("M3L-Contrast", "ZeroshotTM", "ZeroshotTM-KD", "PLTM")
@@ -54,6 +56,14 @@ class Wishes:
     prepare: Mapping[str, object] = field(default_factory=dict)
 
 
+def read_profile(path: Path) -> dict:
+    """Read a profile; `DataError` if it is no YAML."""
+    try:
+        return read_yaml(path.read_text(encoding="utf-8")) or {}
+    except (NotYAML, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not YAML: {error}") from None
+
+
 def choose_encoders(facts: Facts, wished: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     """Choose the encoder of each view, and say what there is to say of the choice.
 
@@ -88,7 +98,7 @@ def settings_for(facts: Facts, wishes: Wishes) -> tuple[list[int], dict[str, int
     train = _training_articles(facts)
     topics = min(PAPER["topics"], max(5, facts.articles // TUPLES_A_TOPIC))
     batch = wishes.batch_size or min(PAPER["batch_size"], max(2, train // 4))
-    batches = max(1, train // min(batch, train))
+    batches = train // min(batch, train)
     epochs = wishes.epochs or min(MOST_EPOCHS, max(PAPER["epochs"], LEAST_UPDATES // batches))
     fit = {"epochs": epochs, "batch_size": batch}
     words = {
@@ -123,8 +133,6 @@ def runs_for(
     asked for each model of the paper.
     """
     models = wishes.models or (MODELS if wishes.full else QUICK)
-    for model in models:
-        choose("model", model, MODELS)
     require("M3L-Contrast" in models, "models: M3L-Contrast is needed for the pages")
     languages, runs, mark = facts.languages, [], mark_of(topics, wishes)
     texts = {language: encoders[language] for language in languages}
@@ -224,7 +232,7 @@ def make_profile(facts: Facts, wishes: Wishes) -> tuple[dict, list[str]]:
     over = wishes.over or columns.pop("date", "") or columns.get("category", "")
     source |= {f"{what}_column": column for what, column in columns.items() if what != "date"}
     source |= {"columns": facts.names} if facts.names else {}
-    shortest = min(facts.length.values(), default=10)
+    shortest = min(facts.length.values())
     prepare = {
         "min_words": wishes.min_words or min(10, max(1, shortest // 4)),
         "incomplete": "drop" if facts.complete else "pairs",

@@ -18,9 +18,7 @@ FIRST_PAGE, PAGES = 45, 40  # seconds: reading, notebooks, the HTML of the first
 
 
 def seconds_of(facts: Facts, profile: Mapping) -> dict[str, float]:
-    """Reckon the seconds of each part of a book, on two cores: ``encoding``, ``training`` of the
-    first models and of the others, reading and ``pages``.
-    """
+    """Reckon the seconds of each part of a book, by what it is called, on two cores."""
     (corpus,) = profile["corpora"].values()
     encoding = []
     for view, (encoder, *_) in corpus["encoders"].items():

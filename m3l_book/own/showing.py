@@ -21,7 +21,7 @@ from ..pages.explorer import thumbnails
 from ..records.run import Run
 from ..records.selection import home_of
 from ..shown import as_html
-from ..tables.shared import topic_faults
+from ..tables.shared import shares, topic_faults
 from .learnt import Learnt
 
 if TYPE_CHECKING:
@@ -78,7 +78,6 @@ def cards(
     learnt: Learnt,
     topics: Sequence[int],
     assets: str | Path,
-    typical: int = 3,
     over: "Series | None" = None,
 ) -> str:
     """Show topics as cards, as HTML: name, share, words by language, typical documents, pictures.
@@ -86,21 +85,22 @@ def cards(
     ``assets`` is the page's folder of thumbnails; ``over`` a value by article, over which each
     topic's share is drawn. Links lead to the topic browser of the run.
     """
-    best = {v: top_documents(theta, typical) for v, theta in learnt.placed.items()}
+    best = {v: top_documents(theta, 3) for v, theta in learnt.placed.items()}
     small, folder = {}, Path(assets) / f"own-{learnt.run.folder.name}"
     if PICTURES in best:
         names = learnt.items(PICTURES)["picture"]
         shown = [str(names[i]) for k in topics for i in best[PICTURES][k]]
         small = thumbnails(learnt.prepared, shown, folder, side=96)
     drawn = {} if over is None else sparklines(learnt, over)
-    shares = np.mean([theta.mean(axis=0) for theta in learnt.placed.values()], axis=0)
-    main = sum((main_of(theta) for theta in learnt.placed.values()), np.zeros(len(shares), int))
+    share = shares(learnt.placed)
+    largest = np.concatenate([theta.argmax(axis=1) for theta in learnt.placed.values()])
+    main = np.bincount(largest, minlength=len(share))
     tables = {view: learnt.items(view) for view in best}
     made = []
     for k in topics:
         page = f"topics/{quote(learnt.run.folder.name)}/index.html"
         head = f'<h3><a href="{page}#/topic/{k}">{as_html(learnt.names[k])}</a></h3>'
-        facts = f"{shares[k]:.1%} of all, main topic of {main[k]:,} documents and pictures"
+        facts = f"{share[k]:.1%} of all, main topic of {main[k]:,} documents and pictures"
         parts = [head, _words(learnt, k), f'<p class="faint">{facts}</p>', drawn.get(k, "")]
         for view, items in best.items():
             links = [_item(page, view, i, tables[view], small, folder) for i in items[k]]
@@ -108,11 +108,6 @@ def cards(
             parts += [*links, "</ul>"]
         made.append(f'<article class="own-topic">{"".join(parts)}</article>')
     return f'<div class="own-topics">{"".join(made)}</div>'
-
-
-def main_of(theta: np.ndarray) -> np.ndarray:
-    """Count the items whose largest topic each topic is: (K,)."""
-    return np.bincount(theta.argmax(axis=1), minlength=theta.shape[1])
 
 
 def _words(learnt: Learnt, topic: int) -> str:
@@ -138,8 +133,8 @@ def _item(
 
 
 def groups_of(values: "Series") -> "Series":
-    """Put values of a column into at most `MOST_GROUPS` groups, in their order: as they are; dates
-    by year, or by month within two years; many numbers by ranges.
+    """Put values of a column into groups: as they are, the `MOST_GROUPS` most common; dates by
+    year, or by month within two years; many numbers by ranges.
     """
     import pandas as pd
 
@@ -174,12 +169,12 @@ def sparklines(learnt: Learnt, over: "Series") -> dict[int, str]:
     groups = groups_of(over)
     if not len(groups):
         return {}
-    frames = []
-    for view, theta in learnt.placed.items():
-        if view != PICTURES:
-            frame = pd.DataFrame(theta).assign(group=learnt.items(view)["article"].map(groups))
-            frames.append(frame.dropna(subset=["group"]))
-    means = pd.concat(frames).groupby("group").mean().sort_index()
+    frames = [
+        pd.DataFrame(theta).assign(group=learnt.items(view)["article"].map(groups))
+        for view, theta in learnt.placed.items()
+        if view != PICTURES
+    ]
+    means = pd.concat(frames).groupby("group").mean()
     require(len(means) > 0, "the column names no group of a document", DataError)
     return {k: _bars(means[k], str(over.name)) for k in means}
 

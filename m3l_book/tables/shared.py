@@ -154,17 +154,15 @@ def shares(theta: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.mean([values.mean(axis=0) for values in theta.values() if len(values)], axis=0)
 
 
-def topic_table(
-    theta: Mapping[str, np.ndarray], words: Mapping[str, list[list[str]]], n: int = 10
-) -> "Styler":
-    """Show the ``n`` topics of largest mean share over the items of all views, with their words.
+def topic_table(theta: Mapping[str, np.ndarray], words: Mapping[str, list[list[str]]]) -> "Styler":
+    """Show the ten topics of largest mean share over the items of all views, with their words.
 
     ``theta`` has (M, K) a view, ``words`` K lists a language.
     """
     import pandas as pd
 
     weight = shares(theta)
-    largest = np.argsort(-weight, kind="stable")[:n]
+    largest = np.argsort(-weight, kind="stable")[:10]
     table = pd.DataFrame({"topic": largest, "share": [f"{weight[k]:.1%}" for k in largest]})
     for view, topics in words.items():
         table[view] = [", ".join(topics[k][:8]) for k in largest]

@@ -32,18 +32,16 @@ Roles = Mapping[str, Mapping[str, str]]
 def claims_frame(verdicts: Iterable[Verdict]) -> "DataFrame":
     """Return a row for each claim: what it says, what it is to this book, and its verdict.
 
-    Columns are id, section, claim, rule, chapter, standing, note, ``restates``, and ``written`` and
-    ``changed`` of its rule; ``counts``; ``paper's table``, whether it bears the claim out;
-    ``verdict``; ``as in its table``, whether what was measured is as the paper's table has it; and
-    ``over the study``, whether it stays decided if all claims that count are corrected
-    together.
+    Columns are id, section, claim, rule, standing, note; ``counts``; ``paper's table``, whether it
+    bears the claim out; ``verdict``; ``as in its table``, whether what was measured is as the
+    paper's table has it; and ``over the study``, whether it stays decided if all claims that count
+    are corrected together.
     """
     import pandas as pd
 
     verdicts = list(verdicts)
     sure = {name: "yes" if stands else "no" for name, stands in over_the_study(verdicts).items()}
-    about = ["id", "section", "claim", "rule", "chapter", "standing", "note", "restates"]
-    about += ["written", "changed"]
+    about = ["id", "section", "claim", "rule", "standing", "note"]
     rows = [
         {name: getattr(verdict.claim, name) for name in about}
         | {"counts": verdict.claim.counts, "paper's table": verdict.paper_agrees}
@@ -100,9 +98,9 @@ def came_out(verdicts: Iterable[Verdict]) -> str:
 def cards(
     verdicts: Sequence[Verdict],
     roles: Roles,
-    claims: "DataFrame | None" = None,
-    live: Mapping[str, Verdict] | None = None,
-    changes: Mapping[str, Sequence[Change]] | None = None,
+    claims: "DataFrame",
+    live: Mapping[str, Verdict],
+    changes: Mapping[str, Sequence[Change]],
 ) -> str:
     """Show each claim as a card, in HTML: what it says, its verdict, a strip for each comparison on
     which the verdict hangs, and all else on demand.
@@ -112,23 +110,21 @@ def cards(
     verdicts : sequence of Verdict
     roles : corpus -> view -> part in the paper
         Of the corpora of ``verdicts`` and of ``live``.
-    claims : DataFrame, optional
-        Of all claims, by `claims_frame`: a card then says whether what was measured is as the
-        paper's table has it, and whether the verdict stands over the whole study.
-    live : claim's id -> verdict of this build's runs, optional
+    claims : DataFrame
+        Of all claims, by `claims_frame`: it says whether a verdict stands over the whole study.
+    live : claim's id -> verdict of this build's runs, or none
         A rhomb shows where the build's comparison lies.
-    changes : claim's id -> choices under which the verdict would be another, optional
+    changes : claim's id -> choices under which the verdict would be another
     """
-    frame, shown = None if claims is None else claims.set_index("id"), []
+    over_all, shown = claims.set_index("id")["over the study"], []
     for verdict in verdicts:
-        own = (live or {}).get(verdict.claim.id)
+        own = live.get(verdict.claim.id)
         more = _more(verdict, roles)
-        if frame is not None:
-            more["As in its table"] = frame.loc[verdict.claim.id, "as in its table"]
-            more["Over the study"] = frame.loc[verdict.claim.id, "over the study"]
+        more["As in its table"] = verdict.as_in_the_table
+        more["Over the study"] = over_all[verdict.claim.id]
         if live:
             more["This build"] = _this_build(verdict, own, roles)
-        more["Would change it"] = change_lines((changes or {}).get(verdict.claim.id, ()))
+        more["Would change it"] = change_lines(changes.get(verdict.claim.id, ()))
         rest = "the rule, the numbers, the rest"
         folded = "".join(f"<p><b>{head}.</b> {text}</p>" for head, text in more.items() if text)
         shown.append(

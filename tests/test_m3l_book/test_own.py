@@ -386,6 +386,8 @@ def test_another_table_never_replaces_the_profile_of_the_first(tmp_path, capsys,
     assert main(["mine", str(tables[1]), "--profile-only"]) == 1
     assert "is of another table" in capsys.readouterr().err
     assert main(["mine", str(tables[1]), "--profile-only", "--name", "second"]) == 0
+    (tmp_path / "workflow" / "profiles" / "empty.yaml").touch()
+    assert main(["mine", str(tables[1]), "--profile-only", "--name", "empty"]) == 1
 
 
 def test_an_interrupted_command_says_how_to_go_on(tmp_path, capsys, monkeypatch):
@@ -439,6 +441,7 @@ def test_a_run_is_asked_for_topics_of_new_texts_words_and_typical_items(learnt, 
     assert set(words) == {"en", "de"} and all(len(own) == 3 for own in words.values())
     theta = run.place([" ".join(run.words(0)["de"] * 9), " ".join(run.words(1)["de"] * 9)], "de")
     assert theta.argmax(axis=1).tolist() == [0, 1] and np.allclose(theta.sum(axis=1), 1)
+    assert len(run.place(run.words(0)["de"][0], "de")) == 1, "a text is one document"
     assert str(run) == "a: a model, 2 topics in en, de; test items: 2 in en, 2 in de"
     typical = run.typical("en", 1, 30)
     assert set(typical["article"]) == {f"r{i}" for i in range(30)}, "documents of every part"
@@ -515,6 +518,7 @@ def test_topics_are_named_and_merged_without_training(learnt, tmp_path):
         ("{a: {names: {1: [x, y]}}}", "names: .*expected texts"),
         ("{a: {names: {2: x}}}", r"\[2\] is no topic of the run; they go from 0 to 1"),
         ("{a: {merge: [[0, 1], [1, 0]]}}", r"topic \[0\] is merged twice"),
+        ("{a: {merge: [0, 1]}}", r"merge: \[0, 1\]: expected lists, as"),
     ):
         profile.write_text(f"topics: {said}", encoding="utf-8")
         with pytest.raises(DataError, match=message):

@@ -247,14 +247,14 @@ def test_beside_a_verdict_stands_where_the_means_of_a_build_point():
     verdict, here = judged("differs").values(), judged("replicates", seeds=1)
     roles = {"vital": {"en": "en", "fr": "de"}}
     claims = tables.claims_frame(verdict)
-    card = tables.cards(verdict, roles, claims, here)
+    card = tables.cards(verdict, roles, claims, here, {})
     assert ">differs<" in card and "PLTM 0.5" in card
     assert "As in its table.</b> no number printed" in card and "study.</b> yes" in card
     assert "points the other way" in card and "en → fr" in card
     assert card.count('class="live"') == 1 and "; this build +0." in card
-    untrained = tables.cards(verdict, roles, claims, {"x": None})
+    untrained = tables.cards(verdict, roles, claims, {"x": None}, {})
     assert "not trained here" in untrained and 'class="live"' not in untrained
-    assert "This build" not in tables.cards(verdict, roles)
+    assert "This build" not in tables.cards(verdict, roles, claims, {}, {})
 
 
 def test_a_curve_to_fewer_updates_leaves_the_longer_one_that_was_recorded():

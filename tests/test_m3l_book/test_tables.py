@@ -162,9 +162,10 @@ def verdicts(runs, tests):
     ]
 
 
-def card_of(verdicts, roles, **more):
+def card_of(verdicts, roles):
     """The cards of verdicts as text, by the claim's id."""
-    shown = verdict_tables.cards(verdicts, roles, **more)
+    claims = verdict_tables.claims_frame(verdicts)
+    shown = verdict_tables.cards(verdicts, roles, claims, {}, {})
     assert shown.startswith('<div class="claim-cards">') and shown.endswith("</div>")
     parts = shown.split('<article class="claim-card">')[1:]
     return dict(zip((v.claim.id for v in verdicts), parts, strict=True))
