@@ -41,7 +41,7 @@ class Batch(NamedTuple):
 def reconstruction(logits: Tensor, bow: Tensor) -> Tensor:
     """Return the first term of Eq. 1, negated: −wᵀ log softmax(logits).
 
-    logits (B, V) = BN(β θ), bow (B, V) word counts -> (B,), nats.
+    logits (B, V) = BN(θ β), bow (B, V) word counts -> (B,), nats.
 
     >>> logits = torch.tensor([[2.0, 0.0, 0.0]])
     >>> reconstruction(logits, torch.tensor([[2.0, 0.0, 0.0]])).item()  # 2 ln((e² + 2) / e²)

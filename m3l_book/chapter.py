@@ -35,6 +35,8 @@ def start(namespace: dict) -> dict:
     Call it right after the parameters cell, which annotates every parameter (``topics: int =
     100``). The cell that papermill injects does not: so a name that is set by then and was not
     declared is an unknown parameter, also where papermill was called without `m3l_book.execute`.
+    When a cell is run again, the chapter's own names are set too, and only the declared are
+    checked.
 
     Raises
     ------
@@ -49,9 +51,10 @@ def start(namespace: dict) -> dict:
         for name, value in namespace.items()
         if not name.startswith("_") and name not in ("In", "Out")
         if not isinstance(value, ModuleType) and not callable(value)
+        if name in declared or "_started" not in namespace
     }
     checked = check_values(declared, given)
-    namespace.update(checked)
+    namespace.update(checked, _started=True)
     return {name: checked[name] for name in declared}
 
 

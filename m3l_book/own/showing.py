@@ -134,16 +134,20 @@ def _item(
 
 def groups_of(values: "Series") -> "Series":
     """Put values of a column into groups: as they are, the `MOST_GROUPS` most common; dates by
-    year, or by month within two years; many numbers by ranges.
+    year, or by month within two years; many numbers by where one of twelve ranges begins.
     """
     import pandas as pd
 
     if not pd.api.types.is_datetime64_any_dtype(values):
         numbers = pd.to_numeric(values, errors="coerce")
-        if len(numbers) and numbers.notna().all():
+        if len(numbers) and np.isfinite(numbers).all():
             if numbers.nunique() <= MOST_GROUPS:
                 return numbers
-            return pd.cut(numbers, 12).map(lambda part: part.left).astype(float)
+            starts = np.linspace(numbers.min(), numbers.max(), 12, endpoint=False)
+            if (numbers % 1 == 0).all():  # such as years
+                starts = np.floor(starts).astype(int)
+            own = starts[np.searchsorted(starts, numbers, side="right") - 1]
+            return pd.Series(own, numbers.index)
     texts = values.astype(str)
     like_dates = texts.str.contains(r"(?<!\d)[12]\d{3}(?!\d)")
     if like_dates.mean() > 0.9:

@@ -102,7 +102,12 @@ def _add_point(plan: Plan, grid: Mapping, point: Mapping, run: Mapping, base: Ma
     """Add the runs of one point and one of the runs that it varies, a seed each."""
     changes = {key: value for key, value in point.items() if key not in ("name", "variant")}
     words = {key: _in_words(value) for key, value in changes.items()}
-    named = point.get("name") or grid.get("name", "").format(**words) or "-".join(words.values())
+    try:
+        named = point.get("name") or grid.get("name", "").format(**words)
+    except (KeyError, IndexError):
+        where = f"grid of {grid['chapter']}: name={grid['name']!r} names"
+        raise DataError(f"{where} what a point lacks, {point}; give that point a name") from None
+    named = named or "-".join(words.values())
     suffix = re.sub(r"[^\w.]+", "-", named).strip("-")
     require(bool(suffix), f"{named!r} cannot be part of a run's name", DataError)
     variant = {**point.get("variant", words), **grid.get("variant", {})}

@@ -55,6 +55,15 @@ def test_value_of_the_wrong_type_is_named(name, value):
     assert check_values(declared, {"a": 1, "b": 2, "c": True}) == {"a": 1, "b": 2.0, "c": True}
 
 
+def test_a_reader_may_run_the_first_cells_again():
+    namespace = {"__annotations__": {"topics": int}, "topics": 3}
+    assert chapter.start(namespace) == {"topics": 3}
+    namespace |= {"params": {}, "table": [1], "topics": 4}
+    assert chapter.start(namespace) == {"topics": 4}
+    with pytest.raises(ParameterError, match="topics='many' is of type str"):
+        chapter.start(namespace | {"topics": "many"})
+
+
 def test_execute_refuses_an_unknown_parameter_before_it_runs(tmp_path):
     ran = f"open({str(tmp_path / 'ran')!r}, 'w')"
     path = written(tmp_path / "a.ipynb", TOPICS, ran)

@@ -585,7 +585,10 @@ def test_topics_are_drawn_over_dates_numbers_and_categories(learnt):
     assert showing.sparklines(run, pd.Series([], dtype=object, name="date")) == {}
     days = pd.Series([f"{1800 + i}-03-01" for i in range(40)])
     assert showing.groups_of(days).nunique() == 40
-    assert showing.groups_of(pd.Series(range(100))).nunique() == 12
+    many = showing.groups_of(pd.Series(range(1990, 2020)))
+    assert many.nunique() == 12 and many.tolist()[:4] == [1990, 1990, 1992, 1992]
+    assert showing.groups_of(pd.Series(np.linspace(0, 1, 50))).nunique() == 12
+    assert showing.groups_of(pd.Series([*map(float, range(40)), np.inf])).nunique() == 24
     many = pd.Series([f"kind {i % 30}" for i in range(90)] + ["kind 0"])
     assert showing.groups_of(many).nunique() == showing.MOST_GROUPS
 

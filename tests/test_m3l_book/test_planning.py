@@ -87,6 +87,7 @@ def test_a_point_of_two_grids_is_run_once_and_has_both_names():
             "two points make a run called 'teacher-same-s0'",
         ),
         ({"points": [{"topics": 25, "name": "/"}]}, "'/' cannot be part of a run's name"),
+        ({"points": [{"epochs": 9}]}, "name='k{topics}' names what a point lacks, {'epochs': 9}"),
         ({**SIZES, "seeds": [9]}, "run 'student-b64-s9' has the teacher 'teacher-s9', which is no"),
     ],
 )
