@@ -1,5 +1,6 @@
 """Recorded results: whole, read back as written, and their verdicts follow from their values."""
 
+import csv
 import re
 from dataclasses import replace
 from html import unescape
@@ -52,6 +53,16 @@ def test_recorded_results_say_where_they_are_from_and_fit_in_the_repository(full
     planned = about["runs"] + len(about["missing"])
     assert f"{about['runs']} of them)" in readme
     assert f"{about['runs']} of {planned} runs, {about['seconds']:,} s of training" in readme
+
+
+def test_every_recorded_run_says_from_which_commit_it_is_and_what_it_gave():
+    for folder in ("full", "languages", "manuals"):
+        with open(ROOT / "data/results" / folder / "runs.csv", newline="", encoding="utf-8") as f:
+            for run in csv.DictReader(f):
+                assert re.fullmatch(r"[0-9a-f]{12}", run["commit"]), run["run"]  # a clean tree
+                assert re.fullmatch(r"[0-9a-f]{16}", run["theta"]), run["run"]
+                origin = ("date", "processor", "python", "torch", "numpy", "data")
+                assert all(run[name] for name in origin), run["run"]
 
 
 def test_numbers_of_the_recorded_corpus_in_prose_are_those_of_the_record(full):
