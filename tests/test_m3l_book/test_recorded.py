@@ -70,6 +70,10 @@ def test_numbers_of_the_recorded_corpus_in_prose_are_those_of_the_record(full):
     long = full.scores[full.scores["run"] == "vital-m3l-texts-e400-s0"].iloc[0]
     words = (ROOT / "book" / "13-words-or-vectors.ipynb").read_text(encoding="utf-8")
     assert f"makes {int(long['updates']):,} updates, more than the paper's 62,500" in words
+    equal = full.scores[full.scores["run"] == "vital-m3l-whole-updates-s0"].iloc[0]
+    choices = (ROOT / "book" / "06-validation.ipynb").read_text(encoding="utf-8")
+    assert f"does so for {int(equal['passes'])} epochs, which make two thirds" in choices
+    assert equal["updates"] / whole["updates"] == pytest.approx(2 / 3, abs=0.02)
     (claim,) = (c for c in read_claims(PAPER / "claims.csv") if c.id == "m3l-competitive")
     verdicts = (ROOT / "book" / "verdicts.ipynb").read_text(encoding="utf-8")
     assert f"is {claim.threshold:g} times ZeroshotTM's score" in verdicts
