@@ -81,17 +81,21 @@ def test_numbers_of_the_recorded_corpus_in_prose_are_those_of_the_record(full):
     long = full.scores[full.scores["run"] == "vital-m3l-texts-e400-s0"].iloc[0]
     words = (ROOT / "book" / "13-words-or-vectors.ipynb").read_text(encoding="utf-8")
     assert f"makes {int(long['updates']):,} updates, more than the paper's 62,500" in words
+    equal = full.scores[full.scores["run"] == "vital-m3l-whole-updates-s0"].iloc[0]
+    choices = (ROOT / "book" / "06-validation.ipynb").read_text(encoding="utf-8")
+    assert f"does so for {int(equal['passes'])} epochs, which make two thirds" in choices
+    assert equal["updates"] / whole["updates"] == pytest.approx(2 / 3, abs=0.02)
     (claim,) = (c for c in read_claims(PAPER / "claims.csv") if c.id == "m3l-competitive")
     verdicts = (ROOT / "book" / "verdicts.ipynb").read_text(encoding="utf-8")
     assert f"is {claim.threshold:g} times ZeroshotTM's score" in verdicts
 
 
 def test_what_prose_says_of_the_terms_of_the_loss_and_of_fewer_words_is_recorded(full):
-    def scores(corpus, model, what, direction, views):
+    def scores(corpus, model, what, direction, views, column="score"):
         own = full.scores[full.scores["part"] == "test"].query(
             "corpus == @corpus and model == @model and direction == @direction and views == @views"
         )
-        return own[own["changes"].map(what.__eq__)]["score"].mean()
+        return own[own["changes"].map(what.__eq__)][column].mean()
 
     margins = read_margins(PAPER / "margins.csv")
     for corpus, a, b in (("vital", "en", "fr"), ("emoji", "en", "de")):
@@ -102,6 +106,11 @@ def test_what_prose_says_of_the_terms_of_the_loss_and_of_fewer_words_is_recorded
         )
         assert without < whole / 4, "little alignment is left"
         assert abs(alone - whole) < margins["MRR"], "the KL term adds nothing that seeds show"
+        apart, usual = (
+            scores(corpus, "M3L-Contrast", what, *where, "jsd")
+            for what in ({"contrast": "none"}, {})
+        )
+        assert 2.5 < apart / usual < 3.5, "about three times as far apart"
     whole = scores("vital", "PLTM", {}, "en → fr", "en fr")
     for fewer in ({"words": 0.5}, {"articles": 1500}):
         assert scores("vital", "PLTM", fewer, "en → fr", "en fr") < whole
