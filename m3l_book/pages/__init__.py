@@ -1,1 +1,1 @@
-"""Pages to walk about in: the topic-space explorer and the topic browser."""
+"""Pages to explore: the topic-space explorer and the topic browser."""

@@ -1,4 +1,4 @@
-"""The topic space to walk about in: points that say what they are, and lines to their tuples.
+"""The topic space to explore: points that say what they are, and lines to their tuples.
 
 Drawn by Bokeh, whose script the built book carries itself; what Bokeh has no word for is JavaScript
 in the folder ``static``. Everything a page shows is in the page, but for thumbnails beside it.

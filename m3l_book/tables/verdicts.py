@@ -113,7 +113,7 @@ def cards(
     claims : DataFrame
         Of all claims, by `claims_frame`: it says whether a verdict stands over the whole study.
     live : claim's id -> verdict of this build's runs, or none
-        A rhomb shows where the build's comparison lies.
+        A diamond shows where the build's comparison lies.
     changes : claim's id -> choices under which the verdict would be another
     """
     over_all, shown = claims.set_index("id")["over the study"], []

@@ -83,7 +83,7 @@ def test_curves_over_topics_are_the_recorded_means_with_the_papers_points(record
 def test_batches_are_compared_at_equal_epochs_and_at_equal_updates(recorded):
     page = run_page("11-batch-sizes")
     table = page.table("What a batch size changes")
-    assert (table["negatives an anchor"] == 2 * table["batch"] - 2).all()
+    assert (table["negatives between texts"] == 2 * table["batch"] - 2).all()
     by = table.groupby("experiment")
     assert set(by["batch"].apply(tuple)) == {(16, 32, 64, 128)}
     assert by["epochs"].nunique().to_dict() == {"equal epochs": 1, "equal updates": 4}
