@@ -218,6 +218,9 @@ def corpus_parts(
     split: Sequence[str] | None,
 ) -> Parts:
     """Views, tuple ids, article ids and splits: see `m3l.Corpus.from_texts`."""
+    # a column of a pandas table has rows by the names of its index, a list by their place
+    texts = {name: list(values) for name, values in texts.items()}
+    embeddings = {name: list(values) for name, values in embeddings.items()}
     n = _common_length(texts, embeddings)
     ids = [str(i) for i in range(n)] if tuple_ids is None else [str(i) for i in tuple_ids]
     articles = ids if article_ids is None else [str(i) for i in article_ids]
@@ -300,5 +303,6 @@ def _array(vectors: Sequence, rows: Sequence[int], name: str) -> np.ndarray:
     require(len(rows) > 0, f"embeddings of {name}: every one is missing", DataError)
     widths = {np.shape(vectors[row]) for row in rows}
     one = len(widths) == 1 and len(next(iter(widths))) == 1
-    require(one, f"embeddings of {name}: vectors of different shapes, {sorted(widths)}", DataError)
+    expected = "expected a vector per row, all of one size"
+    require(one, f"embeddings of {name}: {expected}, got shapes {sorted(widths)}", DataError)
     return np.stack([np.asarray(vectors[row], dtype=np.float32) for row in rows])
