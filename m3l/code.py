@@ -53,6 +53,8 @@ def obstacle(device: torch.device, step: Callable, objective: Objective, model: 
     """Return why the compiled step cannot stand for ``step`` here; "" if it can."""
     if device.type != "cpu":
         return f"it runs on a CPU, not on {device.type}"
+    if not all(w.requires_grad and w.dtype == torch.float32 for w in model.parameters()):
+        return "it learns all of a model's weights, and in float32"
     if code_of_a_step(step, objective, model) != WRITTEN_FOR:
         return "the step, the loss or the model is not the one that it was written for"
     return ""
