@@ -213,7 +213,7 @@ def retrieval_from(distances: Iterable[np.ndarray], relevant: Sequence[set[int]]
     """
     scores, at_random, queries, first, by_chance, query = [], [], [], [], {}, -1
     for query, distance in enumerate(distances):
-        wanted = relevant[query] if query < len(relevant) else set()
+        wanted = set(relevant[query]) if query < len(relevant) else set()
         bad = f"query {query}: its distances hold NaN or infinity"
         require(bool(np.isfinite(distance).all()), bad, DataError)
         if wanted:
@@ -286,5 +286,6 @@ def _nearest(distance: np.ndarray, n: int) -> np.ndarray:
 
 
 def _require_one_width(a: np.ndarray, b: np.ndarray) -> None:
-    message = f"expected two arrays with as many columns, got {a.shape} and {b.shape}"
-    require(a.ndim == b.ndim == 2 and a.shape[1] == b.shape[1], message, DataError)
+    a_shape, b_shape = np.shape(a), np.shape(b)
+    message = f"expected two arrays with as many columns, got {a_shape} and {b_shape}"
+    require(len(a_shape) == len(b_shape) == 2 and a_shape[1] == b_shape[1], message, DataError)

@@ -311,6 +311,16 @@ def test_retrieval_from_blocks_is_that_from_the_whole():
             np.testing.assert_array_equal(found[key], value, err_msg=key)
 
 
+def test_relevant_rows_may_be_arrays_and_vectors_lists():
+    theta = np.random.default_rng(1).dirichlet(np.ones(3), size=4)
+    expected = retrieval(theta, theta)
+    for relevant in (np.arange(4)[:, None], [[i, i] for i in range(4)], None):
+        found = retrieval(theta.tolist(), theta.tolist(), relevant)
+        for key, value in expected.items():
+            np.testing.assert_array_equal(found[key], value, err_msg=key)
+    assert modality_gap(theta.tolist(), theta.tolist()) == 0.0
+
+
 def test_retrieval_holds_one_block_of_distances_at_a_time():
     theta = np.random.default_rng(0).dirichlet(np.full(5, 0.1), size=1500)
     tracemalloc.start()
