@@ -525,6 +525,7 @@ def test_weights_scale_an_interval_and_a_model_against_itself_is_nothing():
     ("values", "weights", "options", "message"),
     [
         ([np.ones((2, 5)), np.ones((2, 4))], [1, -1], {}, "same units"),
+        ([np.ones((2, 3))] * 2, [1, -1], {"units": [0, 0, 1], "paired": False}, "unit of its own"),
         ([np.ones((2, 5))], [1], {"units": ["a"] * 4}, "and 4 units"),
         ([np.ones((2, 5))], [1, -1], {}, "1 arrays and 2 weights"),
         ([], [], {}, "0 arrays and 0 weights"),
