@@ -54,9 +54,9 @@ class TrainConfig:
 
     def __post_init__(self):
         choose("kernel", self.kernel, ("auto", "plain", "fused"))
-        for name in ("epochs", "batch_size", "threads", "checkpoint_every"):
-            check_integer(name, getattr(self, name), 1)
-        check_integer("seed", self.seed, 0)
+        for name in ("epochs", "batch_size", "threads", "checkpoint_every", "seed"):
+            check_integer(name, getattr(self, name), int(name != "seed"))
+            object.__setattr__(self, name, int(getattr(self, name)))  # torch takes no numpy integer
         require(self.seed < 2**63, f"seed={self.seed}: expected less than 2**63")
         resolve_device(self.device)
 

@@ -257,6 +257,20 @@ def test_a_checkpoint_changes_no_number_and_is_continued_to_more_epochs(tmp_path
     assert same == rest and same_weights(again, whole) and not again.training
 
 
+def test_numbers_of_numpy_and_torch_are_numbers(tmp_path, corpus):
+    plain, history = train(corpus, Objective(contrastive_weight=20), epochs=2)
+    settings = config(np.int64(2), batch_size=np.int64(16), seed=np.int64(0))
+    objective = Objective(contrastive_weight=np.int64(20))
+    more = {"progress": False, "validate": lambda _: {"a": np.float32(0.5), "b": torch.tensor(2)}}
+    for _ in ("trained", "resumed"):
+        model = model_for(corpus, np.int64(4), hidden=np.int64(16))
+        found = fit(model, corpus, objective, settings, tmp_path / "c", **more)
+        assert (found[-1].pop("a"), found[-1].pop("b")) == (0.5, 2)
+        assert columns(found) == columns(history) and same_weights(model, plain)
+    model.save(tmp_path / "m")
+    assert same_weights(type(model).load(tmp_path / "m"), plain)
+
+
 def test_a_checkpoint_beyond_the_epochs_asked_for_is_not_passed_off_as_the_run(tmp_path, corpus):
     train(corpus, checkpoint=tmp_path / "c", epochs=4)
     with pytest.raises((DataError, ParameterError), match="epochs"):
