@@ -228,6 +228,7 @@ def fit(
                     last = epoch == config.epochs
                     if validate and (last or epoch % validate_every == 0):
                         history[-1] |= validate(model)
+                        model.train()  # whatever it left the model in
                     if last or epoch % config.checkpoint_every == 0:
                         check_finite(sums_of_weights(model), epoch, objective)
                         if checkpoint:

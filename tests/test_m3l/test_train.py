@@ -178,6 +178,7 @@ def test_looking_on_the_way_is_kept_and_changes_no_number(tmp_path, corpus, kern
     def look(given):
         theta = given.infer(corpus.views["en"].embeddings, "en")
         seen.append(float(theta.max()))
+        given.eval()
         return {"en>de": seen[-1]}
 
     options = {"validate": look, "validate_every": 2, "progress": False}
