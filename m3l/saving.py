@@ -76,16 +76,14 @@ def save_checkpoint(
     write_tensors(path, tensors, {**about, "digest": _digest(tensors, about)})
 
 
-def load_checkpoint(
-    path: str | Path, identity: Mapping, most: int | None = None
-) -> Checkpoint | None:
+def load_checkpoint(path: str | Path, identity: Mapping, most: int) -> Checkpoint | None:
     """Return the state saved at ``path``, if there is one.
 
     Raises
     ------
     DataError
         The file is broken, or of another run than ``identity`` describes: the message names the
-        first part in which they differ. Or its history is longer than ``most``.
+        first part in which they differ. Or it was saved after more than ``most`` epochs or sweeps.
     """
     if not Path(path).exists():
         return None
@@ -97,9 +95,9 @@ def load_checkpoint(
         saved = about["identity"].get(part)
         other = f"{path}: a checkpoint of another run: its {part} is {saved}, this run's is"
         require(saved == expected, f"{other} {expected}; {CURE}", DataError)
-    done = len(about["history"])
-    longer = f"{path}: a checkpoint of {done} epochs or rows, more than this run's {most}"
-    require(most is None or done <= most, f"{longer}; {CURE}", DataError)
+    done = about["history"][-1]["epoch"]
+    longer = f"{path}: a checkpoint after {done} epochs or sweeps, more than this run's {most}"
+    require(done <= most, f"{longer}; {CURE}", DataError)
     return Checkpoint(about["history"], tensors, about["more"])
 
 
