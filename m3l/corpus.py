@@ -117,11 +117,9 @@ class Corpus:
 
     def part(self, split: str) -> "Corpus":
         """The tuples of one split, with the items they use and no others."""
-        require(
-            split in self.split,
-            f"{self.name}: no tuple is in split {split!r}; splits: {sorted(set(self.split))}",
-            DataError,
-        )
+        splits = ", ".join(sorted(set(self.split)))
+        nothing = f"corpus {self.name}: no tuple is in split {split!r}; splits: {splits}"
+        require(split in self.split, nothing, DataError)
         return self.subset(self.split == split)
 
     def subset(self, tuples: np.ndarray) -> "Corpus":

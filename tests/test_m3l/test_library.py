@@ -167,6 +167,10 @@ def test_an_estimator_that_was_not_fitted_or_is_given_no_corpus_says_so(fitted):
         M3LTopicModel().transform(fitted[1])
     with pytest.raises(ParameterError, match=r"corpus is of type list; expected a m3l\.Corpus"):
         M3LTopicModel().fit([[1.0]])
+    with pytest.raises(ParameterError, match="corpus is of type ndarray; expected a"):
+        fitted[0].transform(vectors())
+    with pytest.raises(ParameterError, match="corpus is of type list; expected a"):
+        fitted[0].top_documents([], "en")
     with pytest.raises(ParameterError, match="view='fr' is unknown; valid: de, en, photo"):
         fitted[0].transform(fitted[1], "fr")
 
