@@ -5,6 +5,7 @@ What a reader sees is never changed; this is how words are counted.
 """
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
@@ -159,26 +160,20 @@ def learn_vocabulary(
     DataError
         There are fewer than ``size`` distinct words.
     """
-    from sklearn.feature_extraction.text import CountVectorizer
-
     check_integer("vocabulary_size", size, 1)
-    documents = [[word for word in words if word not in stop] for words in documents]
+    counts = Counter(word for words in documents for word in words if word not in stop)
     require(
-        any(documents),
+        len(counts) > 0,
         f"language {language!r}: the training documents hold no word that is not a stopword",
         DataError,
     )
-    counter = CountVectorizer(analyzer=lambda words: words)
-    counts = counter.fit_transform(documents).sum(axis=0).A1
-    words = counter.get_feature_names_out()
     require(
-        len(words) >= size,
+        len(counts) >= size,
         f"language {language!r}: vocabulary_size={size}, but the training documents hold"
-        f" {len(words)} distinct words; ask for {len(words)} or fewer",
+        f" {len(counts)} distinct words; ask for {len(counts)} or fewer",
         DataError,
     )
-    ranked = sorted(zip(-counts, words, strict=True))
-    return [str(word) for _, word in ranked[:size]]
+    return sorted(counts, key=lambda word: (-counts[word], word))[:size]
 
 
 def keep_vocabulary(
