@@ -159,7 +159,7 @@ class PLTM:
 
 def pltm_for(corpus: Corpus, topics: int = 100, alpha: float = 0.1, beta: float = 0.01) -> PLTM:
     """Make an empty `PLTM` for the text views of ``corpus``."""
-    words = {name: corpus.views[name].vocabulary or () for name in corpus.text_views}
+    words = {name: corpus.views[name].vocabulary for name in corpus.text_views}
     sizes = {name: len(vocabulary) for name, vocabulary in words.items()}
     return PLTM(sizes, topics, alpha, beta, words)
 

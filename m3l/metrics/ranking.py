@@ -264,10 +264,8 @@ def nearest_both_ways(blocks: Blocks, n: int) -> tuple[np.ndarray, np.ndarray]:
     of_queries, values, queries = [], None, None
     for start, block in blocks:
         of_queries.append(_nearest(block, n))
-        near, rows = (
-            block.T,
-            np.arange(start, start + len(block)) + np.zeros((block.shape[1], 1), int),
-        )
+        near = block.T
+        rows = np.tile(np.arange(start, start + len(block)), (len(near), 1))
         if values is not None:  # the nearest so far stand first, since theirs are smaller numbers
             near, rows = np.hstack([values, near]), np.hstack([queries, rows])
         columns = _nearest(near, n)
