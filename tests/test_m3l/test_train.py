@@ -435,11 +435,16 @@ def test_one_tuple_is_refused():
 
 @pytest.mark.parametrize("name", ["book", "paper", "released"])
 def test_comparing_views_needs_two(corpus, name):
-    with pytest.raises(
-        ParameterError,
-        match=r"objective\.kl='categorical' compares views and there is one; .*zeroshot",
-    ):
-        train(corpus.select(["en"]), PRESETS[name])
+    apart, views = np.arange(len(corpus)) < 20, {}
+    for view, has in (("en", apart), ("de", ~apart)):
+        own = corpus.views[view]
+        views[view] = replace(own, index=np.where(has, own.index, -1))
+    for part in (corpus.select(["en"]), replace(corpus, views=views)):
+        with pytest.raises(
+            ParameterError,
+            match=r"objective\.kl='categorical' compares views and no tuple has two; .*zeroshot",
+        ):
+            train(part, PRESETS[name])
 
 
 @pytest.mark.parametrize(
