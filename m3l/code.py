@@ -24,6 +24,7 @@ def code_of_a_step(step: Callable, objective: Objective, model: M3L) -> str:
     defined. Code whose text is not at hand gives "".
     """
     parts = {type(part) for part in model.modules()} - {type(model)}
+    # of models with and without words the digest is one
     parts |= {BatchNorm, Decoder, InferenceNetwork, InputScaling}
     waiting = [step, type(objective).__call__]
     waiting += [getattr(type(model), name) for name in ("forward", "encode", "decode")]

@@ -33,7 +33,7 @@ class M3LTopicModel(TransformerMixin, BaseEstimator):
         Posterior samples averaged by `transform`.
     random_state : int
     device : str
-        ``"auto"``, ``"cpu"``, ``"cuda"``.
+        ``"auto"`` (a GPU, where there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
     progress : bool
         Show a progress bar.
 
@@ -95,8 +95,8 @@ class M3LTopicModel(TransformerMixin, BaseEstimator):
     def transform(self, corpus: Corpus, view: str = "") -> np.ndarray:
         """The topics of each tuple: float32 (N, K), rows sum to 1.
 
-        The mean over the views that the tuple has; with ``view``, those of that view's item alone,
-        NaN where a tuple lacks it.
+        The mean over the model's views that the tuple has; with ``view``, the topics of that view's
+        item alone. NaN where a tuple has none of them.
         """
         check_is_fitted(self, "model_")
         _require_corpus(corpus)

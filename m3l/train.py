@@ -36,7 +36,7 @@ class TrainConfig:
         Epochs between checkpoints, if `fit` is given a place for them.
     kernel : {"auto", "plain", "fused"}
         ``"plain"`` is `train_step`; ``"fused"`` is the same in compiled loops, up to rounding, on a
-        CPU with numba, for the package's own step, loss and model; ``"auto"`` is either.
+        CPU with numba, for the package's own step, loss and unfrozen model; ``"auto"`` is either.
 
     Raises
     ------
