@@ -87,6 +87,7 @@ def load_checkpoint(path: str | Path, identity: Mapping, most: int) -> Checkpoin
     """
     if not Path(path).exists():
         return None
+    require(not Path(path).is_dir(), f"{path}: a folder, expected a checkpoint's file", DataError)
     about, tensors = read_tensors(path, "checkpoint", CURE)
     broken = f"{path}: not a whole checkpoint; {CURE}"
     require(isinstance(about, dict), broken, DataError)

@@ -278,6 +278,11 @@ def test_a_checkpoint_beyond_the_epochs_asked_for_is_not_passed_off_as_the_run(t
         train(corpus, checkpoint=tmp_path / "c", epochs=2)
 
 
+def test_a_folder_in_place_of_a_checkpoint_is_not_said_to_be_one_to_delete(tmp_path, corpus):
+    with pytest.raises(DataError, match=r"a folder, expected a checkpoint's file$"):
+        train(corpus, checkpoint=tmp_path)
+
+
 def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path, monkeypatch, corpus):
     import safetensors.torch
 
