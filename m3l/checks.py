@@ -32,9 +32,10 @@ def check_training(
     require(n >= 2, f"{where}: training needs 2 tuples or more, it has {n}", DataError)
     large = f"batch_size={batch_size} is larger than the {n} tuples of {where}"
     require(batch_size <= n, f"{large}; expected {n} or less")
-    compares = f"objective.kl={objective.kl!r} compares views and there is one"
-    alone = objective.kl != "prior" and len(corpus.views) == 1
-    require(not alone, f"{compares}; for a single view use the preset 'zeroshot'")
+    most = np.sum([view.present for view in corpus.views.values()], axis=0).max()
+    compares = f"objective.kl={objective.kl!r} compares views and no tuple has two"
+    cure = "for a single view use the preset 'zeroshot'"
+    require(objective.kl == "prior" or most > 1, f"{compares}; {cure}")
     if prior is None:
         nothing = f"{where}: no view has words to learn from"
         cure = "add a text view, or give a teacher's prior"

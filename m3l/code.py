@@ -24,6 +24,7 @@ def code_of_a_step(step: Callable, objective: Objective, model: M3L) -> str:
     defined. Code whose text is not at hand gives "".
     """
     parts = {type(part) for part in model.modules()} - {type(model)}
+    # of models with and without words the digest is one
     parts |= {BatchNorm, Decoder, InferenceNetwork, InputScaling}
     waiting = [step, type(objective).__call__]
     waiting += [getattr(type(model), name) for name in ("forward", "encode", "decode")]
@@ -53,6 +54,8 @@ def obstacle(device: torch.device, step: Callable, objective: Objective, model: 
     """Return why the compiled step cannot stand for ``step`` here; "" if it can."""
     if device.type != "cpu":
         return f"it runs on a CPU, not on {device.type}"
+    if not all(w.requires_grad and w.dtype == torch.float32 for w in model.parameters()):
+        return "it learns all of a model's weights, and in float32"
     if code_of_a_step(step, objective, model) != WRITTEN_FOR:
         return "the step, the loss or the model is not the one that it was written for"
     return ""

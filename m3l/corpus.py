@@ -91,7 +91,7 @@ class Corpus:
         for field in ("tuple_ids", "article_ids", "split"):
             values = np.asarray(getattr(self, field), dtype=str).reshape(-1)
             object.__setattr__(self, field, values)
-        check_corpus(self.name, self.views, self.tuple_ids, self.article_ids, self.split)
+        check_corpus(self)
 
     def __len__(self) -> int:
         return len(self.tuple_ids)
@@ -117,11 +117,9 @@ class Corpus:
 
     def part(self, split: str) -> "Corpus":
         """The tuples of one split, with the items they use and no others."""
-        require(
-            split in self.split,
-            f"{self.name}: no tuple is in split {split!r}; splits: {sorted(set(self.split))}",
-            DataError,
-        )
+        splits = ", ".join(sorted(set(self.split)))
+        nothing = f"corpus {self.name}: no tuple is in split {split!r}; splits: {splits}"
+        require(split in self.split, nothing, DataError)
         return self.subset(self.split == split)
 
     def subset(self, tuples: np.ndarray) -> "Corpus":
@@ -232,13 +230,7 @@ class Corpus:
             require(name in self.views, message)
 
 
-def check_corpus(
-    name: str,
-    views: Mapping[str, View],
-    tuple_ids: np.ndarray,
-    article_ids: np.ndarray,
-    split: np.ndarray,
-) -> None:
+def check_corpus(corpus: Corpus) -> None:
     """Check that the views fit together and that no article or item stands in two splits.
 
     Raises
@@ -246,43 +238,40 @@ def check_corpus(
     DataError
         The message names the corpus, the view and the row.
     """
-    where, n = f"corpus {name}", len(tuple_ids)
+    where, n, views = f"corpus {corpus.name}", len(corpus), corpus.views
     require(n > 0, f"{where}: it has no tuple", DataError)
     require(len(views) > 0, f"{where}: it has no view", DataError)
-    for field, values in (("article_ids", article_ids), ("split", split)):
-        rows = len(values)
+    for field in ("article_ids", "split"):
+        rows = len(getattr(corpus, field))
         require(rows == n, f"{where}: {field} has {rows} rows, tuple_ids has {n}", DataError)
-    repeated = repeated_value(tuple_ids)
+    repeated = repeated_value(corpus.tuple_ids)
     if repeated is not None:
         raise DataError(f"{where}: tuple id {repeated!r} stands in more than one row")
-    anywhere = np.zeros(n, dtype=bool)
     for name, view in views.items():
         require(name == view.name, f"{where}: view {name!r} calls itself {view.name!r}", DataError)
         check_view(view, n, f"{where}: view {name!r}")
-        anywhere |= view.present
+    anywhere = np.any([view.present for view in views.values()], axis=0)
     if not anywhere.all():
         row = first_row(~anywhere)
-        tuple_id = str(tuple_ids[row])
+        tuple_id = str(corpus.tuple_ids[row])
         raise DataError(f"{where}: tuple {tuple_id!r} (row {row}) has no view at all")
-    _check_leakage(views, article_ids, split, where)
+    _check_leakage(corpus, where)
 
 
-def _check_leakage(
-    views: Mapping[str, View], article_ids: np.ndarray, split: np.ndarray, where: str
-) -> None:
-    columns = {"article": (np.arange(len(article_ids)), article_ids)}
-    for name, view in views.items():
+def _check_leakage(corpus: Corpus, where: str) -> None:
+    columns = {"article": (np.arange(len(corpus)), corpus.article_ids)}
+    for name, view in corpus.views.items():
         rows = np.flatnonzero(view.present)
         ids = np.asarray(view.item_ids, dtype=str)[view.index[rows]]
         columns[f"view {name!r}: item"] = rows, ids
     for what, (rows, ids) in columns.items():
-        parts = split[rows]
+        parts = corpus.split[rows]
         order = np.lexsort((parts, ids))
         same = ids[order][1:] == ids[order][:-1]
         leaks = same & (parts[order][1:] != parts[order][:-1])
         if leaks.any():
             first = first_row(leaks)
             a, b = rows[order[first]], rows[order[first + 1]]
-            places = f"rows {a} ({split[a]}) and {b} ({split[b]})"
+            places = f"rows {a} ({corpus.split[a]}) and {b} ({corpus.split[b]})"
             name = str(ids[order][first])
             raise DataError(f"{where}: {what} {name!r} leaks between splits: {places}")

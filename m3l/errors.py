@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from inspect import signature
 from math import isfinite
-from numbers import Real
+from numbers import Integral, Real
 
 
 class M3LError(Exception):
@@ -36,7 +36,7 @@ def choose(name: str, value: object, options: Collection) -> None:
 
 def check_integer(name: str, value: object, least: int) -> None:
     """Raise `ParameterError` unless ``value`` is an integer, ``least`` or more."""
-    integer = isinstance(value, int) and not isinstance(value, bool)
+    integer = isinstance(value, Integral) and not isinstance(value, bool)
     expected = f"expected an integer, {least} or more"
     require(integer and value >= least, f"{name}={value!r}: {expected}")
 

@@ -33,7 +33,7 @@ class M3LTopicModel(TransformerMixin, BaseEstimator):
         Posterior samples averaged by `transform`.
     random_state : int
     device : str
-        ``"auto"``, ``"cpu"``, ``"cuda"``.
+        ``"auto"`` (a GPU, where there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
     progress : bool
         Show a progress bar.
 
@@ -78,9 +78,7 @@ class M3LTopicModel(TransformerMixin, BaseEstimator):
         ParameterError
             ``corpus`` is no `Corpus`, or a parameter is out of range.
         """
-        kind = type(corpus).__name__
-        expected = "expected a m3l.Corpus, as Corpus.from_texts makes one"
-        require(isinstance(corpus, Corpus), f"corpus is of type {kind}; {expected}")
+        _require_corpus(corpus)
         config = TrainConfig(self.epochs, self.batch_size, self.random_state, self.device)
         self.model_ = model_for(
             corpus,
@@ -97,10 +95,11 @@ class M3LTopicModel(TransformerMixin, BaseEstimator):
     def transform(self, corpus: Corpus, view: str = "") -> np.ndarray:
         """The topics of each tuple: float32 (N, K), rows sum to 1.
 
-        The mean over the views that the tuple has; with ``view``, those of that view's item alone,
-        NaN where a tuple lacks it.
+        The mean over the model's views that the tuple has; with ``view``, the topics of that view's
+        item alone. NaN where a tuple has none of them.
         """
         check_is_fitted(self, "model_")
+        _require_corpus(corpus)
         known = [name for name in corpus.views if name in self.model_.views]
         if not known:
             raise ParameterError(f"corpus {corpus.name} has none of the views of the model")
@@ -127,6 +126,7 @@ class M3LTopicModel(TransformerMixin, BaseEstimator):
 
     def top_documents(self, corpus: Corpus, view: str, n: int = 5) -> list[list[str]]:
         """The ids of the ``n`` most typical items of each topic in a view."""
+        _require_corpus(corpus)
         choose("view", view, corpus.views)
         items = corpus.views[view]
         ids = np.asarray(items.item_ids, dtype=str)
@@ -146,3 +146,9 @@ class M3LTopicModel(TransformerMixin, BaseEstimator):
         estimator = cls(**{"n_topics": model.topics, **made, **parameters})
         estimator.model_ = model
         return estimator
+
+
+def _require_corpus(corpus: object) -> None:
+    kind = type(corpus).__name__
+    expected = "expected a m3l.Corpus, as Corpus.from_texts makes one"
+    require(isinstance(corpus, Corpus), f"corpus is of type {kind}; {expected}")

@@ -162,9 +162,7 @@ def read_sparse(path: str | Path) -> sp.csr_matrix:
         return sp.csr_matrix(sp.load_npz(path))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (
-        Exception
-    ) as error:  # zipfile, zlib and numpy each raise errors of their own on a broken archive
+    except Exception as error:  # zipfile, zlib and numpy raise errors of their own
         raise DataError(
             f"{path}: not a whole sparse matrix ({error}); delete it and run again"
         ) from error

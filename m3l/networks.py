@@ -66,9 +66,9 @@ class InputScaling(nn.Module):
     def fit(self, x: Tensor, scaling: str) -> None:
         """Take shift and factor from the training items x (M, D).
 
-        ``scale`` divides by the root mean square deviation over all entries, so that one unit is
-        the typical spread. ``standardize`` does so for each dimension; a dimension that is constant
-        in training then is zero, for new items too.
+        ``scale`` divides by the root mean square deviation of all entries from their dimension's
+        mean, so that one unit is the typical spread. ``standardize`` does so for each dimension; a
+        dimension that is constant in training then is zero, for new items too.
         """
         mean, variance = x.double().mean(0), x.double().var(0, correction=0)
         if scaling == "scale":

@@ -22,7 +22,7 @@ from .errors import DataError, check_integer, check_number, choose, require
 from .files import digest
 from .gibbs import Sampler, numbers_of_document, tokens_of, topics_of_document_compiled
 from .progress import progress_bar
-from .saving import CURE, load_checkpoint, read_tensors, save_checkpoint, write_tensors
+from .saving import load_checkpoint, read_tensors, save_checkpoint, write_tensors
 from .trained import heaviest_words
 
 
@@ -159,7 +159,7 @@ class PLTM:
 
 def pltm_for(corpus: Corpus, topics: int = 100, alpha: float = 0.1, beta: float = 0.01) -> PLTM:
     """Make an empty `PLTM` for the text views of ``corpus``."""
-    words = {name: corpus.views[name].vocabulary or () for name in corpus.text_views}
+    words = {name: corpus.views[name].vocabulary for name in corpus.text_views}
     sizes = {name: len(vocabulary) for name, vocabulary in words.items()}
     return PLTM(sizes, topics, alpha, beta, words)
 
@@ -246,13 +246,11 @@ def fit(
         "vocabulary_sizes": {name: counts.shape[1] for name, counts in model.counts.items()},
         "data": digest(sampler.words, sampler.starts),
     }
-    saved = load_checkpoint(checkpoint, identity) if checkpoint is not None else None
+    saved = load_checkpoint(checkpoint, identity, config.sweeps) if checkpoint else None
     if saved is not None:
         history = saved.history
         sampler.restore(saved.tensors, saved.more)
     done, before = (history[-1]["epoch"], history[-1]["seconds"]) if history else (0, 0.0)
-    message = f"{checkpoint}: a checkpoint after {done} sweeps, more than sweeps={config.sweeps}"
-    require(done <= config.sweeps, f"{message}; {CURE}", DataError)
     start = time.perf_counter()
     about = {"total": config.sweeps, "initial": done, "desc": "sampling", "unit": "sweep"}
     with progress_bar(show=progress, **about) as bar:
@@ -265,7 +263,7 @@ def fit(
                 seconds = before + time.perf_counter() - start
                 likelihood = sampler.log_likelihood() / len(sampler.z)
                 history.append({"epoch": sweep, "seconds": seconds, "log_likelihood": likelihood})
-                if checkpoint is not None:
+                if checkpoint:
                     save_checkpoint(checkpoint, identity, history, *sampler.state())
             bar.update()
     counted = sampler.word_topics().items()

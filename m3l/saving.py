@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from operator import methodcaller
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ from .files import atomic, digest
 
 CURE = "delete it to start again"
 Tensors = Mapping[str, Tensor | np.ndarray]
+# numbers of numpy and torch as Python has them
+as_json = partial(json.dumps, default=methodcaller("item"))
 
 
 def write_tensors(path: str | Path, tensors: Tensors, about: Mapping) -> None:
@@ -28,7 +32,7 @@ def write_tensors(path: str | Path, tensors: Tensors, about: Mapping) -> None:
     }
     with atomic(path) as temporary:
         # one entry of metadata: several are written in any order
-        save_file(whole, temporary, metadata={"m3l": json.dumps(about, ensure_ascii=False)})
+        save_file(whole, temporary, metadata={"m3l": as_json(about, ensure_ascii=False)})
 
 
 def read_tensors(path: str | Path, what: str, cure: str) -> tuple[dict, dict[str, Tensor]]:
@@ -72,37 +76,36 @@ def save_checkpoint(
     write_tensors(path, tensors, {**about, "digest": _digest(tensors, about)})
 
 
-def load_checkpoint(
-    path: str | Path, identity: Mapping, most: int | None = None
-) -> Checkpoint | None:
+def load_checkpoint(path: str | Path, identity: Mapping, most: int) -> Checkpoint | None:
     """Return the state saved at ``path``, if there is one.
 
     Raises
     ------
     DataError
         The file is broken, or of another run than ``identity`` describes: the message names the
-        first part in which they differ. Or its history is longer than ``most``.
+        first part in which they differ. Or it was saved after more than ``most`` epochs or sweeps.
     """
     if not Path(path).exists():
         return None
+    require(not Path(path).is_dir(), f"{path}: a folder, expected a checkpoint's file", DataError)
     about, tensors = read_tensors(path, "checkpoint", CURE)
     broken = f"{path}: not a whole checkpoint; {CURE}"
     require(isinstance(about, dict), broken, DataError)
     require(about.pop("digest", None) == _digest(tensors, about), broken, DataError)
-    for part, expected in json.loads(json.dumps(identity)).items():
+    for part, expected in json.loads(as_json(identity)).items():
         saved = about["identity"].get(part)
         other = f"{path}: a checkpoint of another run: its {part} is {saved}, this run's is"
         require(saved == expected, f"{other} {expected}; {CURE}", DataError)
-    done = len(about["history"])
-    longer = f"{path}: a checkpoint of {done} epochs or rows, more than this run's {most}"
-    require(most is None or done <= most, f"{longer}; {CURE}", DataError)
+    done = about["history"][-1]["epoch"]
+    longer = f"{path}: a checkpoint after {done} epochs or sweeps, more than this run's {most}"
+    require(done <= most, f"{longer}; {CURE}", DataError)
     return Checkpoint(about["history"], tensors, about["more"])
 
 
 def _digest(tensors: Tensors, about: Mapping) -> str:
     arrays = {name: torch.as_tensor(v).detach().cpu().numpy() for name, v in tensors.items()}
     parts = [part for name in sorted(arrays) for part in (name, arrays[name])]
-    return digest(*parts, json.dumps(about, sort_keys=True))
+    return digest(*parts, as_json(about, sort_keys=True))
 
 
 def training_state(

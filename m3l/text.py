@@ -5,6 +5,7 @@ What a reader sees is never changed; this is how words are counted.
 """
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
@@ -159,26 +160,20 @@ def learn_vocabulary(
     DataError
         There are fewer than ``size`` distinct words.
     """
-    from sklearn.feature_extraction.text import CountVectorizer
-
     check_integer("vocabulary_size", size, 1)
-    documents = [[word for word in words if word not in stop] for words in documents]
+    counts = Counter(word for words in documents for word in words if word not in stop)
     require(
-        any(documents),
+        len(counts) > 0,
         f"language {language!r}: the training documents hold no word that is not a stopword",
         DataError,
     )
-    counter = CountVectorizer(analyzer=lambda words: words)
-    counts = counter.fit_transform(documents).sum(axis=0).A1
-    words = counter.get_feature_names_out()
     require(
-        len(words) >= size,
+        len(counts) >= size,
         f"language {language!r}: vocabulary_size={size}, but the training documents hold"
-        f" {len(words)} distinct words; ask for {len(words)} or fewer",
+        f" {len(counts)} distinct words; ask for {len(counts)} or fewer",
         DataError,
     )
-    ranked = sorted(zip(-counts, words, strict=True))
-    return [str(word) for _, word in ranked[:size]]
+    return sorted(counts, key=lambda word: (-counts[word], word))[:size]
 
 
 def keep_vocabulary(
@@ -218,6 +213,9 @@ def corpus_parts(
     split: Sequence[str] | None,
 ) -> Parts:
     """Views, tuple ids, article ids and splits: see `m3l.Corpus.from_texts`."""
+    # a column of a pandas table has rows by the names of its index, a list by their place
+    texts = {name: list(values) for name, values in texts.items()}
+    embeddings = {name: list(values) for name, values in embeddings.items()}
     n = _common_length(texts, embeddings)
     ids = [str(i) for i in range(n)] if tuple_ids is None else [str(i) for i in tuple_ids]
     articles = ids if article_ids is None else [str(i) for i in article_ids]
@@ -300,5 +298,6 @@ def _array(vectors: Sequence, rows: Sequence[int], name: str) -> np.ndarray:
     require(len(rows) > 0, f"embeddings of {name}: every one is missing", DataError)
     widths = {np.shape(vectors[row]) for row in rows}
     one = len(widths) == 1 and len(next(iter(widths))) == 1
-    require(one, f"embeddings of {name}: vectors of different shapes, {sorted(widths)}", DataError)
+    expected = "expected a vector per row, all of one size"
+    require(one, f"embeddings of {name}: {expected}, got shapes {sorted(widths)}", DataError)
     return np.stack([np.asarray(vectors[row], dtype=np.float32) for row in rows])

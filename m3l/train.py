@@ -36,7 +36,7 @@ class TrainConfig:
         Epochs between checkpoints, if `fit` is given a place for them.
     kernel : {"auto", "plain", "fused"}
         ``"plain"`` is `train_step`; ``"fused"`` is the same in compiled loops, up to rounding, on a
-        CPU with numba, for the package's own step, loss and model; ``"auto"`` is either.
+        CPU with numba, for the package's own step, loss and unfrozen model; ``"auto"`` is either.
 
     Raises
     ------
@@ -54,9 +54,9 @@ class TrainConfig:
 
     def __post_init__(self):
         choose("kernel", self.kernel, ("auto", "plain", "fused"))
-        for name in ("epochs", "batch_size", "threads", "checkpoint_every"):
-            check_integer(name, getattr(self, name), 1)
-        check_integer("seed", self.seed, 0)
+        for name in ("epochs", "batch_size", "threads", "checkpoint_every", "seed"):
+            check_integer(name, getattr(self, name), int(name != "seed"))
+            object.__setattr__(self, name, int(getattr(self, name)))  # torch takes no numpy integer
         require(self.seed < 2**63, f"seed={self.seed}: expected less than 2**63")
         resolve_device(self.device)
 
@@ -228,6 +228,7 @@ def fit(
                     last = epoch == config.epochs
                     if validate and (last or epoch % validate_every == 0):
                         history[-1] |= validate(model)
+                        model.train()  # whatever it left the model in
                     if last or epoch % config.checkpoint_every == 0:
                         check_finite(sums_of_weights(model), epoch, objective)
                         if checkpoint:

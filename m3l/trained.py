@@ -226,7 +226,7 @@ def ldavis_arrays(model: TrainedModel, corpus: Corpus, view: str, seed: int = 0)
     """
     choose("view", view, corpus.text_views)
     items = corpus.views[view]
-    same = list(items.vocabulary or ()) == model.vocabularies.get(view)
+    same = items.vocabulary == model.vocabularies.get(view)
     require(same, f"view {view!r}: the corpus has another vocabulary than the model", DataError)
     theta = model.infer(items.embeddings, view, seed=seed).astype(np.float64)
     terms = word_distributions(model, view).astype(np.float64)

@@ -177,12 +177,12 @@ class Variant(Objective):
         if self.joint_weight:
             terms["joint"] = self.joint_weight * joint_elbo(model, posteriors, batch)
         if self.features_weight:
-            terms["features"] = self.features_weight * lost_features(model, posteriors, batch)
+            terms["features"] = self.features_weight * feature_loss(model, posteriors, batch)
         size = max(map(len, [*batch.x.values(), *batch.present.values()]))  # B
         if self.words_weight:
-            terms["words"] = self.words_weight * size * words_apart(self, model)
+            terms["words"] = self.words_weight * size * word_contrast(self, model)
         if self.topics_weight:
-            terms["topics"] = self.topics_weight * size * topics_apart(model)
+            terms["topics"] = self.topics_weight * size * topic_contrast(model)
         return terms
 
 
@@ -229,7 +229,7 @@ def joint_elbo(model: M3L, posteriors: Mapping[str, Posterior], batch: Batch) ->
     return total
 
 
-def lost_features(model: M3L, posteriors: Mapping[str, Posterior], batch: Batch) -> Tensor:
+def feature_loss(model: M3L, posteriors: Mapping[str, Posterior], batch: Batch) -> Tensor:
     """Return the sum over a batch of 1 − cosine between features, scaled, and those decoded."""
     needs = "features_weight: the model decodes no features; make it with features=True"
     require(len(getattr(model, "feature_decoders", ())) > 0, needs)
@@ -240,7 +240,7 @@ def lost_features(model: M3L, posteriors: Mapping[str, Posterior], batch: Batch)
     return lost
 
 
-def words_apart(objective: Variant, model: M3L) -> Tensor:
+def word_contrast(objective: Variant, model: M3L) -> Tensor:
     """Return the mean InfoNCE between the columns of β (P, K) of paired words, in nats."""
     require(len(objective.dictionary) > 0, "words_weight: the dictionary has no pair of words")
     require(len(model.beta) > 1, "words_weight: the model has fewer than two languages")
@@ -250,7 +250,7 @@ def words_apart(objective: Variant, model: M3L) -> Tensor:
     return info_nce(a, b, objective.words_temperature).mean()
 
 
-def topics_apart(model: M3L) -> Tensor:
+def topic_contrast(model: M3L) -> Tensor:
     """Return the mean InfoNCE between the projected topics (K, `PROJECTED`) of two languages, in
     nats, summed over pairs of languages.
     """

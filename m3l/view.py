@@ -23,8 +23,8 @@ class View:
         The item of each tuple; -1 where the tuple lacks this view.
     item_ids : sequence of M str
         Unique names of the items.
-    bow : sparse int32 (M, V) or None
-        Bag of words of each item; ``None`` for a view without words (pictures).
+    bow : CSR matrix of integers (M, V) or None
+        Bag of words of each item, none of them empty; ``None`` for a view without words (pictures).
     vocabulary : sequence of V str or None
         The words of ``bow``'s columns.
     """

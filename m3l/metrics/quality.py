@@ -106,7 +106,7 @@ def inverted_rbo(topics: Sequence[Sequence[str]], top_n: int = 10, p: float = 0.
 
 
 def _overlap(a: Sequence[str], b: Sequence[str], p: float) -> float:
-    """Rank-biased overlap of two rankings of one length."""
+    """Rank-biased overlap of two rankings, to the depth of the shorter."""
     depth = min(len(a), len(b))
     shared = np.array([len(set(a[:d]) & set(b[:d])) for d in range(1, depth + 1)])
     at = np.arange(1, depth + 1)

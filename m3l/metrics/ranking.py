@@ -213,7 +213,7 @@ def retrieval_from(distances: Iterable[np.ndarray], relevant: Sequence[set[int]]
     """
     scores, at_random, queries, first, by_chance, query = [], [], [], [], {}, -1
     for query, distance in enumerate(distances):
-        wanted = relevant[query] if query < len(relevant) else set()
+        wanted = set(relevant[query]) if query < len(relevant) else set()
         bad = f"query {query}: its distances hold NaN or infinity"
         require(bool(np.isfinite(distance).all()), bad, DataError)
         if wanted:
@@ -264,10 +264,8 @@ def nearest_both_ways(blocks: Blocks, n: int) -> tuple[np.ndarray, np.ndarray]:
     of_queries, values, queries = [], None, None
     for start, block in blocks:
         of_queries.append(_nearest(block, n))
-        near, rows = (
-            block.T,
-            np.arange(start, start + len(block)) + np.zeros((block.shape[1], 1), int),
-        )
+        near = block.T
+        rows = np.tile(np.arange(start, start + len(block)), (len(near), 1))
         if values is not None:  # the nearest so far stand first, since theirs are smaller numbers
             near, rows = np.hstack([values, near]), np.hstack([queries, rows])
         columns = _nearest(near, n)
@@ -286,5 +284,6 @@ def _nearest(distance: np.ndarray, n: int) -> np.ndarray:
 
 
 def _require_one_width(a: np.ndarray, b: np.ndarray) -> None:
-    message = f"expected two arrays with as many columns, got {a.shape} and {b.shape}"
-    require(a.ndim == b.ndim == 2 and a.shape[1] == b.shape[1], message, DataError)
+    a_shape, b_shape = np.shape(a), np.shape(b)
+    message = f"expected two arrays with as many columns, got {a_shape} and {b_shape}"
+    require(len(a_shape) == len(b_shape) == 2 and a_shape[1] == b_shape[1], message, DataError)

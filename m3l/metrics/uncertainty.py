@@ -95,7 +95,7 @@ def estimate(
         is its own.
     paired : bool
         The measurements of all arrays are of the same units, so that easy and hard ones cancel;
-        else each array has units of its own.
+        else each measurement of each array is a unit of its own, and ``units`` must be None.
     constant : float
 
     Raises
@@ -114,10 +114,10 @@ def estimate(
     message = f"expected measurements of the same units, got {' and '.join(map(str, shapes))}"
     message += f" and {len(units)} units" if units is not None else ""
     require(same or not paired, message, DataError)
+    alone = "units: with paired=False every measurement is a unit of its own"
+    require(paired or units is None, alone, DataError)
 
-    parts = [
-        w * _by_unit(x, units if paired else None) for w, x in zip(weights, arrays, strict=True)
-    ]
+    parts = [w * _by_unit(x, units) for w, x in zip(weights, arrays, strict=True)]
     means = [part.mean(axis=0) for part in parts]
     # mean squares, each as a share of the sum's variance, with their degrees of freedom
     squares = [_square(m) for m in ([sum(means)] if paired else means)]

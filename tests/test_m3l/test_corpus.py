@@ -211,7 +211,7 @@ def test_part_keeps_the_items_of_its_tuples_alone():
     ]
     assert list(test.views["en"].item_ids) == ["b"] and test.views["en"].index.tolist() == [0]
     assert test.views["en"].bow.toarray().tolist() == [[2, 3]]
-    with pytest.raises(DataError, match=r"no tuple is in split 'dev'; splits: .*test.*train"):
+    with pytest.raises(DataError, match=r"no tuple is in split 'dev'; splits: test, train$"):
         shared().part("dev")
 
 

@@ -263,6 +263,19 @@ def test_a_model_that_somebody_changed_is_the_one_that_trains(corpus):
     assert kernel_of("auto", CPU, Objective(), model) == "plain"
 
 
+@pytest.mark.parametrize("kernel", ["auto", "plain"])
+def test_weights_that_somebody_froze_stay_and_double_precision_stays(corpus, kernel):
+    model = model_for(corpus, 6)
+    frozen = model.decoders["en"].beta.requires_grad_(False).clone()
+    losses(corpus, Objective(), model, kernel)
+    assert torch.equal(model.beta["en"], frozen)
+    double = model_for(corpus, 6).double()
+    losses(corpus, Objective(), double, kernel)
+    assert double.beta["en"].dtype == torch.float64
+    with pytest.raises(ParameterError, match="'fused': it learns all of a model's weights"):
+        losses(corpus, Objective(), model, "fused")
+
+
 def test_unknown_kernel_is_refused():
     with pytest.raises(ParameterError, match="kernel='fast' is unknown; valid: auto, fused, plain"):
         TrainConfig(kernel="fast")

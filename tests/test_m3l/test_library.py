@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -71,6 +72,15 @@ def test_rows_of_one_article_share_their_texts():
     assert corpus.views["en"].index.tolist() == [0, 0, 1] and len(corpus.views["image"]) == 3
 
 
+def test_columns_of_a_shuffled_table_are_read_row_by_row():
+    shuffled, x = [3, 1, 4, 0, 2], vectors()
+    texts = {"en": ["a cat", "a dog", "a horse", "a cow", "a pig"]}
+    plain = Corpus.from_texts(texts, {"en": x, "image": x}, 3)
+    table = pd.DataFrame({"en": texts["en"], "vector": list(x)}, index=shuffled)
+    columns = {"en": table["vector"], "image": table["vector"]}
+    assert Corpus.from_texts({"en": table["en"]}, columns, 3).fingerprint() == plain.fingerprint()
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -79,7 +89,8 @@ def test_rows_of_one_article_share_their_texts():
         ({"texts": {"en": [1] * 5}}, "texts of en: row 0 is of type int"),
         ({"texts": {"en": [None] * 5}}, "texts of en: every one is missing"),
         ({"embeddings": {"en": [None] * 5}}, "embeddings of en: row 0 is None"),
-        ({"embeddings": {"en": [[1.0], [1.0, 2.0]] * 2 + [[1.0]]}}, "vectors of different shapes"),
+        ({"embeddings": {"en": [[1.0], [1.0, 2.0]] * 2 + [[1.0]]}}, "got shapes [(1,), (2,)]"),
+        ({"embeddings": {"en": [1.0] * 5}}, "embeddings of en: expected a vector per row"),
         ({"article_ids": ["1"] * 5}, "rows 0 and 1 are of article '1' and differ"),
         ({"tuple_ids": ["1"]}, "tuple_ids: 1 values for 5 tuples"),
         ({"vocabulary_size": 1}, "row 1: its texts have too few words of the vocabulary"),
@@ -156,6 +167,10 @@ def test_an_estimator_that_was_not_fitted_or_is_given_no_corpus_says_so(fitted):
         M3LTopicModel().transform(fitted[1])
     with pytest.raises(ParameterError, match=r"corpus is of type list; expected a m3l\.Corpus"):
         M3LTopicModel().fit([[1.0]])
+    with pytest.raises(ParameterError, match="corpus is of type ndarray; expected a"):
+        fitted[0].transform(vectors())
+    with pytest.raises(ParameterError, match="corpus is of type list; expected a"):
+        fitted[0].top_documents([], "en")
     with pytest.raises(ParameterError, match="view='fr' is unknown; valid: de, en, photo"):
         fitted[0].transform(fitted[1], "fr")
 

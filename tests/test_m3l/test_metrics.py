@@ -311,6 +311,16 @@ def test_retrieval_from_blocks_is_that_from_the_whole():
             np.testing.assert_array_equal(found[key], value, err_msg=key)
 
 
+def test_relevant_rows_may_be_arrays_and_vectors_lists():
+    theta = np.random.default_rng(1).dirichlet(np.ones(3), size=4)
+    expected = retrieval(theta, theta)
+    for relevant in (np.arange(4)[:, None], [[i, i] for i in range(4)], None):
+        found = retrieval(theta.tolist(), theta.tolist(), relevant)
+        for key, value in expected.items():
+            np.testing.assert_array_equal(found[key], value, err_msg=key)
+    assert modality_gap(theta.tolist(), theta.tolist()) == 0.0
+
+
 def test_retrieval_holds_one_block_of_distances_at_a_time():
     theta = np.random.default_rng(0).dirichlet(np.full(5, 0.1), size=1500)
     tracemalloc.start()
@@ -515,6 +525,7 @@ def test_weights_scale_an_interval_and_a_model_against_itself_is_nothing():
     ("values", "weights", "options", "message"),
     [
         ([np.ones((2, 5)), np.ones((2, 4))], [1, -1], {}, "same units"),
+        ([np.ones((2, 3))] * 2, [1, -1], {"units": [0, 0, 1], "paired": False}, "unit of its own"),
         ([np.ones((2, 5))], [1], {"units": ["a"] * 4}, "and 4 units"),
         ([np.ones((2, 5))], [1, -1], {}, "1 arrays and 2 weights"),
         ([], [], {}, "0 arrays and 0 weights"),

@@ -178,6 +178,7 @@ def test_looking_on_the_way_is_kept_and_changes_no_number(tmp_path, corpus, kern
     def look(given):
         theta = given.infer(corpus.views["en"].embeddings, "en")
         seen.append(float(theta.max()))
+        given.eval()
         return {"en>de": seen[-1]}
 
     options = {"validate": look, "validate_every": 2, "progress": False}
@@ -257,10 +258,29 @@ def test_a_checkpoint_changes_no_number_and_is_continued_to_more_epochs(tmp_path
     assert same == rest and same_weights(again, whole) and not again.training
 
 
+def test_numbers_of_numpy_and_torch_are_numbers(tmp_path, corpus):
+    plain, history = train(corpus, Objective(contrastive_weight=20), epochs=2)
+    settings = config(np.int64(2), batch_size=np.int64(16), seed=np.int64(0))
+    objective = Objective(contrastive_weight=np.int64(20))
+    more = {"progress": False, "validate": lambda _: {"a": np.float32(0.5), "b": torch.tensor(2)}}
+    for _ in ("trained", "resumed"):
+        model = model_for(corpus, np.int64(4), hidden=np.int64(16))
+        found = fit(model, corpus, objective, settings, tmp_path / "c", **more)
+        assert (found[-1].pop("a"), found[-1].pop("b")) == (0.5, 2)
+        assert columns(found) == columns(history) and same_weights(model, plain)
+    model.save(tmp_path / "m")
+    assert same_weights(type(model).load(tmp_path / "m"), plain)
+
+
 def test_a_checkpoint_beyond_the_epochs_asked_for_is_not_passed_off_as_the_run(tmp_path, corpus):
     train(corpus, checkpoint=tmp_path / "c", epochs=4)
-    with pytest.raises((DataError, ParameterError), match="epochs"):
+    with pytest.raises(DataError, match="after 4 epochs or sweeps, more than this run's 2"):
         train(corpus, checkpoint=tmp_path / "c", epochs=2)
+
+
+def test_a_folder_in_place_of_a_checkpoint_is_not_said_to_be_one_to_delete(tmp_path, corpus):
+    with pytest.raises(DataError, match=r"a folder, expected a checkpoint's file$"):
+        train(corpus, checkpoint=tmp_path)
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path, monkeypatch, corpus):
@@ -420,11 +440,16 @@ def test_one_tuple_is_refused():
 
 @pytest.mark.parametrize("name", ["book", "paper", "released"])
 def test_comparing_views_needs_two(corpus, name):
-    with pytest.raises(
-        ParameterError,
-        match=r"objective\.kl='categorical' compares views and there is one; .*zeroshot",
-    ):
-        train(corpus.select(["en"]), PRESETS[name])
+    apart, views = np.arange(len(corpus)) < 20, {}
+    for view, has in (("en", apart), ("de", ~apart)):
+        own = corpus.views[view]
+        views[view] = replace(own, index=np.where(has, own.index, -1))
+    for part in (corpus.select(["en"]), replace(corpus, views=views)):
+        with pytest.raises(
+            ParameterError,
+            match=r"objective\.kl='categorical' compares views and no tuple has two; .*zeroshot",
+        ):
+            train(part, PRESETS[name])
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,13 @@ from m3l.variants import (
     Given,
     Variant,
     VariantModel,
+    feature_loss,
     joint_elbo,
-    lost_features,
     model_for,
     objective_for,
     product_of_experts,
-    topics_apart,
-    words_apart,
+    topic_contrast,
+    word_contrast,
 )
 
 CPU = torch.device("cpu")
@@ -89,7 +89,7 @@ def test_features_are_decoded_from_the_topics_of_pictures_alone(corpus):
     true = model.scaling["image"](batch.x["image"])
     cosine = (F.normalize(decoded, dim=1) * F.normalize(true, dim=1)).sum(dim=1)
     expected = (1 - cosine).sum().item()
-    assert lost_features(model, posteriors, batch).item() == pytest.approx(expected, rel=1e-5)
+    assert feature_loss(model, posteriors, batch).item() == pytest.approx(expected, rel=1e-5)
     with pytest.raises(ParameterError, match="features_weight: the model decodes no features"):
         objective_for("book", features_weight=1.0)(model_for(corpus, 6), batch)
 
@@ -102,7 +102,7 @@ def test_words_of_a_dictionary_are_contrasted_by_their_columns(corpus):
     cosine = F.normalize(en[[0, 1, 7]], dim=1) @ F.normalize(de[[3, 4, 0]], dim=1).T / 0.2
     rows = torch.arange(3)
     by_hand = (F.cross_entropy(cosine, rows) + F.cross_entropy(cosine.T, rows)) / 2
-    assert words_apart(objective, model).item() == pytest.approx(by_hand.item(), rel=1e-5)
+    assert word_contrast(objective, model).item() == pytest.approx(by_hand.item(), rel=1e-5)
     found = terms_of(objective, model, batch)["words"]
     assert found == pytest.approx(2 * 24 * by_hand.item(), rel=1e-5)
     with pytest.raises(ParameterError, match="the dictionary has no pair of words"):
@@ -118,7 +118,7 @@ def test_projected_topics_are_contrasted_by_their_number(corpus):
         rows.append(F.normalize(beta @ matrix.weight.T + matrix.bias, dim=1))
     cosine, own = rows[0] @ rows[1].T, torch.arange(6)
     by_hand = (F.cross_entropy(cosine, own) + F.cross_entropy(cosine.T, own)) / 2
-    assert topics_apart(model).item() == pytest.approx(by_hand.item(), rel=1e-5)
+    assert topic_contrast(model).item() == pytest.approx(by_hand.item(), rel=1e-5)
     found = objective_for("book", topics_weight=3.0)(model, batch)["topics"]
     assert found.item() == pytest.approx(3 * 24 * by_hand.item(), rel=1e-5)
     with pytest.raises(ParameterError, match="topics_weight: the model projects no topics"):
