@@ -68,7 +68,8 @@ class Corpus:
         vocabulary_size : int
             Words a language, the most frequent of the ``"train"`` tuples, stopwords aside.
         stopwords : mapping of language to words, optional
-            By default `m3l.text.stopwords` of the language's code; an empty list keeps every word.
+            By default `m3l.text.stopwords` of the language's code; an empty list keeps every word,
+            and capitals do not count.
         min_words : int
             A document with fewer words of the vocabulary counts as missing.
         tuple_ids, article_ids, split : N str, optional

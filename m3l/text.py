@@ -217,6 +217,8 @@ def corpus_parts(
     texts = {name: list(values) for name, values in texts.items()}
     embeddings = {name: list(values) for name, values in embeddings.items()}
     n = _common_length(texts, embeddings)
+    by_language = f"stopwords is of type {type(stop).__name__}; expected a mapping by language"
+    require(stop is None or isinstance(stop, Mapping), by_language, DataError)
     ids = [str(i) for i in range(n)] if tuple_ids is None else [str(i) for i in tuple_ids]
     articles = ids if article_ids is None else [str(i) for i in article_ids]
     parts = ["train"] * n if split is None else [str(part) for part in split]
@@ -229,8 +231,9 @@ def corpus_parts(
             rows = _document_rows(texts[name], articles, name)
             tokens = {i: tokenize(texts[name][i], name) for i in rows.values()}
             training = [words for i, words in tokens.items() if parts[i] == "train"]
-            given = None if stop is None else stop.get(name)
-            left_out = stopwords(name) if given is None else frozenset(given)
+            given = (stop or {}).get(name)
+            own = (word for entry in given or () for word in tokenize(entry, name))
+            left_out = stopwords(name) if given is None else frozenset(own)
             vocabulary = learn_vocabulary(training, vocabulary_size, left_out, name)
             bow = bag_of_words([*tokens.values()], vocabulary)
             enough = np.asarray(bow.sum(axis=1)).ravel() >= min_words

@@ -40,7 +40,7 @@ def small(**options):
 
 
 def test_texts_become_a_corpus_with_missing_items_and_any_name_of_a_picture_view():
-    corpus = small(stopwords={"en": ["the", "here", "a", "and", "runs", "sleeps"], "de": []})
+    corpus = small(stopwords={"en": ["The", "here", "a", "and", "runs", "sleeps"], "de": []})
     assert list(corpus.views) == ["en", "de", "drawing"] and len(corpus) == 5
     assert corpus.text_views == ["en", "de"] and corpus.picture_views == ["drawing"]
     assert corpus.views["en"].vocabulary == ["cat", "horse"]
@@ -96,6 +96,7 @@ def test_columns_of_a_shuffled_table_are_read_row_by_row():
         ({"vocabulary_size": 1}, "row 1: its texts have too few words of the vocabulary"),
         ({"min_words": 9}, "texts of en: none has 9 words of the vocabulary or more"),
         ({"vocabulary_size": 99}, "vocabulary_size=99, but the training documents hold"),
+        ({"stopwords": ["a"]}, "stopwords is of type list; expected a mapping by language"),
     ],
 )
 def test_what_does_not_fit_is_named(change, message):
