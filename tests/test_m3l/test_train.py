@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support import make_corpus
+from support import columns, make_corpus, same_weights
 
 from m3l import (
     PRESETS,
@@ -45,15 +45,6 @@ def train(
 ):
     model = model_for(corpus, topics, input_scaling, hidden=hidden)
     return model, fit(model, corpus, objective, config(**options), checkpoint, progress=False)
-
-
-def columns(history):
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in history]
-
-
-def same_weights(a, b):
-    a, b = a.state_dict(), b.state_dict()
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 def with_view(corpus, name, **fields):
