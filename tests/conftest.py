@@ -37,9 +37,12 @@ def pytest_collection_modifyitems(config, items):
         config.hook.pytest_deselected(items=long)
 
 
-if "PYTEST_XDIST_WORKER" in os.environ and sys.platform == "linux":
-    # a process that runs tests ends with the one that started it, and so do its builds
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # where several run tests each has a core: threads of more would wait for one another, busily
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if sys.platform == "linux":
+        # a process that runs tests ends with the one that started it, and so do its builds
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 @pytest.fixture
