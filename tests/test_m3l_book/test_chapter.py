@@ -150,21 +150,6 @@ def test_what_is_no_yaml_is_said_in_a_line(text):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(
-    "options, message",
-    [
-        ({"languages": ["en"]}, "languages=.*expected str"),
-        ({"test_fraction": "abc"}, "test_fraction='abc'.*expected float"),
-        ({"lang": "en"}, "'lang' is unknown; valid: allow_missing"),
-    ],
-)
-def test_source_options_are_checked_before_anything_is_read(options, message):
-    from m3l_book.data.sources import load_source
-
-    with pytest.raises(ParameterError, match=f"options of corpus 'table': .*{message}"):
-        load_source("table", path="none.csv", **options)
-
-
 # running
 
 

@@ -282,6 +282,8 @@ def test_random_split_takes_whole_articles_and_the_fraction_asked_for(tmp_path):
     "name, options, message",
     [
         ("table", {"lang": "en"}, "'table': parameter='lang' is unknown; valid: allow_missing, "),
+        ("table", {"languages": ["en"]}, "options of corpus 'table': languages=.*expected str"),
+        ("table", {"test_fraction": "abc"}, "'table': test_fraction='abc'.*expected float"),
         ("table", {"test_fraction": 0.0}, "test_fraction=0.0: expected above 0"),
         ("table", {"test_fraction": float("nan")}, "test_fraction=nan"),
         ("table", {"markup": "no"}, "markup='no' is unknown; valid: keep, strip"),
