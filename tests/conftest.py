@@ -5,7 +5,6 @@ import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
-from support import make_corpus
 
 # the same cases each time, on however busy a machine; many of them with --thorough
 ALWAYS = {
@@ -38,11 +37,16 @@ def pytest_collection_modifyitems(config, items):
         config.hook.pytest_deselected(items=long)
 
 
-if "PYTEST_XDIST_WORKER" in os.environ and sys.platform == "linux":
-    # a process that runs tests ends with the one that started it, and so do its builds
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # where several run tests each has a core: threads of more would wait for one another, busily
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if sys.platform == "linux":
+        # a process that runs tests ends with the one that started it, and so do its builds
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 @pytest.fixture
 def corpus():
+    from support import make_corpus  # with torch, which who hands out the tests can do without
+
     return make_corpus()

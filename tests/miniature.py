@@ -260,6 +260,7 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer of several writes would wait 40 ms
 
     def log_message(self, *arguments):
         pass

@@ -2,6 +2,7 @@
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 
 from m3l import Corpus, Objective, View
 
@@ -30,6 +31,16 @@ def make_corpus(
         )
     ids = [f"t{i}" for i in range(n)]
     return Corpus("small", built, ids, ids, ["train"] * n if split is None else split)
+
+
+def columns(history):
+    """A history without what is another each time."""
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in history]
+
+
+def same_weights(a, b):
+    a, b = a.state_dict(), b.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 ALL = ("en", "de", "image")

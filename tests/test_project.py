@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from graphlib import TopologicalSorter
 from itertools import chain
 from pathlib import Path
@@ -173,9 +174,15 @@ def test_profiles_set_only_parameters_that_chapters_have():
                 assert encoder in profile["corpora"][run["corpus"]]["encoders"][view]
 
 
+@cache
+def tree_of(path):
+    """The syntax tree of a file, which nobody changes."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports_of(path):
     """The dotted names of modules that a file imports at module level."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in tree_of(path).body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -209,7 +216,7 @@ ROOMS = {
 def imported(path):
     """The dotted names that a file imports anywhere, of modules and of what is in them."""
     package = path.relative_to(ROOT).parent.parts
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -315,8 +322,8 @@ def test_every_fault_of_the_table_is_tested_where_it_says():
     for row in faults:
         assert row["when"] and row["what the user sees"], row
         file, test, case = re.fullmatch(r"(.+?)::(\w+)(?:\[(.+)\])?", row["test"]).groups()
-        tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
-        functions = {part.name: part for part in tree.body if isinstance(part, ast.FunctionDef)}
+        parts = tree_of(ROOT / "tests" / file).body
+        functions = {part.name: part for part in parts if isinstance(part, ast.FunctionDef)}
         assert test in functions, row["test"]
         marks = [part for mark in functions[test].decorator_list for part in ast.walk(mark)]
         named = [p.value for p in marks if isinstance(p, ast.keyword) and p.arg in ("id", "ids")]
@@ -400,7 +407,7 @@ def test_what_a_chapter_defines_is_what_the_package_has(chapter):
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda p: p.stem)
 def test_a_benchmark_imports_what_is_there(path):
     """They run by hand, and so a module that moved away would be noticed late."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] in ROOMS:
             module = importlib.import_module(node.module)
             for name in (alias.name for alias in node.names):
@@ -409,8 +416,7 @@ def test_a_benchmark_imports_what_is_there(path):
 
 
 def functions(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    return [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef)]
 
 
 @pytest.mark.parametrize("folder", [*ROOMS, "workflow", "benchmarks"])
@@ -425,7 +431,7 @@ def test_no_function_is_too_long_to_be_read(folder):
 @pytest.mark.parametrize("package", ROOMS)
 def test_public_functions_say_what_they_take_and_give(package):
     for path in (ROOT / package).rglob("*.py"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = tree_of(path)
         classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
         for node in [*tree.body, *(member for cls in classes for member in cls.body)]:
             if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):

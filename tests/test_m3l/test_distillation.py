@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support import make_corpus
+from support import columns, make_corpus, same_weights
 
 from m3l import (
     PRESETS,
@@ -46,15 +46,6 @@ def train(model, corpus, prior=None, checkpoint=None, objective=ZEROSHOT, **opti
         progress=False,
         prior=prior,
     )
-
-
-def columns(history):
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in history]
-
-
-def same_weights(a, b):
-    a, b = a.state_dict(), b.state_dict()
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 @pytest.fixture(scope="module")

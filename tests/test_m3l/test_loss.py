@@ -64,17 +64,10 @@ def nce_by_definition(a, b, temperature, similarity, negatives):
     """
 
     def close(x, y):
-        value = float((x * y).sum())
-        return math.exp(
-            (
-                value
-                if similarity == "dot"
-                else value / math.sqrt(float((x * x).sum()) * float((y * y).sum()))
-            )
-            / temperature
-        )
+        value = x @ y if similarity == "dot" else x @ y / math.sqrt((x @ x) * (y @ y))
+        return math.exp(value / temperature)
 
-    rows, counts = [], []
+    a, b, rows, counts = np.float64(a), np.float64(b), [], []
     for anchors, others in ((a, b), (b, a)):
         for i in range(len(a)):
             against = [close(anchors[i], others[j]) for j in range(len(a)) if j != i]

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit
 from scipy.optimize import linear_sum_assignment
-from support import make_corpus
+from support import columns, make_corpus
 
 from m3l import Corpus, DataError, ParameterError, View, gibbs
 from m3l.gibbs import Sampler
@@ -39,10 +39,6 @@ def sampled(corpus, checkpoint=None, topics=4, alpha=0.1, beta=0.01, **options):
     model = pltm_for(corpus, topics, alpha, beta)
     config = GibbsConfig(**{"sweeps": 10, "checkpoint_every": 2, **options})
     return model, fit(model, corpus, config, checkpoint, progress=False)
-
-
-def columns(history):
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in history]
 
 
 def same_model(a, b):

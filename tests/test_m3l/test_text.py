@@ -22,17 +22,9 @@ def test_vocabulary_is_the_most_frequent_words_and_ties_go_by_code_point():
     )
 
 
-def test_vocabulary_counts_tokens_and_not_documents():
-    assert learn_vocabulary([["aa", "aa", "aa"], ["bb"], ["bb"]], 1, frozenset()) == ["aa"]
-
-
 def test_vocabulary_larger_than_the_corpus_names_language_and_sizes():
     with pytest.raises(DataError, match=r"language 'de': vocabulary_size=7.* 2 distinct words"):
         learn_vocabulary([["wald", "hund", "und"]], 7, frozenset({"und"}), "de")
-
-
-def test_vocabulary_of_every_word_is_allowed():
-    assert sorted(learn_vocabulary([["wald", "hund"]], 2, frozenset())) == ["hund", "wald"]
 
 
 @pytest.mark.parametrize("documents", [[["und", "oder"], ["und"]], [[]], []])

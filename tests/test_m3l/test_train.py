@@ -1,5 +1,6 @@
 import os
 import re
+import runpy
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support import make_corpus
+from support import columns, make_corpus, same_weights
 
 from m3l import (
     PRESETS,
@@ -44,15 +45,6 @@ def train(
 ):
     model = model_for(corpus, topics, input_scaling, hidden=hidden)
     return model, fit(model, corpus, objective, config(**options), checkpoint, progress=False)
-
-
-def columns(history):
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in history]
-
-
-def same_weights(a, b):
-    a, b = a.state_dict(), b.state_dict()
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 def with_view(corpus, name, **fields):
@@ -373,7 +365,7 @@ def test_a_checkpoint_of_another_step_or_loss_is_refused(tmp_path, corpus, chang
         train_so(4)
 
 
-def test_another_process_goes_on_from_the_checkpoint_of_a_step_of_ones_own(tmp_path):
+def test_another_process_goes_on_from_the_checkpoint_of_a_step_of_ones_own(tmp_path, monkeypatch):
     script = """
 import sys
 sys.path[:0] = sys.argv[1:2]
@@ -388,13 +380,17 @@ model = m3l.model_for(corpus, 4)
 fitted = m3l.fit(model, corpus, m3l.Objective(), config, sys.argv[2], progress=False, step=own)
 print(len(fitted))
 """
-    (tmp_path / "own.py").write_text(script, encoding="utf-8")
-    tests = Path(__file__).parents[1]
-    for epochs in ("2", "3"):  # the order of sets differs between the two
-        command = [sys.executable, tmp_path / "own.py", tests, tmp_path / "c", epochs]
-        around = {**os.environ, "PYTHONHASHSEED": epochs, "PYTHONPATH": str(tests.parent)}
-        done = subprocess.run(command, env=around, capture_output=True, text=True)
-        assert done.stdout == f"{epochs}\n", done.stderr[-3000:]
+    own, tests = tmp_path / "own.py", Path(__file__).parents[1]
+    own.write_text(script, encoding="utf-8")
+    arguments = [str(own), str(tests), str(tmp_path / "c")]
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setattr(sys, "argv", [*arguments, "2"])
+    runpy.run_path(str(own))
+    # the order of sets is another there
+    around = {**os.environ, "PYTHONHASHSEED": "3", "PYTHONPATH": str(tests.parent)}
+    command = [sys.executable, *arguments, "3"]
+    done = subprocess.run(command, env=around, capture_output=True, text=True)
+    assert done.stdout == "3\n", done.stderr[-3000:]
 
 
 # what cannot be trained

@@ -255,14 +255,6 @@ def test_bad_picture_names_row_and_column(tmp_path, name, message):
         loaded(tmp_path, table, image_column="image", image_folder=str(folder))
 
 
-def test_picture_that_cannot_be_read_is_missing_if_that_is_asked_for(tmp_path):
-    pictures(tmp_path, ["a.png"])
-    table = rows(image="a.png")
-    table[6]["image"] = table[8]["image"] = "none.png"
-    frame = loaded(tmp_path, table, image_column="image", bad_pictures="missing").frame
-    assert frame["image_id"].isna().tolist() == [i in (6, 8) for i in range(12)]
-
-
 def test_rows_of_one_article_with_different_text_are_named(tmp_path):
     message = r"table\.csv: 22 problems:\s+rows 2 and 3 share article 'a' and differ in en_text"
     with pytest.raises(DataError, match=message):
@@ -290,6 +282,8 @@ def test_random_split_takes_whole_articles_and_the_fraction_asked_for(tmp_path):
     "name, options, message",
     [
         ("table", {"lang": "en"}, "'table': parameter='lang' is unknown; valid: allow_missing, "),
+        ("table", {"languages": ["en"]}, "options of corpus 'table': languages=.*expected str"),
+        ("table", {"test_fraction": "abc"}, "'table': test_fraction='abc'.*expected float"),
         ("table", {"test_fraction": 0.0}, "test_fraction=0.0: expected above 0"),
         ("table", {"test_fraction": float("nan")}, "test_fraction=nan"),
         ("table", {"markup": "no"}, "markup='no' is unknown; valid: keep, strip"),

@@ -113,41 +113,48 @@ def test_vectors_are_cached_under_the_content_of_the_model(models, tmp_path):
     assert np.array_equal(encode(broken, TEXTS, tmp_path, progress=False), first)
 
 
-BROKEN = """
+LOADED = """
 import sys
 from m3l_book.encoders.registry import get_encoder
-try:
-    get_encoder(sys.argv[1])
-except Exception as error:
-    print(type(error).__name__, error)
+for name in map(str.strip, sys.stdin):
+    try:
+        print(get_encoder(name).identity, flush=True)
+    except Exception as error:
+        print(type(error).__name__, error, flush=True)
 """
 
 
-@pytest.mark.parametrize("fault", ["fetched and broken", "not there", "no folder", "refused"])
-def test_encoder_that_cannot_be_loaded_is_told_from_one_that_cannot_be_fetched(
-    models, tmp_path, fault
-):
-    broken = tmp_path / "models" / ENGLISH
-    name = "./no/such/folder" if fault == "no folder" else ENGLISH.split("/")[1]
-    if fault in ("fetched and broken", "refused"):
-        tiny_models.save(ENGLISH, broken)
-    if fault == "fetched and broken":
-        (broken / "tokenizer.json").unlink()
+def test_encoder_that_cannot_be_loaded_is_told_from_one_that_cannot_be_fetched(tmp_path):
+    """Two that no hub has, one of which it refuses a file, and one that lacks the file."""
     with miniature.served(tmp_path) as server:
         server.hub = tiny_models.Hub(tmp_path / "models")
-        server.hub.refused = "tokenizer.json" if fault == "refused" else ""
-        done = subprocess.run(
-            [sys.executable, "-c", BROKEN, name],
+        with subprocess.Popen(
+            [sys.executable, "-c", LOADED],
             env=of_hub(server.address, tmp_path),
-            capture_output=True,
             text=True,
-        )
-    kind, _, said = done.stdout.partition(" ")
-    if fault != "fetched and broken":
-        assert kind == "EncoderUnavailable" and "could not be fetched from the model hub" in said
-    else:
-        assert kind == "DataError", done.stderr[-2000:]
-        assert "encoder 'all-mpnet-base-v2' was fetched and cannot be loaded (" in said
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as process:
+
+            def said_of(encoder):
+                process.stdin.write(f"{encoder}\n")
+                process.stdin.flush()
+                return process.stdout.readline()
+
+            said = {"no folder": said_of("./no/such/folder"), "not there": said_of(GERMAN)}
+            for one in (MULTILINGUAL, ENGLISH):
+                tiny_models.save(one, tmp_path / "models" / one)
+            server.hub.refused = "tokenizer.json"
+            said["refused"] = said_of(MULTILINGUAL.split("/")[1])
+            server.hub.refused = ""
+            (tmp_path / "models" / ENGLISH / "tokenizer.json").unlink()
+            broken = said_of(ENGLISH.split("/")[1])
+            process.stdin.close()
+    for fault, line in said.items():
+        assert line.startswith("EncoderUnavailable "), (fault, line)
+        assert "could not be fetched from the model hub" in line, fault
+    assert broken.startswith("DataError "), broken
+    assert "encoder 'all-mpnet-base-v2' was fetched and cannot be loaded (" in broken
 
 
 def of_hub(address, folder):

@@ -183,9 +183,6 @@ LANGUAGES = {
 }
 
 
-TOO = ["as in its table", "over the study"]
-
-
 def judged(outcome, seeds=3):
     """The claim that ZeroshotTM is first between languages, by its id, as it comes out."""
     (claim,) = (c for c in read_claims(PAPER / "claims.csv") if c.id == "zeroshot-wins-text")
