@@ -13,18 +13,26 @@ def checkout(tmp_path_factory, worker_id):
     not ASCII.
 
     Of all processes that run tests the first one builds, and the others wait. Tests read it; those
-    that change something take a `workshop`.
+    that change something take a `workshop`, or the folder `as_built`.
     """
     base = tmp_path_factory.getbasetemp()
     base = base if worker_id == "master" else base.parent
-    folder, done = base / "it's a büch er" / "m3l", base / "book.done"
+    built, done = base / "it's a büch er" / "m3l", base / "book.done"
+    folder = built.with_name("to read")
     with FileLock(base / "book.lock"):
         if not done.exists():
-            assert not folder.exists(), "the book could not be built; see the first failure"
-            copy_of_the_project(folder)
-            build_interrupted(folder)
+            assert not built.exists(), "the book could not be built; see the first failure"
+            copy_of_the_project(built)
+            build_interrupted(built)
+            shutil.copytree(built, folder, symlinks=True)
             done.touch()
     return folder
+
+
+@pytest.fixture(scope="session")
+def as_built(checkout):
+    """Where the book was built, for one file of tests: elsewhere Sphinx reads every page again."""
+    return checkout.with_name("m3l")
 
 
 @pytest.fixture(scope="session")

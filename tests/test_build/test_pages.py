@@ -71,7 +71,7 @@ def test_figures_follow_the_colours_that_the_reader_chose_and_not_the_systems(bo
                 now = tab.page.evaluate("document.documentElement.dataset.theme")
                 luminance[now] = sum(browsing.pixels(tab.page, figure).getpixel((3, 3))) / 3
                 tab.page.locator(".theme-switch-button").first.click()
-            assert luminance["light"] > 240 and luminance["dark"] < 40
+            assert luminance["light"] > 240 and luminance["dark"] < 40 and not tab.faults
 
 
 def test_the_search_finds_words_of_chapters(book, running):
@@ -99,3 +99,4 @@ def test_a_page_prints_light_from_a_dark_screen(book, running):
             "light",
             "dark",
         ]
+        assert not tab.faults
