@@ -61,6 +61,8 @@ def test_jensen_shannon_is_that_of_scipy_squared_in_nats(dtype):
     np.testing.assert_allclose(one, math.log(2) * (1 - np.eye(5)), atol=1e-15)
     near = p + 1e-9 * simplex(len(p), 6, seed=3)
     assert whole(jensen_shannon_matrix(p, near / near.sum(axis=1, keepdims=True))).min() >= 0
+    many = simplex(1000, 50)
+    assert jensen_shannon(many, np.nextafter(many, 1)).min() == 0  # what rounds below it
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 1000, 5000, 1 << 30])
