@@ -104,7 +104,7 @@ def test_a_click_chooses_the_nearest_item_and_no_other(topic_space):
     with topic_space() as page:
         # points of three colours on a ground
         assert browsing.colours(page, ".topic-space .bk-Figure") >= 4
-        for item in range(0, 30, 6):
+        for item in range(0, 30, 3):
             page.mouse.click(*browsing.space_point(page, item))
             page.wait_for_timeout(500)  # sooner would be a double click
             browsing.settle(page)

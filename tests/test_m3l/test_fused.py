@@ -10,7 +10,8 @@ from support import CASES, incomplete, make_corpus
 from m3l import M3L, PRESETS, Objective, TrainConfig, fit, model_for
 from m3l.code import WRITTEN_FOR, code_of_a_step
 from m3l.errors import DataError, ParameterError
-from m3l.fused import FusedStep, exp
+from m3l.fused import FusedStep
+from m3l.loops import exp
 from m3l.loss import Batch, categorical_kl, loss_terms
 from m3l.train import Batches, kernel_of, train_step
 

@@ -65,6 +65,15 @@ def test_jensen_shannon_is_that_of_scipy_squared_in_nats(dtype):
     assert jensen_shannon(many, np.nextafter(many, 1)).min() == 0  # what rounds below it
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_divergence_is_between_0_and_ln_2_and_0_from_itself(dtype):
+    edges = np.vstack([np.eye(6), np.full((1, 6), 1 / 6)])
+    p = np.vstack([simplex(40, 6, concentration=0.01), edges]).astype(dtype)
+    distance = whole(jensen_shannon_matrix(p, p))
+    assert distance.min() >= 0 and distance.max() <= math.log(2) + 1e-6
+    np.testing.assert_allclose(distance.diagonal(), 0, atol=1e-12)
+
+
 @pytest.mark.parametrize("chunk_bytes", [1, 1000, 5000, 1 << 30])
 def test_chunks_change_nothing(chunk_bytes):
     p, q = simplex(23, 5), simplex(11, 5, seed=1)
